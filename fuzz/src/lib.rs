@@ -68,6 +68,7 @@ fn read(files: &[(&str, &[u8])]) {
                     run: "run",
                     index: 1,
                     id: "../../id",
+                    artefact: "",
                 };
                 if let Ok(path) = plan.output.track_file(plan, job, track) {
                     let inside = path

@@ -126,7 +126,7 @@ fn what_the_recording_lacks_is_said() {
     let ran = lab.expect(4, &["run", "songs.yaml", "--replay", "tape"]);
     assert!(
         ran.err.contains(
-            "the tape has no response to this submission: the manifest means something else"
+            "the tape has no response to this submission: the manifest is not the one that was recorded"
         ),
         "{}",
         ran.err

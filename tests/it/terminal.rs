@@ -400,7 +400,7 @@ fn a_provider_that_is_down_is_told_once_in_full_and_the_pace_is_told_at_all() {
     assert!(ran.err.contains(", as before\n"), "{}", ran.err);
     assert!(
         ran.err
-            .contains("paced        submitting takes 2 min 2 s at the least"),
+            .contains("paced        submitting takes at least 2 min 2 s"),
         "{}",
         ran.err
     );

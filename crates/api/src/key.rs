@@ -22,7 +22,7 @@ pub enum InvalidKey {
     Characters,
     /// It could not be found within other text, so it could not be removed from messages.
     #[error(
-        "the API key has fewer than {SECRET_CHARS} characters, which is no key of a provider: it could not be kept out of messages"
+        "the API key has fewer than {SECRET_CHARS} characters: no provider has such short keys, and messages could not hide it"
     )]
     TooShort,
 }

@@ -78,7 +78,7 @@ pub use excerpt::Excerpt;
 pub use hex::hex;
 pub use key::{ApiKey, InvalidKey};
 pub use music::{Chord, Confidence, Music};
-pub use notes::{Note, NoteTrack, Notes};
+pub use notes::{NoteTrack, Notes, TranscribedNote};
 pub use operation::{Input, Operation, Price, Repeat, Results, StatusForm, SubmitRequest};
 pub use profile::{Polling, PrivateAddresses, Profile, RateLimit, SignatureScheme};
 pub use record_info::{RecordInfo, TaskStatus};

@@ -28,12 +28,12 @@ pub struct NoteTrack {
     /// The vendor's name of the instrument; empty when it gave none.
     pub name: String,
     /// Its notes, in the vendor's order.
-    pub notes: Vec<Note>,
+    pub notes: Vec<TranscribedNote>,
 }
 
 /// One note.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Note {
+pub struct TranscribedNote {
     /// MIDI note number, 0 to 127.
     pub pitch: u8,
     /// Start in seconds; never negative.
@@ -54,7 +54,11 @@ impl Notes {
         for instrument in objects.take(INSTRUMENT_LIMIT) {
             let all = instrument.get("notes").and_then(Value::as_array);
             let all = all.map(Vec::as_slice).unwrap_or_default();
-            let notes: Vec<Note> = all.iter().take(left).filter_map(Note::read).collect();
+            let notes: Vec<TranscribedNote> = all
+                .iter()
+                .take(left)
+                .filter_map(TranscribedNote::read)
+                .collect();
             read.unreadable += all.len() - notes.len();
             left -= notes.len();
             read.tracks.push(NoteTrack {
@@ -66,7 +70,7 @@ impl Notes {
     }
 }
 
-impl Note {
+impl TranscribedNote {
     fn read(value: &Value) -> Option<Self> {
         let pitch = integer(value, &["pitch"]).and_then(|pitch| u8::try_from(pitch).ok())?;
         let start_s = number(value, &["start", "startTime"])?;

@@ -7,7 +7,7 @@ use std::io::{Read, Seek};
 
 use crate::error::DecodeError;
 use crate::format::Format;
-use crate::source::Source;
+use crate::source::PatchedSource;
 use crate::strip::Parts;
 
 /// Most bytes of all tables: a film of an hour has a few megabytes.
@@ -23,7 +23,7 @@ const MAX_DEPTH: u32 = 16;
 
 /// What the boxes add up to.
 struct Boxes<'a, S> {
-    source: &'a mut Source<S>,
+    source: &'a mut PatchedSource<S>,
     parts: Parts,
     table_bytes: u64,
     tracks: u64,
@@ -47,7 +47,9 @@ struct Within {
 
 /// Follows all boxes of a file, bounds them, and hides metadata. Returns the number of entries that are passed while the packets are
 /// looked up in the tables.
-pub(crate) fn check_boxes<S: Read + Seek>(source: &mut Source<S>) -> Result<u64, DecodeError> {
+pub(crate) fn check_boxes<S: Read + Seek>(
+    source: &mut PatchedSource<S>,
+) -> Result<u64, DecodeError> {
     let length = source.length();
     let mut boxes = Boxes {
         source,

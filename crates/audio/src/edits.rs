@@ -5,7 +5,7 @@
 
 use std::io::{self, Read, Seek};
 
-use crate::source::Source;
+use crate::source::PatchedSource;
 
 /// Frames that are not to be heard before the sound, and how many there are to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,7 +53,9 @@ const BOX_BYTES: usize = 64 * 1024;
 const MOST_NOTES: usize = 1_000;
 
 /// The edit of the first track of sound of an MP4 file.
-pub(crate) fn first_edit<S: Read + Seek>(source: &mut Source<S>) -> io::Result<Option<Edit>> {
+pub(crate) fn first_edit<S: Read + Seek>(
+    source: &mut PatchedSource<S>,
+) -> io::Result<Option<Edit>> {
     let whole = (0, source.length());
     let Some(movie) = find(source, whole, b"moov")? else {
         return Ok(None);
@@ -104,7 +106,7 @@ type Range = (u64, u64);
 
 /// The first box of a kind within a range.
 fn find<S: Read + Seek>(
-    source: &mut Source<S>,
+    source: &mut PatchedSource<S>,
     (mut at, end): Range,
     kind: &[u8; 4],
 ) -> io::Result<Option<Range>> {
@@ -132,7 +134,7 @@ fn find<S: Read + Seek>(
     Ok(None)
 }
 
-fn bytes<S: Read + Seek>(source: &mut Source<S>, (from, to): Range) -> io::Result<Vec<u8>> {
+fn bytes<S: Read + Seek>(source: &mut PatchedSource<S>, (from, to): Range) -> io::Result<Vec<u8>> {
     source.bytes_at(
         from,
         usize::try_from(to - from)
@@ -142,7 +144,7 @@ fn bytes<S: Read + Seek>(source: &mut Source<S>, (from, to): Range) -> io::Resul
 }
 
 /// The parts of a second of a file's or a track's header.
-fn scale<S: Read + Seek>(source: &mut Source<S>, (at, _): Range) -> io::Result<u32> {
+fn scale<S: Read + Seek>(source: &mut PatchedSource<S>, (at, _): Range) -> io::Result<u32> {
     let version = source.bytes_at(at, 1)?;
     let skip = if version == [1] { 20 } else { 12 };
     let parts = source.bytes_at(at + skip, 4)?;
@@ -178,7 +180,10 @@ fn listed(list: &[u8]) -> Option<(u64, u64)> {
 
 /// Delay and length as iTunes notes them, in frames: `iTunSMPB` of the file's metadata, hexadecimal numbers of which the second is
 /// the delay, the third the padding, the fourth the length.
-fn noted<S: Read + Seek>(source: &mut Source<S>, movie: Range) -> io::Result<Option<(u64, u64)>> {
+fn noted<S: Read + Seek>(
+    source: &mut PatchedSource<S>,
+    movie: Range,
+) -> io::Result<Option<(u64, u64)>> {
     let Some(user) = find(source, movie, b"udta")? else {
         return Ok(None);
     };
@@ -246,7 +251,7 @@ mod tests {
             user.to_vec(),
         ];
         let bytes = [boxed(b"ftyp", b"M4A "), boxed(b"moov", &movie.concat())].concat();
-        first_edit(&mut Source::new(Cursor::new(bytes)).unwrap()).unwrap()
+        first_edit(&mut PatchedSource::new(Cursor::new(bytes)).unwrap()).unwrap()
     }
 
     fn list(entries: &[(u32, u32)]) -> Vec<u8> {

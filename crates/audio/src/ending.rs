@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek};
 
 use crate::format::{first_mpeg_frame, leading_tags_end, mpeg_frame_size};
-use crate::source::Source;
+use crate::source::PatchedSource;
 
 /// More than the first MPEG frame after a tag's padding takes.
 const HEAD_BYTES: usize = 16 * 1024;
@@ -12,7 +12,7 @@ const HEAD_BYTES: usize = 16 * 1024;
 const TAIL_BYTES: u64 = 256 * 1024;
 
 /// Whether the first MPEG frame is a tag that declares the number of frames; without one, symphonia only estimates.
-pub(crate) fn has_mpeg_length<S: Read + Seek>(source: &mut Source<S>) -> io::Result<bool> {
+pub(crate) fn has_mpeg_length<S: Read + Seek>(source: &mut PatchedSource<S>) -> io::Result<bool> {
     let body_at = leading_tags_end(source)?;
     let body = source.bytes_at(body_at, HEAD_BYTES)?;
     let start = first_mpeg_frame(&body).unwrap_or(0);
@@ -23,7 +23,7 @@ pub(crate) fn has_mpeg_length<S: Read + Seek>(source: &mut Source<S>) -> io::Res
 }
 
 /// Whether the last MPEG frame lacks its end. Stops at the first bytes that are no frame: a tag at the end is no damage.
-pub(crate) fn mpeg_tail_missing<S: Read + Seek>(source: &mut Source<S>) -> io::Result<bool> {
+pub(crate) fn mpeg_tail_missing<S: Read + Seek>(source: &mut PatchedSource<S>) -> io::Result<bool> {
     let body_at = leading_tags_end(source)?;
     let body = source.bytes_at(body_at, HEAD_BYTES)?;
     let mut at = body_at + first_mpeg_frame(&body).unwrap_or(0) as u64;
@@ -37,7 +37,7 @@ pub(crate) fn mpeg_tail_missing<S: Read + Seek>(source: &mut Source<S>) -> io::R
 }
 
 /// Whether the last Ogg page is cut off or is not marked as the last.
-pub(crate) fn ogg_tail_missing<S: Read + Seek>(source: &mut Source<S>) -> io::Result<bool> {
+pub(crate) fn ogg_tail_missing<S: Read + Seek>(source: &mut PatchedSource<S>) -> io::Result<bool> {
     let from = source.length().saturating_sub(TAIL_BYTES);
     let tail = source.bytes_at(from, TAIL_BYTES as usize)?;
     let Some(last) = tail.windows(4).rposition(|window| window == b"OggS") else {

@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Read, Seek};
 
 use rusty_mp3::header::FrameHeader;
 
-use crate::source::Source;
+use crate::source::PatchedSource;
 
 /// A file format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,7 +72,8 @@ impl fmt::Display for Format {
 ///
 /// The first 4 KiB after any tag are enough; a cover picture in the tag makes the tag longer, so give what you have.
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
-    let body = usize::try_from(leading_tags_end(&mut Source::new(Cursor::new(bytes)).ok()?).ok()?);
+    let body =
+        usize::try_from(leading_tags_end(&mut PatchedSource::new(Cursor::new(bytes)).ok()?).ok()?);
     sniff_body(&bytes[body.ok()?.min(bytes.len())..])
 }
 
@@ -99,7 +100,7 @@ pub(crate) fn sniff_body(body: &[u8]) -> Option<Format> {
 }
 
 /// Where the ID3v2 tags end that lead the file; beyond its end when a tag is cut off.
-pub(crate) fn leading_tags_end<S: Read + Seek>(source: &mut Source<S>) -> io::Result<u64> {
+pub(crate) fn leading_tags_end<S: Read + Seek>(source: &mut PatchedSource<S>) -> io::Result<u64> {
     let mut end = 0;
     while let Some(header) = source.header_at::<10>(end)? {
         if &header[..3] != b"ID3" || header[6..10].iter().any(|&byte| byte >= 0x80) {

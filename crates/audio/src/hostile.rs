@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use crate::source::Source;
+use crate::source::PatchedSource;
 use crate::strip::{strip_aiff, strip_flac, strip_wav};
 use crate::{DecodeError, Encoding, decode, encode, probe};
 
@@ -274,10 +274,10 @@ fn page(flags: u8, granule: u64, number: u32, sizes: &[u8], body: &[u8]) -> Vec<
 
 #[test]
 fn chunks_and_blocks_are_counted() {
-    type Strip = fn(&mut Source<Cursor<Vec<u8>>>) -> Result<(), DecodeError>;
+    type Strip = fn(&mut PatchedSource<Cursor<Vec<u8>>>) -> Result<(), DecodeError>;
     let check = |strip: Strip, head: &[u8], part: &[u8]| {
         let bytes = [head, &part.repeat(200_001)].concat();
-        let mut source = Source::new(Cursor::new(bytes)).expect("bytes");
+        let mut source = PatchedSource::new(Cursor::new(bytes)).expect("bytes");
         let message = strip(&mut source).expect_err("refused").to_string();
         assert!(message.contains("the limit is 200000"), "{message}");
     };

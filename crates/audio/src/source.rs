@@ -37,7 +37,7 @@ impl Allowance {
 }
 
 /// A file's bytes, four of them replaced here and there.
-pub(crate) struct Source<S> {
+pub(crate) struct PatchedSource<S> {
     inner: S,
     length: u64,
     at: u64,
@@ -47,7 +47,7 @@ pub(crate) struct Source<S> {
     window_at: u64,
 }
 
-impl<S: Read + Seek> Source<S> {
+impl<S: Read + Seek> PatchedSource<S> {
     pub(crate) fn new(mut inner: S) -> io::Result<Self> {
         let length = inner.seek(SeekFrom::End(0))?;
         inner.seek(SeekFrom::Start(0))?;
@@ -103,7 +103,7 @@ impl<S: Read + Seek> Source<S> {
     }
 }
 
-impl<S: Read + Seek> Read for Source<S> {
+impl<S: Read + Seek> Read for PatchedSource<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         if let Some(allowance) = &self.allowance {
@@ -124,14 +124,14 @@ impl<S: Read + Seek> Read for Source<S> {
     }
 }
 
-impl<S: Read + Seek> Seek for Source<S> {
+impl<S: Read + Seek> Seek for PatchedSource<S> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.at = self.inner.seek(to)?;
         Ok(self.at)
     }
 }
 
-impl<S: Read + Seek + Send + Sync> MediaSource for Source<S> {
+impl<S: Read + Seek + Send + Sync> MediaSource for PatchedSource<S> {
     fn is_seekable(&self) -> bool {
         true
     }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn bytes_are_replaced_wherever_a_read_begins() {
         for step in 1..8 {
-            let mut source = Source::new(Cursor::new(b"0123456789".to_vec())).unwrap();
+            let mut source = PatchedSource::new(Cursor::new(b"0123456789".to_vec())).unwrap();
             source.patch(3, *b"abcd");
             let mut all = Vec::new();
             let mut buffer = vec![0; step];
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn headers_are_found_in_and_beyond_a_window() {
         let bytes: Vec<u8> = (0..200_000_u32).map(|at| at as u8).collect();
-        let mut source = Source::new(Cursor::new(bytes)).unwrap();
+        let mut source = PatchedSource::new(Cursor::new(bytes)).unwrap();
         for at in [0, 7, 65_534, 130_000, 199_996, 3] {
             let expected: Vec<u8> = (at..at + 4).map(|at| at as u8).collect();
             assert_eq!(

@@ -7,7 +7,7 @@ use std::io::{Read, Seek};
 
 use crate::error::DecodeError;
 use crate::format::Format;
-use crate::source::Source;
+use crate::source::PatchedSource;
 
 /// Most chunks, blocks or boxes of a file: an hour in fragments of a tenth of a second has about as many.
 pub(crate) const MAX_PARTS: u32 = 200_000;
@@ -41,7 +41,7 @@ impl Parts {
 /// Hides the lists of a WAV, and says how long its sound is where the file does not know.
 ///
 /// Programs that write WAV into a pipe don't know the length in advance and leave a maximal one; it then means "to the end".
-pub(crate) fn strip_wav<S: Read + Seek>(source: &mut Source<S>) -> Result<(), DecodeError> {
+pub(crate) fn strip_wav<S: Read + Seek>(source: &mut PatchedSource<S>) -> Result<(), DecodeError> {
     /// sox writes 0x7ffff000 and up, ffmpeg 0xffffffff; no honest file that is within the limits comes near.
     const UNKNOWN: u32 = 0x7fff_f000;
     let (mut parts, mut at) = (Parts::of(Format::Wav), 12);
@@ -70,7 +70,7 @@ pub(crate) fn strip_wav<S: Read + Seek>(source: &mut Source<S>) -> Result<(), De
 }
 
 /// Hides all chunks of an AIFF but its sound and what describes the sound.
-pub(crate) fn strip_aiff<S: Read + Seek>(source: &mut Source<S>) -> Result<(), DecodeError> {
+pub(crate) fn strip_aiff<S: Read + Seek>(source: &mut PatchedSource<S>) -> Result<(), DecodeError> {
     let (mut parts, mut at) = (Parts::of(Format::Aiff), 12);
     while let Some([a, b, c, d, length @ ..]) = source.header_at::<8>(at)? {
         parts.count()?;
@@ -85,7 +85,7 @@ pub(crate) fn strip_aiff<S: Read + Seek>(source: &mut Source<S>) -> Result<(), D
 
 /// Makes all blocks of a FLAC padding, but the one that describes its sound. The file begins at `at`.
 pub(crate) fn strip_flac<S: Read + Seek>(
-    source: &mut Source<S>,
+    source: &mut PatchedSource<S>,
     at: u64,
 ) -> Result<(), DecodeError> {
     const STREAM_INFO: u8 = 0;

@@ -25,7 +25,7 @@ use crate::ending::{contains, has_mpeg_length, mpeg_tail_missing, ogg_tail_missi
 use crate::error::{DecodeError, looks_like};
 use crate::format::{Format, leading_tags_end, sniff_body};
 use crate::quiet::quietly;
-use crate::source::{Allowance, Source};
+use crate::source::{Allowance, PatchedSource};
 use crate::strip::{strip_aiff, strip_flac, strip_wav};
 
 /// Longest audio that is read, in seconds: the longest track that the vendors make is a few minutes; an hour leaves room for
@@ -84,7 +84,7 @@ pub(crate) fn walk<S: Read + Seek + Send + Sync>(
     charge: &mut dyn FnMut(u64) -> bool,
     keep: impl FnMut(Format, u32, &[Vec<f32>]) -> Result<(), DecodeError>,
 ) -> Result<Walked, DecodeError> {
-    let mut source = Source::new(bytes)?;
+    let mut source = PatchedSource::new(bytes)?;
     if source.length() == 0 {
         return Err(DecodeError::EmptyFile);
     }
@@ -111,7 +111,7 @@ pub(crate) fn walk<S: Read + Seek + Send + Sync>(
 
 fn walk_packets<S: Read + Seek + Send + Sync>(
     format: Format,
-    mut source: Source<S>,
+    mut source: PatchedSource<S>,
     body_at: u64,
     head: &[u8],
     max_duration_s: f64,

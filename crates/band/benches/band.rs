@@ -15,7 +15,7 @@ use std::{hint::black_box, time::Instant};
 
 use backline_audio::{Audio, Encoding, decode, encode};
 use backline_band::{
-    ArrangeSettings, Request, Session, Sound, StyleId, Take, Voicing, accompany,
+    ArrangeSettings, Request, Session, SoundSource, StyleId, Take, Voicing, accompany,
     analysis::HarmonySettings, arrange, harmonise, lay_over, listen_by_steps, master, play,
     read_tags,
 };
@@ -163,7 +163,7 @@ fn main() {
     };
     let (seconds, score) = timed(|| arrange(&analysis, &chords, &brief, &settings, 1));
     row("arrange", seconds, "");
-    let (seconds, sum) = timed(|| play(&score, &Sound::Own, 1, 1));
+    let (seconds, sum) = timed(|| play(&score, &SoundSource::Own, 1, 1));
     row("play", seconds, "fluidsynth .014, rustysynth .011 s per s");
     let (seconds, instrumental) = timed(|| master(sum.clone(), &score.finish));
     row("master", seconds, "");
@@ -186,9 +186,9 @@ fn main() {
     row("two MP3s", seconds, "bar on two cores 5 s, aim 3.5 s");
     println!("play and master by style, one thread");
     for style in StyleId::all() {
-        let session = Session::new(&vocal, &request(style.name(), 1), Sound::Own).unwrap();
+        let session = Session::new(&vocal, &request(style.name(), 1), SoundSource::Own).unwrap();
         let score = session.take(0).unwrap().score;
-        let (played, sum) = timed(|| play(&score, &Sound::Own, 1, 1));
+        let (played, sum) = timed(|| play(&score, &SoundSource::Own, 1, 1));
         let (mastered, _) = timed(|| master(sum.clone(), &score.finish));
         row(
             style.name(),

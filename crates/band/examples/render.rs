@@ -7,7 +7,7 @@
 use std::{error::Error, fs, path::Path, time::Instant};
 
 use backline_audio::{Audio, Encoding, decode, encode};
-use backline_band::{Request, Session, Sound};
+use backline_band::{Request, Session, SoundSource};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?)
     };
     let start = Instant::now();
-    let session = Session::new(&vocal, &request, Sound::Own)?;
+    let session = Session::new(&vocal, &request, SoundSource::Own)?;
     let listened_s = start.elapsed().as_secs_f64();
     for number in 0..request.takes {
         let start = Instant::now();

@@ -1,6 +1,6 @@
-//! The whole way: a vocal and a request in, finished takes and their facts out.
+//! Accompanies a vocal: a vocal and a request in, finished takes and their facts out.
 //!
-//! The studio calls this once a task. Nothing is trimmed: instrumental, mix and vocal share their time zero.
+//! The studio calls this once a task. Nothing is trimmed: instrumental, mix and vocal start at the same time.
 
 use backline_audio::{Audio, ResampleError, resample};
 
@@ -17,8 +17,8 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastering, RATE_HZ, Sound, Stereo, Voicing, lay_over_at, layers, loudness_of, master_at,
-        play, side_by_side, solo,
+        Mastering, RATE_HZ, SoundSource, Stereo, Voicing, in_parallel, lay_over_at, layers,
+        loudness_of, master_at, play, solo,
     },
     tags::{Brief, read_tags},
 };
@@ -30,20 +30,20 @@ pub const MAX_VOCAL_S: f64 = 900.0;
 /// Most takes of one request.
 pub const MAX_TAKES: usize = 4;
 
-/// What is asked of the band.
+/// A request for takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// What it should be like.
     pub tags: String,
-    /// What must not be heard; wins over everything.
+    /// What must not be heard; overrides all other fields.
     pub negative_tags: String,
-    /// How strongly the style's habits hold, 0..1.
+    /// Weight of the style's habits, 0..1.
     pub style_weight: f32,
     /// 0 plain … 1 adventurous harmony.
     pub weirdness_constraint: f32,
     /// How closely time and dynamics follow the singer, 0..1.
     pub audio_weight: f32,
-    /// Who sings, where the voice itself does not tell.
+    /// Who sings, used where the vocal does not show it.
     pub singer: Option<Singer>,
     /// The seed: the same request, vocal and seed give the same bytes.
     pub seed: u64,
@@ -73,12 +73,12 @@ pub struct Take {
     pub score: Score,
     /// Loudness of the parts' sum before it was mastered.
     sum_lufs: Option<f64>,
-    sound: Sound,
+    sound: SoundSource,
 }
 
 /// One part of a take by itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stem {
+pub struct PartAudio {
     /// Who plays.
     pub instrument: Instrument,
     /// What for.
@@ -95,19 +95,19 @@ impl Take {
     }
 
     /// The instruments that a SoundFont played, in the order of the score.
-    pub fn lent(&self) -> Vec<Instrument> {
-        self.sound.lent(&self.score)
+    pub fn font_instruments(&self) -> Vec<Instrument> {
+        self.sound.font_instruments(&self.score)
     }
 
     /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
-    pub fn stems(&self) -> impl Iterator<Item = Stem> {
+    pub fn stems(&self) -> impl Iterator<Item = PartAudio> {
         let alone = (0..self.score.parts.len()).map(|part| vec![part]);
         let played = self.groups(alone.collect());
         self.score
             .parts
             .iter()
             .zip(played)
-            .map(|(part, audio)| Stem {
+            .map(|(part, audio)| PartAudio {
                 instrument: part.instrument,
                 role: part.role,
                 audio,
@@ -164,7 +164,7 @@ pub enum BandError {
         duration_s: f64,
     },
     /// The vocal's rate can't be worked with.
-    #[error("accompany: the vocal can't be brought to {RATE_HZ} Hz")]
+    #[error("accompany: the vocal cannot be resampled to {RATE_HZ} Hz")]
     Rate(#[source] ResampleError),
     /// A weight lies outside 0..1.
     #[error("accompany: {name} is {value}, expected 0 to 1")]
@@ -184,7 +184,7 @@ pub enum BandError {
     #[cfg(feature = "soundfont")]
     #[error(transparent)]
     Font(#[from] FontError),
-    /// The score holds what the negative tags forbid. This is a bug of the band, caught before anything is heard.
+    /// The score has an instrument that the negative tags forbid. This is a bug of the band, found before anything is played.
     #[error(
         "accompany: the score of take {take} holds {instrument:?}, which the tags forbid; this is a bug"
     )]
@@ -198,10 +198,10 @@ pub enum BandError {
 
 /// Accompanies a vocal.
 ///
-/// Never trims, never fails on silence or noise: what could not be found stands in the remarks. Samples that are no numbers
-/// count as silence, and a remark says how many there were.
+/// Never trims, never fails on silence or noise: the remarks list what could not be found. Samples that are not finite count as
+/// silence, and a remark has their number.
 pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, BandError> {
-    let session = Session::new(vocal, request, Sound::Own)?;
+    let session = Session::new(vocal, request, SoundSource::Own)?;
     let takes = session.takes()?;
     Ok(Accompaniment {
         takes,
@@ -209,16 +209,16 @@ pub fn accompany(vocal: &Audio, request: &Request) -> Result<Accompaniment, Band
     })
 }
 
-/// Vocals up to this long have their takes played side by side, a core each, in seconds; longer ones one after another, for what
-/// a take holds while it is played grows with its length.
-const SIDE_BY_SIDE_S: f64 = 300.0;
+/// Takes of vocals up to this length, in seconds, are played in parallel, one on each core. Takes of longer vocals are played one after
+/// another, because the memory of a take grows with its length.
+const PARALLEL_S: f64 = 300.0;
 
-/// A vocal that has been listened to, ready for takes: for callers that hold one take at a time, or bring a SoundFont.
+/// An analysed vocal, ready for takes: for callers that keep one take at a time, or use a SoundFont.
 #[derive(Debug, Clone)]
 pub struct Session {
     request: Request,
     brief: Brief,
-    sound: Sound,
+    sound: SoundSource,
     voice: Vec<f32>,
     remarks: Vec<String>,
     /// What was heard in the vocal.
@@ -227,7 +227,7 @@ pub struct Session {
 
 impl Session {
     /// Checks the request, reads the tags, and listens.
-    pub fn new(vocal: &Audio, request: &Request, sound: Sound) -> Result<Self, BandError> {
+    pub fn new(vocal: &Audio, request: &Request, sound: SoundSource) -> Result<Self, BandError> {
         listen_to(vocal, request, sound)
     }
 
@@ -251,7 +251,7 @@ impl Session {
     /// All takes that were asked for, in order: on as many cores as there are, with the same samples on any number.
     pub fn takes(&self) -> Result<Vec<Take>, BandError> {
         let cores = cores();
-        let together = if self.analysis.duration_s <= SIDE_BY_SIDE_S {
+        let together = if self.analysis.duration_s <= PARALLEL_S {
             self.request.takes.min(cores)
         } else {
             1
@@ -260,7 +260,7 @@ impl Session {
         let mut takes = Vec::with_capacity(numbers.len());
         for group in numbers.chunks(together.max(1)) {
             let threads = (cores / group.len()).max(1);
-            let played = || side_by_side(group, |take| one_take(take, self, threads));
+            let played = || in_parallel(group, |take| one_take(take, self, threads));
             takes.extend(caught(played)?);
         }
         takes.into_iter().collect()
@@ -277,9 +277,9 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn listen_to(vocal: &Audio, request: &Request, sound: Sound) -> Result<Session, BandError> {
+fn listen_to(vocal: &Audio, request: &Request, sound: SoundSource) -> Result<Session, BandError> {
     check(vocal, request)?;
-    let (vocal, mended) = without_strays(vocal);
+    let (vocal, mended) = with_finite_samples(vocal);
     let brief = read_tags(&request.tags, &request.negative_tags);
     let analysis = listen(&vocal, &brief.hints());
     let mono = Audio {
@@ -333,7 +333,7 @@ fn check(vocal: &Audio, request: &Request) -> Result<(), BandError> {
 }
 
 /// The vocal with every sample a number, and how many were not.
-fn without_strays(vocal: &Audio) -> (Audio, usize) {
+fn with_finite_samples(vocal: &Audio) -> (Audio, usize) {
     let mut mended = 0;
     let channels = vocal
         .channels
@@ -384,7 +384,7 @@ fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, Band
         take,
     };
     let score = arrange(analysis, &chords, brief, &settings, seed);
-    if let Some(instrument) = score.breach(brief) {
+    if let Some(instrument) = score.forbidden_instrument(brief) {
         return Err(BandError::Forbidden {
             take: take + 1,
             instrument,

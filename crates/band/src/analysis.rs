@@ -28,20 +28,20 @@ pub struct Analysis {
     /// less than 24 bars, none where nobody sings.
     #[serde(default)]
     pub local_keys: Vec<LocalKey>,
-    /// Phrases in time order: what is sung on one breath, a long one divided where its tune ends phrases.
-    pub phrases: Vec<Span>,
+    /// Phrases in time order, the one definition of where a phrase ends: a breath each, long breaths divided by their melody.
+    pub phrases: Vec<TimeSpan>,
     /// Groups of phrases with a common energy: verse, chorus and the like.
     pub sections: Vec<Section>,
     /// Integrated loudness of the vocal in LUFS; `None` for silence.
     pub loudness_lufs: Option<f64>,
-    /// How sure listening is of each finding, 0..1.
+    /// Confidence of each finding, 0..1.
     pub confidence: Confidence,
     /// What could not be found, in sentences for the user ("no pitched singing was found: …").
     pub remarks: Vec<String>,
 }
 
 impl Analysis {
-    /// The keys in force, in time order: the song's own from `f64::NEG_INFINITY` on, and each other that it goes to and is sure of.
+    /// The keys in force, in time order: the song's own from `f64::NEG_INFINITY` on, and each other that it changes to with enough confidence.
     pub fn keys(&self) -> Vec<(f64, Key)> {
         const SURE: f32 = 0.5;
         let mut keys = vec![(f64::NEG_INFINITY, self.key)];
@@ -146,7 +146,7 @@ pub struct Key {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LocalKey {
     /// Where it lies: from bar line to bar line.
-    pub span: Span,
+    pub span: TimeSpan,
     /// Its key.
     pub key: Key,
     /// The probability that it is in that key, 0..1.
@@ -155,7 +155,7 @@ pub struct LocalKey {
 
 /// A stretch of time in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Span {
+pub struct TimeSpan {
     /// Start in seconds.
     pub start_s: f64,
     /// End in seconds.
@@ -167,7 +167,7 @@ pub struct Span {
 pub enum SectionKind {
     /// Before the singer starts.
     Intro,
-    /// Told quietly.
+    /// Quieter than a chorus.
     Verse,
     /// Rising towards a chorus.
     Build,
@@ -181,14 +181,14 @@ pub enum SectionKind {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// Where it lies.
-    pub span: Span,
+    pub span: TimeSpan,
     /// What it is for.
     pub kind: SectionKind,
     /// How full the arrangement should be, 0..1.
     pub energy: f32,
 }
 
-/// How sure listening is, each 0..1.
+/// Confidence of listening, each 0..1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Confidence {
     /// That the pitches are right.
@@ -201,14 +201,14 @@ pub struct Confidence {
     pub key: f32,
 }
 
-/// What the tags say that helps to listen.
+/// Hints of the tags for listening.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Hints {
-    /// Tempo asked for in words ("120 bpm"): obeyed where the singing allows it, else refused in a remark.
+    /// Tempo in the tags ("120 bpm"): used where the singing fits it, else refused in a remark.
     pub tempo_bpm: Option<f64>,
-    /// Metre asked for in words ("waltz"): obeyed.
+    /// Metre in the tags ("waltz"): used.
     pub metre: Option<Metre>,
-    /// Key asked for in words ("G major"): obeyed where the melody allows it, else refused in a remark.
+    /// Key in the tags ("G major"): used where the melody fits it, else refused in a remark.
     pub key: Option<Key>,
 }
 
@@ -311,7 +311,7 @@ impl Chord {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ChordSpan {
     /// Where it sounds, in seconds.
-    pub span: Span,
+    pub span: TimeSpan,
     /// Index of its first beat in [`Analysis::beats`].
     pub first_beat: usize,
     /// Number of beats that it lasts.
@@ -320,21 +320,21 @@ pub struct ChordSpan {
     pub chord: Chord,
 }
 
-/// What the harmony should be like.
+/// Settings of the harmony.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HarmonySettings {
-    /// Which kinds of chord the style speaks in.
+    /// The kinds of chord that the style uses.
     pub vocabulary: Vocabulary,
     /// 0 plain … 1 adventurous (substitutions, borrowed chords), always under the melody.
     pub weirdness: f32,
-    /// 0 the melody alone decides … 1 the style's habits weigh as much as they can.
+    /// 0 the melody alone decides … 1 the style's habits have their full weight.
     pub style_weight: f32,
-    /// 0 the best chords … 1 chance chooses among good ones: what makes one take unlike another.
+    /// 0 the best chords … 1 a random choice among good ones, which makes takes differ.
     pub variety: f32,
 }
 
 impl Vocabulary {
-    /// Whether its chords have sevenths as a matter of course.
+    /// Whether its chords usually have sevenths.
     pub(crate) fn is_rich(self) -> bool {
         matches!(self, Self::Jazz | Self::Bossa | Self::Mellow | Self::Gospel)
     }

@@ -1,12 +1,12 @@
-//! All chance in the band: one portable generator, split by purpose.
+//! The random numbers of the band: one portable generator, split by purpose.
 //!
 //! Every use names what it is for (the part, the note, the bar), so that adding a use somewhere never shifts the numbers
-//! elsewhere, and parts may be worked out in any order, on any number of threads, with the same result.
+//! elsewhere, and parts may be computed in any order, on any number of threads, with the same result.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-/// A stream of chance for one purpose.
+/// A stream of random numbers for one purpose.
 pub(crate) struct Chance(ChaCha8Rng);
 
 impl Chance {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde_yaml::{MessageFormatter, UserMessageFormatter};
 
-/// What is wrong in a table, and where.
+/// A mistake in a table, and its line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {message}")]
 pub(crate) struct DataError {

@@ -1,4 +1,4 @@
-//! What a take's report says of it.
+//! The facts of a take, for reports.
 
 use serde::Serialize;
 
@@ -89,7 +89,7 @@ pub(crate) fn facts(
         .filter(|asked| !asked.is_played_by(&plays))
     {
         remarks.push(format!(
-            "`{}` does not play: the arrangement has no place for it",
+            "`{}` does not play: the arrangement has no free part for it",
             asked.phrase
         ));
     }

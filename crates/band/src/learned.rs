@@ -1,13 +1,13 @@
 //! Files of learned weights, as the learning programs write them: little-endian floats, and layers of one signed byte a weight.
 
 /// A layer of units that each see all inputs.
-pub(crate) struct Layer {
+pub(crate) struct DenseLayer {
     inputs: usize,
     weights: Vec<f32>,
     biases: Vec<f32>,
 }
 
-impl Layer {
+impl DenseLayer {
     /// A unit's sum over the inputs, with its bias.
     pub(crate) fn sum(&self, unit: usize, inputs: &[f32]) -> f32 {
         let weights = &self.weights[unit * self.inputs..(unit + 1) * self.inputs];
@@ -38,7 +38,7 @@ impl Bytes {
     }
 
     /// Units as a scale and one signed byte a weight, then the biases.
-    pub(crate) fn layer(&mut self, units: usize, inputs: usize) -> Layer {
+    pub(crate) fn layer(&mut self, units: usize, inputs: usize) -> DenseLayer {
         let mut weights = Vec::with_capacity(units * inputs);
         for _ in 0..units {
             let scale = f32::from_le_bytes(self.take());
@@ -49,7 +49,7 @@ impl Bytes {
         let biases = (0..units)
             .map(|_| f32::from_le_bytes(self.take()))
             .collect();
-        Layer {
+        DenseLayer {
             inputs,
             weights,
             biases,

@@ -33,13 +33,14 @@ mod learned;
 mod listen;
 mod midi;
 mod play;
+mod scale;
 mod tags;
 
 pub use accompany::{
-    Accompaniment, BandError, MAX_TAKES, MAX_VOCAL_S, Request, Session, Stem, Take, accompany,
+    Accompaniment, BandError, MAX_TAKES, MAX_VOCAL_S, PartAudio, Request, Session, Take, accompany,
 };
 pub use arrange::{
-    ArrangeSettings, Articulation, Finish, Part, Role, Room, Score, ScoreNote, arrange,
+    ArrangeSettings, Articulation, Finish, Role, Room, Score, ScoreNote, ScorePart, arrange,
 };
 pub use catalogue::{Instrument, Singer, StyleId};
 pub use chord_names::{chord_name, key_name, metre_name, pitch_name};
@@ -47,8 +48,8 @@ pub use facts::{ChordFact, Facts};
 pub use harmony::harmonise;
 pub use listen::{listen, listen_by_steps};
 pub use play::{
-    CEILING_DBTP, Mastered, RATE_HZ, Sound, Stereo, TARGET_LUFS, Voicing, lay_over, layers, master,
-    play,
+    CEILING_DBTP, Mastered, RATE_HZ, SoundSource, Stereo, TARGET_LUFS, Voicing, lay_over, layers,
+    master, play,
 };
 #[cfg(feature = "soundfont")]
 pub use play::{Font, FontError};

@@ -11,7 +11,7 @@ use midly::{
 
 use crate::{
     analysis::{Metre, Mode},
-    arrange::{Instrument, Part, Score},
+    arrange::{Instrument, Score, ScorePart},
     chord_names::chord_name,
 };
 
@@ -191,7 +191,7 @@ impl Lead {
 
 fn part_track<'a>(
     score: &Score,
-    part: &Part,
+    part: &ScorePart,
     name: &'a str,
     channel: u8,
     clock: &Clock,

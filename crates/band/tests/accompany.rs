@@ -13,7 +13,8 @@ use std::f64::consts::TAU;
 
 use backline_audio::{Audio, Encoding, decode, encode, loudness};
 use backline_band::{
-    BandError, Instrument, Request, Role, Session, Singer, Sound, StyleId, Take, accompany, play,
+    BandError, Instrument, Request, Role, Session, Singer, SoundSource, StyleId, Take, accompany,
+    play,
 };
 use song::{sing, tunes::TUNES, voice_of};
 
@@ -40,7 +41,7 @@ fn sung(tune: usize, seconds: f64, rate_hz: u32) -> Audio {
 }
 
 fn take(vocal: &Audio, request: &Request) -> Take {
-    Session::new(vocal, request, Sound::Own)
+    Session::new(vocal, request, SoundSource::Own)
         .and_then(|session| session.take(0))
         .unwrap()
 }
@@ -85,7 +86,7 @@ fn check(name: &str, audio: &Audio, silent: bool) {
 #[test]
 fn every_style_is_loud_enough_clean_and_whole() {
     let vocal = sung(0, 9.0, 16_000);
-    let session = Session::new(&vocal, &request(""), Sound::Own).unwrap();
+    let session = Session::new(&vocal, &request(""), SoundSource::Own).unwrap();
     assert_eq!(session.analysis.duration_s, vocal.duration_s());
     for style in StyleId::all() {
         let played = take(&vocal, &request(style.name()));
@@ -242,10 +243,10 @@ fn a_seed_gives_the_same_bytes_whatever_the_number_of_threads() {
         assert_eq!(one.midi(), other.midi());
     }
     let score = &once.takes[0].score;
-    let alone = play(score, &Sound::Own, 5, 1);
+    let alone = play(score, &SoundSource::Own, 5, 1);
     for threads in [2, 3, 8] {
         assert!(
-            play(score, &Sound::Own, 5, threads) == alone,
+            play(score, &SoundSource::Own, 5, threads) == alone,
             "{threads} threads play something else"
         );
     }
@@ -289,7 +290,7 @@ fn two_takes_are_two_takes() {
         let alike = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
         assert!(alike < 0.8, "{tags}: the two correlate by {alike:.2}");
         // A take does not depend on the others.
-        let session = Session::new(&vocal, &request(tags), Sound::Own).unwrap();
+        let session = Session::new(&vocal, &request(tags), SoundSource::Own).unwrap();
         assert!(session.take(1).unwrap().instrumental == other.instrumental);
     }
 }
@@ -568,7 +569,7 @@ fn another_singers_accompaniment_fits_worse() {
         .iter()
         .map(|&(tune, bpm, up)| {
             let vocal = voice_of(&TUNES[tune].heard(bpm, up), 16_000);
-            Session::new(&vocal, &request("pop ballad"), Sound::Own).unwrap()
+            Session::new(&vocal, &request("pop ballad"), SoundSource::Own).unwrap()
         })
         .collect();
     let takes: Vec<Take> = heard

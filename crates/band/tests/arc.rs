@@ -9,8 +9,8 @@ mod song;
 
 use backline_audio::{Audio, integrated_lufs};
 use backline_band::{
-    Brief, RATE_HZ, Score, Sound, StyleId,
-    analysis::{Metre, Section, SectionKind, Span},
+    Brief, RATE_HZ, Score, SoundSource, StyleId,
+    analysis::{Metre, Section, SectionKind, TimeSpan},
     arrange, master, play,
 };
 use song::{BARS, SETTINGS, song};
@@ -27,7 +27,7 @@ fn score(style: StyleId, sections: &[(usize, usize, SectionKind, f32)]) -> Score
     analysis.sections = sections
         .iter()
         .map(|&(from, to, kind, energy)| Section {
-            span: Span {
+            span: TimeSpan {
                 start_s: from as f64 * BAR_S,
                 end_s: to as f64 * BAR_S,
             },
@@ -41,7 +41,7 @@ fn score(style: StyleId, sections: &[(usize, usize, SectionKind, f32)]) -> Score
 }
 
 fn lufs(score: &Score, stretches: &[(f64, f64)]) -> Vec<f64> {
-    let finished = master(play(score, &Sound::Own, 5, 1), &score.finish);
+    let finished = master(play(score, &SoundSource::Own, 5, 1), &score.finish);
     stretches
         .iter()
         .map(|&(from, to)| {

@@ -12,7 +12,7 @@ mod song;
 use backline_band::{
     analysis::{
         Analysis, Beat, Chord, ChordSpan, HarmonySettings, Key, LocalKey, Metre, Mode, Note,
-        Quality, Span, Vocabulary,
+        Quality, TimeSpan, Vocabulary,
     },
     harmonise,
 };
@@ -472,7 +472,7 @@ fn a_chorus_a_tone_up_is_harmonised_and_ended_in_its_own_key() {
         mode: Mode::Major,
     };
     let local = |start_s, end_s, tonic| LocalKey {
-        span: Span { start_s, end_s },
+        span: TimeSpan { start_s, end_s },
         key: key(tonic),
         confidence: 0.9,
     };

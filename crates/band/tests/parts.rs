@@ -9,8 +9,9 @@
 mod song;
 
 use backline_band::{
-    ArrangeSettings, Articulation, Brief, Instrument, Part, Role, Score, ScoreNote, Sound, StyleId,
-    analysis::{Analysis, Chord, ChordSpan, Metre, Quality, Section, SectionKind, Span},
+    ArrangeSettings, Articulation, Brief, Instrument, Role, Score, ScoreNote, ScorePart,
+    SoundSource, StyleId,
+    analysis::{Analysis, Chord, ChordSpan, Metre, Quality, Section, SectionKind, TimeSpan},
     arrange, play, read_tags,
 };
 use song::{BARS, SETTINGS, song};
@@ -21,7 +22,7 @@ fn styled(style: StyleId) -> Brief {
     brief
 }
 
-fn parts(score: &Score, role: Role) -> impl Iterator<Item = &Part> {
+fn parts(score: &Score, role: Role) -> impl Iterator<Item = &ScorePart> {
     score.parts.iter().filter(move |part| part.role == role)
 }
 
@@ -36,7 +37,7 @@ fn changing(analysis: &Analysis, at: &[usize], chords: &[Chord]) -> Vec<ChordSpa
         .map(|(index, &first)| {
             let end = starts.get(index + 1).copied().unwrap_or(BARS * 4);
             ChordSpan {
-                span: Span {
+                span: TimeSpan {
                     start_s: analysis.beats[first].time_s,
                     end_s: analysis
                         .beats
@@ -163,7 +164,7 @@ fn from_the_third_bar(energy: f32) -> (Analysis, Vec<ChordSpan>) {
     let bar_s = 240.0 / 116.0;
     analysis.notes.retain(|note| note.onset_s > 2.9 * bar_s);
     let section = |from: f64, to: f64, kind, energy| Section {
-        span: Span {
+        span: TimeSpan {
             start_s: from * bar_s,
             end_s: to * bar_s,
         },
@@ -307,14 +308,14 @@ fn a_closed_hat_chokes_an_open_one() {
         articulation: Articulation::Normal,
     };
     let mut power = |notes: Vec<ScoreNote>| {
-        score.parts = vec![Part {
+        score.parts = vec![ScorePart {
             instrument: Instrument::AcousticKit,
             role: Role::Drums,
             pan: 0.0,
             level_db: 0.0,
             notes,
         }];
-        let sound = play(&score, &Sound::Own, 5, 1);
+        let sound = play(&score, &SoundSource::Own, 5, 1);
         let of = |from_s: f64, to_s: f64| -> f32 {
             let inside = &sound.left[(from_s * 44_100.0) as usize..(to_s * 44_100.0) as usize];
             inside.iter().map(|sample| sample * sample).sum()

@@ -10,7 +10,7 @@
 mod song;
 
 use backline_band::{
-    ArrangeSettings, Brief, Instrument, Part, Role, Score, ScoreNote, StyleId,
+    ArrangeSettings, Brief, Instrument, Role, Score, ScoreNote, ScorePart, StyleId,
     analysis::{Chord, Metre, Quality},
     arrange, read_tags,
 };
@@ -37,7 +37,7 @@ fn plain(style: StyleId, tempo_bpm: f64) -> Score {
     score(style, Metre::FourFour, tempo_bpm, &Brief::default(), 0)
 }
 
-fn parts(score: &Score, role: Role) -> impl Iterator<Item = &Part> {
+fn parts(score: &Score, role: Role) -> impl Iterator<Item = &ScorePart> {
     score.parts.iter().filter(move |part| part.role == role)
 }
 
@@ -91,7 +91,7 @@ fn no_style_plays_what_the_negative_tags_forbid() {
                     let brief = styled(read_tags(tags, negative), style);
                     let (analysis, chords) = song(metre, 100.0);
                     let score = arrange(&analysis, &chords, &brief, &SETTINGS, 3);
-                    assert_eq!(score.breach(&brief), None);
+                    assert_eq!(score.forbidden_instrument(&brief), None);
                     for part in &score.parts {
                         let name = part.instrument.name();
                         assert!(
@@ -335,7 +335,7 @@ fn chordal_parts_that_are_not_guitars_leave_the_voice_its_range() {
 #[test]
 fn under_a_high_voice_comping_pad_and_figure_have_places_of_their_own() {
     /// Lowest and highest of the middle nine tenths of a part's notes, by time.
-    fn middle(part: &Part) -> (u8, u8) {
+    fn middle(part: &ScorePart) -> (u8, u8) {
         let mut keys: Vec<u8> = part.notes.iter().map(|note| note.midi).collect();
         keys.sort_unstable();
         let at = |twentieths: usize| keys[(keys.len() - 1) * twentieths / 20];
@@ -345,7 +345,7 @@ fn under_a_high_voice_comping_pad_and_figure_have_places_of_their_own() {
     let mut pairs = 0;
     for style in StyleId::all() {
         let score = plain(style, 100.0);
-        let chordal: Vec<&Part> = score
+        let chordal: Vec<&ScorePart> = score
             .parts
             .iter()
             .filter(|part| matches!(part.role, Role::Comp | Role::Pad | Role::Figure))

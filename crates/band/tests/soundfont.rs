@@ -8,7 +8,7 @@
 mod song;
 
 use backline_audio::{Audio, loudness};
-use backline_band::{Font, Instrument, Request, Session, Sound, Take};
+use backline_band::{Font, Instrument, Request, Session, SoundSource, Take};
 use song::{tunes::TUNES, voice_of};
 
 fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
@@ -119,7 +119,7 @@ fn the_fixture_is_this_font() {
 }
 
 /// A session with a vocal, with all but its tags, its sound and its takes the same.
-fn session(vocal: &Audio, tags: &str, sound: Sound, takes: usize) -> Session {
+fn session(vocal: &Audio, tags: &str, sound: SoundSource, takes: usize) -> Session {
     let request = Request {
         tags: tags.to_owned(),
         negative_tags: String::new(),
@@ -133,7 +133,7 @@ fn session(vocal: &Audio, tags: &str, sound: Sound, takes: usize) -> Session {
     Session::new(vocal, &request, sound).unwrap()
 }
 
-fn take_of(vocal: &Audio, tags: &str, sound: Sound) -> Take {
+fn take_of(vocal: &Audio, tags: &str, sound: SoundSource) -> Take {
     session(vocal, tags, sound, 1).take(0).unwrap()
 }
 
@@ -143,11 +143,11 @@ fn a_font_plays_the_same_notes_at_the_same_level() {
     vocal.channels[0].truncate(16_000 * 8);
     let font = Font::read(&font()).unwrap();
     assert!(font.name().starts_with("test font"));
-    let play = |sound: Sound| take_of(&vocal, "pop ballad", sound);
+    let play = |sound: SoundSource| take_of(&vocal, "pop ballad", sound);
     let (own, lent, again) = (
-        play(Sound::Own),
-        play(Sound::Font(font.clone())),
-        play(Sound::Font(font)),
+        play(SoundSource::Own),
+        play(SoundSource::Font(font.clone())),
+        play(SoundSource::Font(font)),
     );
     assert_eq!(own.score, lent.score);
     assert!(
@@ -167,10 +167,13 @@ fn the_font_plays_what_it_has_and_the_band_the_rest() {
     let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
     vocal.channels[0].truncate(16_000 * 6);
     let font = Font::read(&font()).unwrap();
-    let play = |tags: &str, sound: Sound| take_of(&vocal, tags, sound);
+    let play = |tags: &str, sound: SoundSource| take_of(&vocal, tags, sound);
     // The font has program 0 alone, in the melodic bank and in that of the kits.
-    let take = play("pop rock, piano, drums, organ", Sound::Font(font.clone()));
-    let lent = take.lent();
+    let take = play(
+        "pop rock, piano, drums, organ",
+        SoundSource::Font(font.clone()),
+    );
+    let lent = take.font_instruments();
     for (instrument, expected) in [
         (Instrument::Piano, true),
         (Instrument::AcousticKit, true),
@@ -185,11 +188,22 @@ fn the_font_plays_what_it_has_and_the_band_the_rest() {
         assert!(plays, "{instrument:?} does not play");
         assert_eq!(lent.contains(&instrument), expected, "{instrument:?}");
     }
-    assert!(play("pop rock, piano", Sound::Own).lent().is_empty());
+    assert!(
+        play("pop rock, piano", SoundSource::Own)
+            .font_instruments()
+            .is_empty()
+    );
     // With no part that it plays, a font changes nothing.
     let tags = "synthwave, drum machine, no piano";
-    let (own, with) = (play(tags, Sound::Own), play(tags, Sound::Font(font)));
-    assert!(with.lent().is_empty(), "{:?}", with.lent());
+    let (own, with) = (
+        play(tags, SoundSource::Own),
+        play(tags, SoundSource::Font(font)),
+    );
+    assert!(
+        with.font_instruments().is_empty(),
+        "{:?}",
+        with.font_instruments()
+    );
     assert!(own.instrumental == with.instrumental);
 }
 
@@ -247,7 +261,7 @@ fn a_damaged_font_is_refused_or_an_error_when_it_plays() {
     let mut vocal = voice_of(&TUNES[0].heard(100.0, 0), 16_000);
     vocal.channels[0].truncate(16_000 * 4);
     let font = Font::read(&with(b"shdr", 8 + 36, &i32::MAX.to_le_bytes())).unwrap();
-    let session = session(&vocal, "pop rock, piano, drums", Sound::Font(font), 2);
+    let session = session(&vocal, "pop rock, piano, drums", SoundSource::Font(font), 2);
     for error in [session.take(0).err(), session.takes().err()] {
         let error = error.map(|error| error.to_string()).unwrap_or_default();
         assert!(error.contains("can't be played"), "{error}");

@@ -10,7 +10,7 @@
 mod song;
 
 use backline_band::{
-    Brief, Instrument, Part, Role, Score, ScoreNote, StyleId, analysis::Metre, arrange,
+    Brief, Instrument, Role, Score, ScoreNote, ScorePart, StyleId, analysis::Metre, arrange,
 };
 use song::{SETTINGS, song};
 
@@ -62,7 +62,7 @@ impl Heard {
         })
     }
 
-    fn notes(&self, of: impl Fn(&Part, &ScoreNote) -> bool) -> Vec<ScoreNote> {
+    fn notes(&self, of: impl Fn(&ScorePart, &ScoreNote) -> bool) -> Vec<ScoreNote> {
         let inside = BARS.start * self.bar_s..BARS.end * self.bar_s;
         let parts = self.score.parts.iter();
         parts
@@ -560,7 +560,7 @@ fn every_style_is_itself() {
 
 /// How many different bars there are among eight of a part: places, pieces of a kit, how strings are struck, and a bass's way from
 /// its first note.
-fn different_bars(part: &Part, first: usize, bar_s: f64, slots: f64) -> usize {
+fn different_bars(part: &ScorePart, first: usize, bar_s: f64, slots: f64) -> usize {
     let mut bars: Vec<Vec<(u8, i64)>> = (first..first + 8)
         .map(|bar| {
             let from_s = bar as f64 * bar_s;

@@ -102,7 +102,7 @@ pub(crate) struct GlobalArgs {
     /// Allow imports, catalogues and scripts outside the project's folder
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) allow_outside: bool,
-    /// Reject a manifest whose recordings have more sound together than this, counted in stereo at 48 kHz [default: 24h]
+    /// Reject a manifest whose recordings are longer than this in total, counted as stereo at 48 kHz [default: 24h]
     #[arg(long, global = true, value_name = "TIME", value_parser = duration, help_heading = "Global options")]
     pub(crate) max_sound: Option<Duration>,
 }

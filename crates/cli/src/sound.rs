@@ -1,7 +1,7 @@
 //! How the band sounds: the file format and the SoundFont that the user chose.
 
 use backline_audio::Encoding;
-use backline_band::Sound;
+use backline_band::SoundSource;
 use backline_engine::manifest::{AUTO, installed_soundfont};
 use backline_studio::{SoundFont, StudioConfig};
 
@@ -42,8 +42,10 @@ impl ChosenSound {
     }
 
     /// What the band plays with.
-    pub(crate) fn sound(&self) -> Sound {
-        self.soundfont.as_ref().map_or(Sound::Own, SoundFont::sound)
+    pub(crate) fn sound(&self) -> SoundSource {
+        self.soundfont
+            .as_ref()
+            .map_or(SoundSource::Own, SoundFont::sound)
     }
 
     /// Has a studio sound like this.

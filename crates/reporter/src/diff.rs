@@ -80,7 +80,7 @@ pub fn diff_lines(diff: &LockDiff, most: usize) -> String {
     }
     let changed = changed.into_iter().map(|(mut causes, jobs)| {
         if causes.is_empty() {
-            causes.push("what is sent for it; the older side did not record more".to_owned());
+            causes.push("the request; the older side has no record of its settings".to_owned());
         }
         let causes = causes.iter().map(|cause| format!("    {cause}\n"));
         format!("{}{}", named('~', &jobs), causes.collect::<String>())

@@ -83,7 +83,7 @@ mod tests {
     fn the_lines_are_the_consoles() {
         let story = example::Story::new();
         let text = String::from_utf8(rendered(&story)).unwrap();
-        let shared = example::Shared::default();
+        let shared = example::SharedOutput::default();
         story
             .tell(&mut crate::JsonEvents::new(Box::new(shared.clone())))
             .unwrap();

@@ -16,14 +16,14 @@ const GRACE: Duration = Duration::from_millis(100);
 /// The slots of one server.
 pub(crate) struct Slots {
     free: Arc<Semaphore>,
-    open: Mutex<HashMap<u64, Arc<State>>>,
+    open: Mutex<HashMap<u64, Arc<ConnectionState>>>,
     next: AtomicU64,
     /// Counts the moments at which a connection became idle: a smaller number has waited for longer.
     idled: AtomicU64,
 }
 
 /// The state of one connection.
-pub(crate) struct State {
+pub(crate) struct ConnectionState {
     opened: Instant,
     at_work: AtomicUsize,
     has_served: AtomicBool,
@@ -35,12 +35,12 @@ pub(crate) struct State {
 /// A connection's slot; freed when dropped.
 pub(crate) struct ConnectionSlot {
     number: u64,
-    state: Arc<State>,
+    state: Arc<ConnectionState>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// A request under way.
-pub(crate) struct Busy(Arc<State>);
+pub(crate) struct Busy(Arc<ConnectionState>);
 
 impl Slots {
     pub(crate) fn new(slots: usize) -> Self {
@@ -69,7 +69,7 @@ impl Slots {
             }
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let state = Arc::new(State {
+        let state = Arc::new(ConnectionState {
             opened: Instant::now(),
             at_work: AtomicUsize::new(0),
             has_served: AtomicBool::new(false),
@@ -104,12 +104,12 @@ impl Slots {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<State>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<ConnectionState>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ConnectionState {
     fn is_idle(&self) -> bool {
         self.at_work.load(Ordering::Acquire) == 0
     }
@@ -123,7 +123,7 @@ impl State {
 }
 
 impl ConnectionSlot {
-    pub(crate) fn state(&self) -> Arc<State> {
+    pub(crate) fn state(&self) -> Arc<ConnectionState> {
         self.state.clone()
     }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::config::SWEEP_INTERVAL;
-use crate::shared::Shared;
-use crate::store::{StoreError, transitions, uploads};
+use crate::shared::StudioState;
+use crate::store::{StudioStoreError, transitions, uploads};
 
 /// Rows handled in one transaction.
 const BATCH: u32 = 256;
 
 /// Sweeps at the start and then every [`SWEEP_INTERVAL`], until the studio stops.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<StudioState>) {
     let mut rounds = tokio::time::interval(SWEEP_INTERVAL);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -25,7 +25,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         }
         match sweep(&shared, clock::now_ms()).await {
             Ok(()) => {}
-            Err(StoreError::Stopping) => return,
+            Err(StudioStoreError::Stopping) => return,
             Err(error) => tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "could not clean up"
@@ -35,7 +35,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Removes everything that has outlived its time at `now_ms`.
-pub(crate) async fn sweep(shared: &Shared, now_ms: i64) -> Result<(), StoreError> {
+pub(crate) async fn sweep(shared: &StudioState, now_ms: i64) -> Result<(), StudioStoreError> {
     let tasks_before_ms = before(now_ms, shared.config.task_retention);
     loop {
         let look = move |connection: &rusqlite::Connection| {

@@ -21,10 +21,10 @@ use crate::faulty;
 use crate::fetch::USER_AGENT;
 use crate::misbehave::Forgery;
 use crate::notes;
-use crate::shared::Shared;
-use crate::store::StoreError;
+use crate::shared::StudioState;
+use crate::store::StudioStoreError;
 use crate::store::callbacks::{self, DueCallback, ScriptedCallback};
-use crate::store::tasks::Task;
+use crate::store::tasks::StoredTask;
 
 /// How long the delivery waits after the store failed.
 const STORE_REST: Duration = Duration::from_secs(1);
@@ -41,7 +41,7 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
 }
 
 /// Delivers until the studio stops. A callback that is under way then is repeated by the next start.
-pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
+pub(crate) async fn run(shared: Arc<StudioState>, client: reqwest::Client) {
     let mut busy: Vec<i64> = Vec::new();
     let mut deliveries: JoinSet<i64> = JoinSet::new();
     loop {
@@ -49,7 +49,7 @@ pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
         let rung = shared.callback_waits.notified();
         let rest = match start_due(&shared, &client, &mut busy, &mut deliveries).await {
             Ok(rest) => rest,
-            Err(StoreError::Stopping) => return,
+            Err(StudioStoreError::Stopping) => return,
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
@@ -83,11 +83,11 @@ pub(crate) async fn run(shared: Arc<Shared>, client: reqwest::Client) {
 
 /// Starts what is due, as far as there are free places, and returns the time until the next is due.
 async fn start_due(
-    shared: &Arc<Shared>,
+    shared: &Arc<StudioState>,
     client: &reqwest::Client,
     busy: &mut Vec<i64>,
     deliveries: &mut JoinSet<i64>,
-) -> Result<Option<Duration>, StoreError> {
+) -> Result<Option<Duration>, StudioStoreError> {
     let free = CALLBACK_LIMIT.saturating_sub(busy.len());
     if free == 0 {
         return Ok(None);
@@ -115,9 +115,9 @@ async fn start_due(
 
 /// The request that makes a callback.
 fn post(
-    shared: &Shared,
+    shared: &StudioState,
     client: &reqwest::Client,
-    task: &Task,
+    task: &StoredTask,
     url: &str,
     call: ScriptedCallback,
     notes: &Value,
@@ -169,7 +169,7 @@ fn post(
 }
 
 /// Makes one callback and notes what came of it.
-async fn deliver(shared: &Shared, client: &reqwest::Client, owed: DueCallback) {
+async fn deliver(shared: &StudioState, client: &reqwest::Client, owed: DueCallback) {
     let DueCallback {
         task,
         url,

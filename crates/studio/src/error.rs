@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::store::StoreError;
+use crate::store::StudioStoreError;
 
 /// Why [`Studio::start`](crate::Studio::start) gave up. Nothing was served.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub enum StudioError {
     },
     /// The task database could not be opened or migrated.
     #[error("could not open the studio's tasks")]
-    Store(#[from] StoreError),
+    Store(#[from] StudioStoreError),
     /// The listener's own address could not be read.
     #[error("could not read the listener's address")]
     Listener(#[source] std::io::Error),

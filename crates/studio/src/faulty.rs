@@ -18,14 +18,14 @@ use crate::misbehave::{
 use crate::operation::OperationKind;
 use crate::step_wire::{self, Writing};
 use crate::store::callbacks::Notice;
-use crate::store::tasks::{Stage, Task};
+use crate::store::tasks::{StoredTask, TaskProgress};
 use crate::wire;
 
 /// Where forged tracks lie: the address of many clouds' metadata services, which nobody must be led to.
 const FORGED_FILES: &str = "http://169.254.169.254/forged";
 
 /// The body of a task's details as they truly are, whichever operation made it.
-pub(crate) fn truth(task: &Task, with: Writing<'_>) -> Value {
+pub(crate) fn truth(task: &StoredTask, with: Writing<'_>) -> Value {
     match task.kind {
         OperationKind::Song => {
             json!({ "code": 200, "msg": "success", "data": wire::record_info(task, with.links) })
@@ -51,7 +51,7 @@ pub(crate) enum PollResult {
 }
 
 /// The result of the `number`th poll of `task`, counted from 1.
-pub(crate) fn poll(task: &Task, with: Writing<'_>, number: u32) -> PollResult {
+pub(crate) fn poll(task: &StoredTask, with: Writing<'_>, number: u32) -> PollResult {
     let mut shown = task.clone();
     for fault in &task.faults {
         match fault {
@@ -68,14 +68,14 @@ pub(crate) fn poll(task: &Task, with: Writing<'_>, number: u32) -> PollResult {
             _ => {}
         }
     }
-    if shown.stage != Stage::Failed {
+    if shown.stage != TaskProgress::Failed {
         (shown.error_code, shown.error_message) = (None, None);
     }
     let fail = task.faults.iter().find_map(|fault| match fault {
         Fault::Fail(fail) => Some(fail),
         _ => None,
     });
-    if let Some(fail) = fail.filter(|fail| fail.envelope && shown.stage == Stage::Failed) {
+    if let Some(fail) = fail.filter(|fail| fail.envelope && shown.stage == TaskProgress::Failed) {
         return PollResult::Failed {
             code: fail.code,
             message: fail.message.clone(),
@@ -91,11 +91,11 @@ pub(crate) fn poll(task: &Task, with: Writing<'_>, number: u32) -> PollResult {
 }
 
 /// Does to a song's details what the plan has for its `number`th poll.
-fn bend_song(data: &mut Value, shown: &Task, links: &Links, number: u32) {
+fn bend_song(data: &mut Value, shown: &StoredTask, links: &Links, number: u32) {
     // The first of two faults that say the same counts, so the last is done first.
     for fault in shown.faults.iter().rev() {
         match fault {
-            Fault::Fail(fail) if shown.stage == Stage::Failed => {
+            Fault::Fail(fail) if shown.stage == TaskProgress::Failed => {
                 data["status"] = status_name(fail.status).into();
             }
             Fault::Status(status) if status.polls.covers(number) => {
@@ -107,7 +107,9 @@ fn bend_song(data: &mut Value, shown: &Task, links: &Links, number: u32) {
                 }
             }
             Fault::NullResponse(times) if times.covers(number) => data["response"] = Value::Null,
-            Fault::NullUrls(times) if times.covers(number) && shown.stage == Stage::Complete => {
+            Fault::NullUrls(times)
+                if times.covers(number) && shown.stage == TaskProgress::Complete =>
+            {
                 for track in tracks_of(data, &["response", "sunoData"]) {
                     let silence = links.to(&format!("bent/{}/silence", shown.id));
                     for name in ["audioUrl", "sourceAudioUrl", "sourceStreamAudioUrl"] {
@@ -128,21 +130,23 @@ fn bend_song(data: &mut Value, shown: &Task, links: &Links, number: u32) {
 }
 
 /// Does to a step's body what the plan has for its `number`th poll. Faults that are about a song's tracks do nothing here.
-fn bend_step(body: &mut Value, shown: &Task, number: u32) {
+fn bend_step(body: &mut Value, shown: &StoredTask, number: u32) {
     for fault in shown.faults.iter().rev() {
         match fault {
-            Fault::Fail(fail) if shown.stage == Stage::Failed => match (shown.kind, fail.status) {
-                (OperationKind::Midi, FailedStatus::Pending) => {
-                    body["data"]["successFlag"] = 0.into()
+            Fault::Fail(fail) if shown.stage == TaskProgress::Failed => {
+                match (shown.kind, fail.status) {
+                    (OperationKind::Midi, FailedStatus::Pending) => {
+                        body["data"]["successFlag"] = 0.into()
+                    }
+                    (OperationKind::Midi, FailedStatus::CreateTaskFailed) => {
+                        body["data"]["successFlag"] = 2.into();
+                    }
+                    (OperationKind::Midi | OperationKind::Recovery, _) => {}
+                    // Each operation has a name of its own for it.
+                    (_, FailedStatus::GenerateAudioFailed) => {}
+                    (_, status) => body["data"]["successFlag"] = status_name(status).into(),
                 }
-                (OperationKind::Midi, FailedStatus::CreateTaskFailed) => {
-                    body["data"]["successFlag"] = 2.into();
-                }
-                (OperationKind::Midi | OperationKind::Recovery, _) => {}
-                // Each operation has a name of its own for it.
-                (_, FailedStatus::GenerateAudioFailed) => {}
-                (_, status) => body["data"]["successFlag"] = status_name(status).into(),
-            },
+            }
             Fault::Status(status) if status.polls.covers(number) => {
                 set_flag(body, shown.kind, &status.name);
             }
@@ -200,19 +204,19 @@ fn empty_urls(value: &mut Value) {
 }
 
 /// The highest stage that is shown when each of the first three lasts for `polls_each` polls; a step has the first one only.
-fn early(kind: OperationKind, number: u32, polls_each: u32) -> Stage {
+fn early(kind: OperationKind, number: u32, polls_each: u32) -> TaskProgress {
     match number.saturating_sub(1) / polls_each.max(1) {
-        0 => Stage::Pending,
-        _ if kind != OperationKind::Song => Stage::Failed,
+        0 => TaskProgress::Pending,
+        _ if kind != OperationKind::Song => TaskProgress::Failed,
         past => early_song(past),
     }
 }
 
-fn early_song(past: u32) -> Stage {
+fn early_song(past: u32) -> TaskProgress {
     match past {
-        1 => Stage::Text,
-        2 => Stage::First,
-        _ => Stage::Failed,
+        1 => TaskProgress::Text,
+        2 => TaskProgress::First,
+        _ => TaskProgress::Failed,
     }
 }
 
@@ -238,7 +242,7 @@ pub(crate) struct Sent {
 }
 
 /// A true callback of `task` to the address `url`.
-pub(crate) fn callback(task: &Task, notice: Notice, with: Writing<'_>, url: &str) -> Sent {
+pub(crate) fn callback(task: &StoredTask, notice: Notice, with: Writing<'_>, url: &str) -> Sent {
     let mut body = match task.kind {
         OperationKind::Song => callback_body(task, notice, with.links),
         _ => step_wire::callback(task, with),
@@ -275,7 +279,7 @@ pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The body of a true callback of `task`.
-fn callback_body(task: &Task, notice: Notice, links: &Links) -> Value {
+fn callback_body(task: &StoredTask, notice: Notice, links: &Links) -> Value {
     let mut body = wire::callback(task, notice, links).to_json();
     for fault in &task.faults {
         match fault {
@@ -305,7 +309,7 @@ pub(crate) fn other_id(task_id: &str) -> String {
 }
 
 /// A callback that the studio never meant: its address and its body.
-pub(crate) fn forged(task: &Task, url: &str, forgery: Forgery) -> (String, Vec<u8>) {
+pub(crate) fn forged(task: &StoredTask, url: &str, forgery: Forgery) -> (String, Vec<u8>) {
     let other = other_id(&task.id);
     let (url, task_id) = match forgery {
         Forgery::WrongToken => {
@@ -352,7 +356,7 @@ fn tracks_of<'a>(body: &'a mut Value, path: &[&str]) -> std::slice::IterMut<'a, 
 }
 
 /// Writes the tracks' times as integers.
-fn count_times(body: &mut Value, path: &[&str], task: &Task, stage: Stage) {
+fn count_times(body: &mut Value, path: &[&str], task: &StoredTask, stage: TaskProgress) {
     for (track, number) in tracks_of(body, path).zip(1..) {
         track["createTime"] = wire::created_ms(task, stage, number).into();
     }

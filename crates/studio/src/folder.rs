@@ -28,14 +28,14 @@ const LOCK: &str = "studio.lock";
 
 /// An opened data folder; the lock lasts as long as the value.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct DataFolder {
     root: PathBuf,
     lock: File,
 }
 
-impl Folder {
+impl DataFolder {
     /// Makes what is missing, takes the lock, and empties `tmp/`.
-    pub(crate) fn open(root: &Path) -> Result<Folder, StudioError> {
+    pub(crate) fn open(root: &Path) -> Result<DataFolder, StudioError> {
         let failed = |operation: &'static str, path: &Path| {
             let path = path.to_owned();
             move |source| StudioError::Folder {
@@ -62,7 +62,7 @@ impl Folder {
                 });
             }
         }
-        let folder = Folder { root, lock };
+        let folder = DataFolder { root, lock };
         let scratch = folder.scratch();
         if scratch.exists() {
             fs::remove_dir_all(&scratch).map_err(failed("empty", &scratch))?;
@@ -276,15 +276,15 @@ mod tests {
     #[test]
     fn a_second_studio_is_told_that_the_folder_is_taken() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Folder::open(dir.path()).unwrap();
-        let refused = Folder::open(dir.path()).unwrap_err();
+        let first = DataFolder::open(dir.path()).unwrap();
+        let refused = DataFolder::open(dir.path()).unwrap_err();
         assert!(matches!(refused, StudioError::InUse { .. }), "{refused}");
         assert!(
             refused.to_string().starts_with("another studio is using "),
             "{refused}"
         );
         drop(first);
-        Folder::open(dir.path()).unwrap();
+        DataFolder::open(dir.path()).unwrap();
     }
 
     #[cfg(unix)]
@@ -294,9 +294,9 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("new/studio");
-        let folder = Folder::open(&root).unwrap();
+        let folder = DataFolder::open(&root).unwrap();
         folder.keep_bill_key("secret").unwrap();
-        let store = crate::store::Store::open(&folder.database()).unwrap();
+        let store = crate::store::StudioStore::open(&folder.database()).unwrap();
         let check = || {
             assert_eq!([mode(&root), mode(&root.join("files"))], [0o700; 2]);
             for entry in fs::read_dir(&root).unwrap() {
@@ -315,7 +315,7 @@ mod tests {
         }
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
         folder.release();
-        let folder = Folder::open(&root).unwrap();
+        let folder = DataFolder::open(&root).unwrap();
         folder.keep_bill_key("another").unwrap();
         check();
         store.close();
@@ -332,7 +332,7 @@ mod tests {
             fs::write(home.join(name), "mine").unwrap();
         }
         let refused = |root: &Path, expected: &str| {
-            let error = Folder::open(root).unwrap_err();
+            let error = DataFolder::open(root).unwrap_err();
             let StudioError::Folder { source, .. } = error else {
                 panic!("{error}");
             };
@@ -356,7 +356,7 @@ mod tests {
         .enumerate()
         {
             let root = lab.path().join(number.to_string());
-            drop(Folder::open(&root).unwrap());
+            drop(DataFolder::open(&root).unwrap());
             let place = root.join(name);
             let _ = fs::remove_file(&place);
             let target = if name.ends_with("/a") {
@@ -369,7 +369,7 @@ mod tests {
         }
         // SQLite removes the file that ends such a journal.
         let root = lab.path().join("journal");
-        drop(Folder::open(&root).unwrap());
+        drop(DataFolder::open(&root).unwrap());
         let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
         fs::write(
             root.join("studio.sqlite3-journal"),
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn a_start_empties_the_scratch_folder_and_keeps_the_rest() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open(dir.path()).unwrap();
+        let folder = DataFolder::open(dir.path()).unwrap();
         fs::write(folder.scratch().join("half"), b"x").unwrap();
         write_whole(
             &folder.scratch(),
@@ -391,7 +391,7 @@ mod tests {
         )
         .unwrap();
         drop(folder);
-        let folder = Folder::open(dir.path()).unwrap();
+        let folder = DataFolder::open(dir.path()).unwrap();
         assert_eq!(fs::read_dir(folder.scratch()).unwrap().count(), 0);
         assert_eq!(
             fs::read(folder.uploads().join("a/b.wav")).unwrap(),

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::StudioError;
 use crate::clock;
-use crate::folder::{self, Folder};
+use crate::folder::{self, DataFolder};
 use crate::operation::OperationKind;
-use crate::shared::Shared;
+use crate::shared::StudioState;
 use crate::stems;
-use crate::store::tasks::{StoredTrack, Task};
+use crate::store::tasks::{StoredTask, StoredTrack};
 use crate::validate_step::{Stems, ValidStep};
 use crate::wire::TRACKS;
 
@@ -33,7 +33,7 @@ const STEMS: [&str; 3] = ["bass", "guitar", "keyboard"];
 
 /// Writes the recordings into the folder and returns them as finished tracks. Blocks.
 pub(crate) fn prepare(
-    folder: &Folder,
+    folder: &DataFolder,
     encoding: Encoding,
 ) -> Result<Vec<StoredTrack>, StudioError> {
     let created_ms = clock::now_ms();
@@ -105,8 +105,8 @@ fn midi_data(chord_hz: [f32; 3]) -> Value {
 /// The stored files of a step of an instant song's task, or of a step of one; none where the band played.
 pub(crate) fn step(
     kind: OperationKind,
-    shared: &Shared,
-    parent: &Task,
+    shared: &StudioState,
+    parent: &StoredTask,
     track: Option<u8>,
     valid: &ValidStep,
 ) -> Option<Vec<StoredTrack>> {

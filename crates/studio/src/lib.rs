@@ -108,6 +108,6 @@ pub use config::{Prices, StudioConfig, UNLIMITED_CREDITS};
 pub use error::StudioError;
 pub use misbehave::{Misbehaviour, PlanError};
 pub use soundfont::{SOUNDFONT_BYTES, SoundFont, SoundFontError};
-pub use store::StoreError;
+pub use store::StudioStoreError;
 pub use store::bills::{BillEntry, read_bill};
 pub use studio::Studio;

@@ -9,9 +9,9 @@ use crate::config::SOURCE_BYTES;
 use crate::fetch::FetchError;
 use crate::folder;
 use crate::intake::IntakeError;
-use crate::shared::Shared;
-use crate::store::StoreError;
-use crate::store::tasks::{self, Work};
+use crate::shared::StudioState;
+use crate::store::StudioStoreError;
+use crate::store::tasks::{self, PendingTask};
 
 /// The code of a source that can't be read as a recording.
 pub(crate) const BAD_SOURCE: i64 = 400;
@@ -21,26 +21,26 @@ const NO_SOURCE: i64 = 451;
 pub(crate) const OWN_FAULT: i64 = tasks::REFUNDED;
 
 /// Why a task was not made.
-pub(crate) enum Failure {
+pub(crate) enum MakingError {
     /// It can't be; the client sees this.
     Task { code: i64, message: String },
     /// The studio stops, or its store failed: the next start resumes the task.
     Later(String),
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Failure::Later(error.to_string())
+impl From<StudioStoreError> for MakingError {
+    fn from(error: StudioStoreError) -> Self {
+        MakingError::Later(error.to_string())
     }
 }
 
 /// Writes one of a task's files and returns its path below `files/`.
 pub(crate) async fn write_result(
-    shared: &Shared,
-    work: &Work,
+    shared: &StudioState,
+    work: &PendingTask,
     name: &str,
     bytes: Vec<u8>,
-) -> Result<String, Failure> {
+) -> Result<String, MakingError> {
     let path = format!("results/{}/{name}", work.id);
     let (scratch, target) = (shared.folder.scratch(), shared.folder.files().join(&path));
     let written =
@@ -49,12 +49,12 @@ pub(crate) async fn write_result(
         Ok(Ok(())) => Ok(path),
         Ok(Err(error)) => {
             tracing::error!(task = work.id, name, %error, "could not keep a track");
-            Err(Failure::Task {
+            Err(MakingError::Task {
                 code: OWN_FAULT,
                 message: not_stored("the track", &error),
             })
         }
-        Err(error) => Err(Failure::Later(error.to_string())),
+        Err(error) => Err(MakingError::Later(error.to_string())),
     }
 }
 
@@ -68,8 +68,8 @@ pub(crate) enum LocalSource {
     Fetched(NamedTempFile),
 }
 
-fn no_source(message: String) -> Failure {
-    Failure::Task {
+fn no_source(message: String) -> MakingError {
+    MakingError::Task {
         code: NO_SOURCE,
         message,
     }
@@ -77,10 +77,10 @@ fn no_source(message: String) -> Failure {
 
 /// Returns the source's bytes: it is fetched unless it is the studio's own file.
 pub(crate) async fn bring_source(
-    shared: &Shared,
-    work: &Work,
+    shared: &StudioState,
+    work: &PendingTask,
     url: &Url,
-) -> Result<LocalSource, Failure> {
+) -> Result<LocalSource, MakingError> {
     if let Some(path) = &work.upload {
         let file = shared.folder.files().join(path);
         let too_large = tokio::fs::metadata(&file)
@@ -100,7 +100,7 @@ pub(crate) async fn bring_source(
         .map_err(|error| match error {
             FetchError::Intake(IntakeError::Disk(error)) => {
                 tracing::error!(task = work.id, %error, "could not write a fetched source");
-                Failure::Task {
+                MakingError::Task {
                     code: OWN_FAULT,
                     message: not_stored("the source audio", &error),
                 }
@@ -112,10 +112,10 @@ pub(crate) async fn bring_source(
 
 /// Returns what a song was made of: steps play it again.
 pub(crate) async fn song_source(
-    shared: &Shared,
-    song: &Work,
+    shared: &StudioState,
+    song: &PendingTask,
     url: &Url,
-) -> Result<LocalSource, Failure> {
+) -> Result<LocalSource, MakingError> {
     let kept = shared.folder.source(&song.id);
     match tokio::fs::try_exists(&kept).await {
         Ok(true) => Ok(LocalSource::Kept(kept)),
@@ -125,7 +125,7 @@ pub(crate) async fn song_source(
 }
 
 /// Keeps a song's source for as long as the song. Without it, steps fall back to the upload or fetch it again.
-pub(crate) async fn keep_source(shared: &Shared, work: &Work, source: LocalSource) {
+pub(crate) async fn keep_source(shared: &StudioState, work: &PendingTask, source: LocalSource) {
     let target = shared.folder.source(&work.id);
     let kept = tokio::task::spawn_blocking(move || match source {
         LocalSource::Kept(_) => Ok(()),
@@ -148,7 +148,7 @@ pub(crate) async fn keep_source(shared: &Shared, work: &Work, source: LocalSourc
 
 impl LocalSource {
     /// The source's bytes.
-    pub(crate) async fn read(&self, work: &Work) -> Result<Vec<u8>, Failure> {
+    pub(crate) async fn read(&self, work: &PendingTask) -> Result<Vec<u8>, MakingError> {
         match self {
             LocalSource::Upload(path) => tokio::fs::read(path).await.map_err(|error| {
                 tracing::debug!(task = work.id, path = %path.display(), %error, "an upload can't be read");
@@ -163,10 +163,10 @@ impl LocalSource {
     }
 }
 
-async fn read_own(work: &Work, path: &Path) -> Result<Vec<u8>, Failure> {
+async fn read_own(work: &PendingTask, path: &Path) -> Result<Vec<u8>, MakingError> {
     tokio::fs::read(path).await.map_err(|error| {
         tracing::error!(task = work.id, %error, "could not read a source");
-        Failure::Task {
+        MakingError::Task {
             code: OWN_FAULT,
             message: not_stored("the source audio", &error),
         }
@@ -180,7 +180,7 @@ fn not_stored(what: &str, error: &std::io::Error) -> String {
 
 /// The seed of a task's takes: from the request without its addresses, the source's bytes, the studio's seed, and how often
 /// the same request had been accepted before, so that equal requests give other takes and a fresh folder gives them again.
-pub(crate) fn seed(work: &Work, source: &[u8], studio_seed: u64) -> u64 {
+pub(crate) fn seed(work: &PendingTask, source: &[u8], studio_seed: u64) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&work.digest);
     hasher.update(blake3::hash(source).as_bytes());

@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 
 use crate::operation::OperationKind;
-use crate::responses::Refusal;
-use crate::shared::Shared;
-use crate::store::tasks::{Stage, Task};
+use crate::responses::RequestError;
+use crate::shared::StudioState;
+use crate::store::tasks::{StoredTask, TaskProgress};
 
 /// What a stems task keeps of its notes, beside its files.
 pub(crate) const FILE: &str = "notes.json";
 
 /// The `midiData` of a finished MIDI task; null for every other one.
-pub(crate) async fn of(shared: &Shared, task: &Task) -> Result<Value, Refusal> {
-    let is_done = task.kind == OperationKind::Midi && task.stage == Stage::Complete;
+pub(crate) async fn of(shared: &StudioState, task: &StoredTask) -> Result<Value, RequestError> {
+    let is_done = task.kind == OperationKind::Midi && task.stage == TaskProgress::Complete;
     let Some(kept) = task.tracks.first().filter(|_| is_done) else {
         return Ok(Value::Null);
     };
@@ -24,7 +24,7 @@ pub(crate) async fn of(shared: &Shared, task: &Task) -> Result<Value, Refusal> {
         read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
     notes.map_err(|error| {
         tracing::error!(task = task.id, error, "could not read notes");
-        Refusal::Internal
+        RequestError::Internal
     })
 }
 

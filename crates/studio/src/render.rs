@@ -4,7 +4,7 @@
 //! when they are true.
 
 use backline_audio::{Audio, EncodeError, Encoding, decode_within, encode, label};
-use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, Sound, Take};
+use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, SoundSource, Take};
 use serde_json::{Value, json};
 
 use crate::config::StudioConfig;
@@ -21,7 +21,7 @@ use crate::wire::TRACKS;
 const DEFAULT_WEIGHT: f32 = 0.5;
 
 /// Something that is done.
-pub(crate) enum Step {
+pub(crate) enum RenderEvent {
     /// The source was understood.
     Heard,
     /// A track is finished.
@@ -134,10 +134,10 @@ pub(crate) fn render(
     valid: &ValidRequest,
     seed: u64,
     render_config: &RenderConfig,
-    mut step: impl FnMut(Step) -> Result<(), Stopped>,
+    mut step: impl FnMut(RenderEvent) -> Result<(), Stopped>,
 ) -> Result<(), RenderError> {
     let vocal = decode_within(source, MAX_VOCAL_S)?;
-    step(Step::Heard)?;
+    step(RenderEvent::Heard)?;
     let session = session(&vocal, valid, seed, render_config)?;
     drop(vocal);
     // One take at a time: a long one is large.
@@ -166,7 +166,7 @@ pub(crate) fn render(
             duration_s: take.instrumental.duration_s(),
             facts,
         };
-        step(Step::Track(track))?;
+        step(RenderEvent::Track(track))?;
     }
     Ok(())
 }
@@ -309,7 +309,7 @@ fn session(
     let sound = render_config
         .soundfont
         .as_ref()
-        .map_or(Sound::Own, SoundFont::sound);
+        .map_or(SoundSource::Own, SoundFont::sound);
     Session::new(vocal, &request, sound)
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn success(data: impl Serialize) -> Response {
 
 /// Why a generation path refused a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum RequestError {
     /// A field is missing or wrong.
     Invalid(String),
     /// No key, or not the one that is expected.
@@ -55,7 +55,7 @@ pub(crate) enum Refusal {
     Internal,
 }
 
-impl Refusal {
+impl RequestError {
     /// The code in the body, as the imitated vendor's table has it.
     pub(crate) fn code(&self, codes: Codes) -> u16 {
         match codes {
@@ -66,31 +66,33 @@ impl Refusal {
 
     fn reference_code(&self) -> u16 {
         match self {
-            Refusal::Invalid(_) => 400,
-            Refusal::Unauthorized => 401,
-            Refusal::NoSuchPath | Refusal::UnknownInput { .. } => 404,
-            Refusal::UnknownRecovery => 500,
-            Refusal::RateLimited(_) => 405,
-            Refusal::TokenMisused | Refusal::Exists { .. } => 409,
-            Refusal::TooLong(_) => 413,
-            Refusal::NotOurs(_) => 422,
-            Refusal::NoCredits => 429,
-            Refusal::QueueFull => 430,
-            Refusal::Maintenance => 455,
-            Refusal::Internal => 500,
+            RequestError::Invalid(_) => 400,
+            RequestError::Unauthorized => 401,
+            RequestError::NoSuchPath | RequestError::UnknownInput { .. } => 404,
+            RequestError::UnknownRecovery => 500,
+            RequestError::RateLimited(_) => 405,
+            RequestError::TokenMisused | RequestError::Exists { .. } => 409,
+            RequestError::TooLong(_) => 413,
+            RequestError::NotOurs(_) => 422,
+            RequestError::NoCredits => 429,
+            RequestError::QueueFull => 430,
+            RequestError::Maintenance => 455,
+            RequestError::Internal => 500,
         }
     }
 
     fn kie_code(&self) -> u16 {
         match self {
-            Refusal::Invalid(_) | Refusal::TooLong(_) | Refusal::Exists { .. } => 422,
-            Refusal::UnknownInput {
+            RequestError::Invalid(_) | RequestError::TooLong(_) | RequestError::Exists { .. } => {
+                422
+            }
+            RequestError::UnknownInput {
                 kind: OperationKind::Recovery,
                 ..
             } => 500,
-            Refusal::UnknownInput { .. } => 422,
-            Refusal::NoCredits => 402,
-            Refusal::RateLimited(_) | Refusal::QueueFull => 429,
+            RequestError::UnknownInput { .. } => 422,
+            RequestError::NoCredits => 402,
+            RequestError::RateLimited(_) | RequestError::QueueFull => 429,
             other => other.reference_code(),
         }
     }
@@ -98,28 +100,30 @@ impl Refusal {
     /// The text in the body.
     pub(crate) fn message(&self, codes: Codes) -> Cow<'_, str> {
         let text = match self {
-            Refusal::UnknownInput {
+            RequestError::UnknownInput {
                 kind: OperationKind::Recovery,
                 ..
             } if codes == Codes::Kie => "The original Suno task does not exist.",
-            Refusal::UnknownInput { .. } if codes == Codes::Kie => "Record does not exist",
-            Refusal::UnknownInput { what, .. } => return format!("not found: {what}").into(),
-            Refusal::UnknownRecovery => "The music link recovery task does not exist.",
-            Refusal::Exists { .. } if codes == Codes::Kie => "Wav record already exists",
-            Refusal::Exists { .. } => "WAV record already exists",
-            Refusal::Invalid(message) | Refusal::TooLong(message) | Refusal::NotOurs(message) => {
-                message
+            RequestError::UnknownInput { .. } if codes == Codes::Kie => "Record does not exist",
+            RequestError::UnknownInput { what, .. } => return format!("not found: {what}").into(),
+            RequestError::UnknownRecovery => "The music link recovery task does not exist.",
+            RequestError::Exists { .. } if codes == Codes::Kie => "Wav record already exists",
+            RequestError::Exists { .. } => "WAV record already exists",
+            RequestError::Invalid(message)
+            | RequestError::TooLong(message)
+            | RequestError::NotOurs(message) => message,
+            RequestError::Unauthorized => "Unauthorized",
+            RequestError::NoSuchPath => NO_SUCH_PATH,
+            RequestError::RateLimited(_) => "Rate limit exceeded",
+            RequestError::TokenMisused => {
+                "This Idempotency-Key was used with another request before"
             }
-            Refusal::Unauthorized => "Unauthorized",
-            Refusal::NoSuchPath => NO_SUCH_PATH,
-            Refusal::RateLimited(_) => "Rate limit exceeded",
-            Refusal::TokenMisused => "This Idempotency-Key was used with another request before",
-            Refusal::NoCredits => "Insufficient credits",
-            Refusal::QueueFull => {
+            RequestError::NoCredits => "Insufficient credits",
+            RequestError::QueueFull => {
                 "Call frequency too high: too many tasks are waiting, please try again later"
             }
-            Refusal::Maintenance => "Under maintenance, please try again later",
-            Refusal::Internal => "Server error",
+            RequestError::Maintenance => "Under maintenance, please try again later",
+            RequestError::Internal => "Server error",
         };
         text.into()
     }
@@ -132,21 +136,21 @@ const NO_SUCH_PATH: &str = "Invalid method or path. This studio has POST /api/v1
 /// The `Retry-After` when the queue is full: the time of a render or two.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
-impl Refusal {
+impl RequestError {
     /// The response in a vendor's codes.
     pub(crate) fn response(&self, codes: Codes) -> Response {
         let status = match self {
-            Refusal::NoSuchPath => StatusCode::NOT_FOUND,
+            RequestError::NoSuchPath => StatusCode::NOT_FOUND,
             _ => StatusCode::OK,
         };
         let wait = match self {
-            Refusal::RateLimited(wait) => Some(*wait),
-            Refusal::QueueFull => Some(QUEUE_WAIT),
+            RequestError::RateLimited(wait) => Some(*wait),
+            RequestError::QueueFull => Some(QUEUE_WAIT),
             _ => None,
         };
         let code = self.code(codes);
         let mut body = Envelope::<Value>::refusal(code.into(), self.message(codes));
-        if let (Refusal::Exists { task_id }, Codes::Sunoapi) = (self, codes) {
+        if let (RequestError::Exists { task_id }, Codes::Sunoapi) = (self, codes) {
             // The other vendor's refusals name no task, as far as they are known.
             body.data = Some(json!({ "taskId": task_id }));
         }
@@ -162,7 +166,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for RequestError {
     fn into_response(self) -> Response {
         let mut response = self.response(Codes::Sunoapi);
         response.extensions_mut().insert(self);
@@ -188,13 +192,13 @@ pub(crate) fn words_for(code: u16) -> &'static str {
     }
 }
 
-impl From<crate::store::StoreError> for Refusal {
-    fn from(error: crate::store::StoreError) -> Self {
+impl From<crate::store::StudioStoreError> for RequestError {
+    fn from(error: crate::store::StudioStoreError) -> Self {
         match error {
-            crate::store::StoreError::Stopping => Refusal::Maintenance,
+            crate::store::StudioStoreError::Stopping => RequestError::Maintenance,
             error => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a request failed");
-                Refusal::Internal
+                RequestError::Internal
             }
         }
     }
@@ -227,7 +231,7 @@ impl UploadRefusal {
     pub(crate) fn unauthorized() -> UploadRefusal {
         UploadRefusal {
             status: StatusCode::UNAUTHORIZED,
-            message: Refusal::Unauthorized.message(Codes::Sunoapi).into(),
+            message: RequestError::Unauthorized.message(Codes::Sunoapi).into(),
         }
     }
 
@@ -238,7 +242,7 @@ impl UploadRefusal {
         tracing::error!(error, operation, "an upload failed");
         UploadRefusal {
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            message: Refusal::Internal.message(Codes::Sunoapi).into(),
+            message: RequestError::Internal.message(Codes::Sunoapi).into(),
         }
     }
 }

@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::StudioConfig;
 use crate::fetch::Fetcher;
-use crate::folder::Folder;
+use crate::folder::DataFolder;
 use crate::gate::RateWindow;
 use crate::links::Links;
 use crate::misbehave::{Codes, OtherCall, Refuse, Reply, UploadGone};
 use crate::step_wire::Writing;
-use crate::store::Store;
+use crate::store::StudioStore;
 use crate::store::tasks::StoredTrack;
 
 /// One studio's state. Handlers and workers share it through an `Arc`.
-pub(crate) struct Shared {
+pub(crate) struct StudioState {
     pub(crate) config: StudioConfig,
-    pub(crate) folder: Folder,
-    pub(crate) store: Arc<Store>,
+    pub(crate) folder: DataFolder,
+    pub(crate) store: Arc<StudioStore>,
     pub(crate) links: Links,
     pub(crate) fetcher: Fetcher,
     pub(crate) rate_window: Option<Mutex<RateWindow>>,
@@ -61,7 +61,7 @@ impl OtherKind {
     pub(crate) const COUNT: usize = 3;
 }
 
-impl Shared {
+impl StudioState {
     /// The uploads that are gone, and how that shows.
     pub(crate) fn lock_gone_uploads(&self) -> MutexGuard<'_, HashMap<String, UploadGone>> {
         self.gone_uploads

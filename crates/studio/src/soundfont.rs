@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use backline_band::{Font, Instrument, Sound, Take};
+use backline_band::{Font, Instrument, SoundSource, Take};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -83,8 +83,8 @@ impl SoundFont {
     }
 
     /// What the band plays with.
-    pub fn sound(&self) -> Sound {
-        Sound::Font(self.font.clone())
+    pub fn sound(&self) -> SoundSource {
+        SoundSource::Font(self.font.clone())
     }
 
     /// Its own name for itself.
@@ -99,7 +99,11 @@ impl SoundFont {
 
     /// Its name and hash, and the instruments that it played in a take, as they stand in a result.
     pub fn facts(&self, take: &Take) -> Value {
-        let played: Vec<&str> = take.lent().into_iter().map(Instrument::name).collect();
+        let played: Vec<&str> = take
+            .font_instruments()
+            .into_iter()
+            .map(Instrument::name)
+            .collect();
         json!({ "name": self.font.name(), "sha256": self.sha256, "instruments": played })
     }
 }

@@ -9,7 +9,7 @@ use crate::links::Links;
 use crate::misbehave::{Codes, Fault, of_task};
 use crate::operation::OperationKind;
 use crate::stems;
-use crate::store::tasks::{Stage, StoredTrack, Task};
+use crate::store::tasks::{StoredTask, StoredTrack, TaskProgress};
 use crate::wire::{self, TRACKS};
 
 /// What a step's body is written with.
@@ -30,11 +30,11 @@ pub(crate) fn stem_id(task_id: &str, name: &str) -> String {
 const FAILED: i64 = 500;
 
 /// The body of a step's details.
-pub(crate) fn details(task: &Task, with: Writing<'_>) -> Value {
+pub(crate) fn details(task: &StoredTask, with: Writing<'_>) -> Value {
     match task.kind {
         OperationKind::Recovery => recovered(task, with),
         OperationKind::Midi => {
-            let done = task.stage == Stage::Complete;
+            let done = task.stage == TaskProgress::Complete;
             success(json!({
                 "taskId": task.id,
                 "recordTaskId": -1,
@@ -50,7 +50,7 @@ pub(crate) fn details(task: &Task, with: Writing<'_>) -> Value {
         }
         OperationKind::Wav | OperationKind::Stems | OperationKind::Song => {
             let is_wav = task.kind == OperationKind::Wav;
-            let response = (task.stage == Stage::Complete).then(|| match is_wav {
+            let response = (task.stage == TaskProgress::Complete).then(|| match is_wav {
                 true => json!({ "audioWavUrl": url(task, "wav", with) }),
                 false => stems_info(task, with, Casing::Camel),
             });
@@ -77,8 +77,8 @@ pub(crate) fn details(task: &Task, with: Writing<'_>) -> Value {
 }
 
 /// The body of a step's callback.
-pub(crate) fn callback(task: &Task, with: Writing<'_>) -> Value {
-    let done = task.stage == Stage::Complete;
+pub(crate) fn callback(task: &StoredTask, with: Writing<'_>) -> Value {
+    let done = task.stage == TaskProgress::Complete;
     let (code, message) = match done {
         true => (200, "success"),
         false => (
@@ -128,14 +128,14 @@ fn success(data: Value) -> Value {
 }
 
 /// A text of the task's request.
-fn field(task: &Task, name: &str) -> Value {
+fn field(task: &StoredTask, name: &str) -> Value {
     let request: Value = serde_json::from_str(&task.request).unwrap_or_default();
     request[name].clone()
 }
 
-fn completed_ms(task: &Task) -> Option<i64> {
+fn completed_ms(task: &StoredTask) -> Option<i64> {
     let times = task.tracks.iter().map(|kept| kept.created_ms);
-    times.max().filter(|_| task.stage == Stage::Complete)
+    times.max().filter(|_| task.stage == TaskProgress::Complete)
 }
 
 /// A time as the documents write it.
@@ -146,26 +146,26 @@ fn civil(ms: i64) -> Option<String> {
 }
 
 /// The status as the operation has it.
-fn flag(task: &Task) -> Value {
+fn flag(task: &StoredTask) -> Value {
     match (task.kind, task.stage) {
-        (OperationKind::Midi, Stage::Complete) => 1.into(),
-        (OperationKind::Midi, Stage::Failed) => 3.into(),
+        (OperationKind::Midi, TaskProgress::Complete) => 1.into(),
+        (OperationKind::Midi, TaskProgress::Failed) => 3.into(),
         (OperationKind::Midi, _) => 0.into(),
-        (_, Stage::Complete) => "SUCCESS".into(),
-        (OperationKind::Wav, Stage::Failed) => "GENERATE_WAV_FAILED".into(),
-        (_, Stage::Failed) => "GENERATE_AUDIO_FAILED".into(),
+        (_, TaskProgress::Complete) => "SUCCESS".into(),
+        (OperationKind::Wav, TaskProgress::Failed) => "GENERATE_WAV_FAILED".into(),
+        (_, TaskProgress::Failed) => "GENERATE_AUDIO_FAILED".into(),
         _ => "PENDING".into(),
     }
 }
 
 /// The address of the file with this name; null where there is none.
-fn url(task: &Task, name: &str, with: Writing<'_>) -> Value {
+fn url(task: &StoredTask, name: &str, with: Writing<'_>) -> Value {
     let mut kept = task.tracks.iter();
     let kept = kept.find(|kept| kept.name.as_deref() == Some(name));
     kept.map_or(Value::Null, |kept| address(task, kept, with.links).into())
 }
 
-fn address(task: &Task, kept: &StoredTrack, links: &Links) -> String {
+fn address(task: &StoredTask, kept: &StoredTrack, links: &Links) -> String {
     if !of_task::spoils_file(&task.faults, kept.number) {
         return links.to_file(&kept.audio);
     }
@@ -180,7 +180,7 @@ enum Casing {
 }
 
 /// The stems: camelCase in details, but for what is within `originData`; snake_case in callbacks.
-fn stems_info(task: &Task, with: Writing<'_>, casing: Casing) -> Value {
+fn stems_info(task: &StoredTask, with: Writing<'_>, casing: Casing) -> Value {
     let is_camel = casing == Casing::Camel;
     let mut info = Map::new();
     if is_camel {
@@ -232,7 +232,7 @@ fn stems_info(task: &Task, with: Writing<'_>, casing: Casing) -> Value {
 }
 
 /// A recovery: the envelope's code is the status, the data are the tracks.
-fn recovered(task: &Task, with: Writing<'_>) -> Value {
+fn recovered(task: &StoredTask, with: Writing<'_>) -> Value {
     if !task.stage.is_final() {
         return json!({ "code": 201, "task_id": task.id, "msg": "processing", "data": null });
     }
@@ -251,7 +251,7 @@ fn recovered(task: &Task, with: Writing<'_>) -> Value {
             let id = id.map(|id| id.to_string());
             let kept = task.tracks.iter().find(|kept| kept.number == number);
             match (kept, lost(number)) {
-                (Some(kept), None) if task.stage == Stage::Complete => {
+                (Some(kept), None) if task.stage == TaskProgress::Complete => {
                     any = true;
                     json!({
                         "id": id,

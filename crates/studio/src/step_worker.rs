@@ -13,19 +13,23 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock;
-use crate::making::{BAD_SOURCE, Failure, OWN_FAULT, seed, song_source, write_result};
+use crate::making::{BAD_SOURCE, MakingError, OWN_FAULT, seed, song_source, write_result};
 use crate::notes;
 use crate::operation::OperationKind;
 use crate::render::{self, Made, RenderConfig, RenderError, StepOrder};
-use crate::shared::Shared;
+use crate::shared::StudioState;
 use crate::step_wire;
-use crate::store::tasks::{Stage, StoredTrack, Task, Work};
+use crate::store::tasks::{PendingTask, StoredTask, StoredTrack, TaskProgress};
 use crate::store::{steps, transitions};
 use crate::validate;
-use crate::validate_step::{self, Input};
+use crate::validate_step::{self, StepInput};
 
 /// Makes one step.
-pub(crate) async fn make(shared: &Shared, renders: &Semaphore, work: &Work) -> Result<(), Failure> {
+pub(crate) async fn make(
+    shared: &StudioState,
+    renders: &Semaphore,
+    work: &PendingTask,
+) -> Result<(), MakingError> {
     let tracks = match work.kind {
         OperationKind::Wav | OperationKind::Stems | OperationKind::Song => {
             played(shared, renders, work).await?
@@ -37,29 +41,33 @@ pub(crate) async fn make(shared: &Shared, renders: &Semaphore, work: &Work) -> R
     shared
         .store
         .write("finish a step", move |connection| {
-            transitions::advance(connection, seq, Stage::Complete, &tracks, now_ms)
+            transitions::advance(connection, seq, TaskProgress::Complete, &tracks, now_ms)
         })
         .await?;
     Ok(())
 }
 
 /// What the step processes is not there any more: its retention is over.
-fn parent_gone() -> Failure {
-    Failure::Task {
+fn parent_gone() -> MakingError {
+    MakingError::Task {
         code: BAD_SOURCE,
         message: "the source task is not there any more".to_owned(),
     }
 }
 
 /// What only a damaged row has.
-fn damaged(message: &str) -> Failure {
-    Failure::Task {
+fn damaged(message: &str) -> MakingError {
+    MakingError::Task {
         code: OWN_FAULT,
         message: message.to_owned(),
     }
 }
 
-async fn parent(shared: &Shared, work: &Work, kind: OperationKind) -> Result<Task, Failure> {
+async fn parent(
+    shared: &StudioState,
+    work: &PendingTask,
+    kind: OperationKind,
+) -> Result<StoredTask, MakingError> {
     let id = work.parent.clone().unwrap_or_default();
     let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
     let found = shared.store.read("look a task up", look).await?;
@@ -68,10 +76,10 @@ async fn parent(shared: &Shared, work: &Work, kind: OperationKind) -> Result<Tas
 
 /// Plays a song's take again and keeps what the step is about.
 async fn played(
-    shared: &Shared,
+    shared: &StudioState,
     renders: &Semaphore,
-    work: &Work,
-) -> Result<Vec<StoredTrack>, Failure> {
+    work: &PendingTask,
+) -> Result<Vec<StoredTrack>, MakingError> {
     let id = work.parent.clone().unwrap_or_default();
     let look = move |connection: &rusqlite::Connection| steps::song(connection, &id);
     let found = shared.store.read("look a song up", look).await?;
@@ -88,7 +96,7 @@ async fn played(
     let _render = renders
         .acquire()
         .await
-        .map_err(|closed| Failure::Later(closed.to_string()))?;
+        .map_err(|closed| MakingError::Later(closed.to_string()))?;
     let source = source.read(&song_work).await?;
     let order = StepOrder {
         kind: work.kind,
@@ -130,8 +138,8 @@ async fn played(
     }
     match render.await {
         Ok(Ok(())) => Ok(tracks),
-        Ok(Err(RenderError::Stopped)) => Err(Failure::Later("the studio is stopping".into())),
-        Ok(Err(error)) => Err(Failure::Task {
+        Ok(Err(RenderError::Stopped)) => Err(MakingError::Later("the studio is stopping".into())),
+        Ok(Err(error)) => Err(MakingError::Task {
             code: match error {
                 RenderError::NoSuchStem(_) => BAD_SOURCE,
                 _ => OWN_FAULT,
@@ -146,7 +154,7 @@ async fn played(
 }
 
 /// The notes of a stems task, or of one of its stems.
-async fn noted(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure> {
+async fn noted(shared: &StudioState, work: &PendingTask) -> Result<Vec<StoredTrack>, MakingError> {
     let stems = parent(shared, work, OperationKind::Stems).await?;
     let file = shared.folder.result(&stems.id).join(notes::FILE);
     let bytes = tokio::fs::read(&file).await.map_err(|_| parent_gone())?;
@@ -155,7 +163,7 @@ async fn noted(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure
     let valid = validate_step::validate(work.kind, codes, work.request.as_bytes())
         .map_err(|refusal| damaged(&refusal.message(codes)))?;
     let chosen = match &valid.input {
-        Input::Stems { stem: Some(id), .. } => {
+        StepInput::Stems { stem: Some(id), .. } => {
             let mut names = stems.tracks.iter().filter_map(|kept| kept.name.as_deref());
             names.find(|name| step_wire::stem_id(&stems.id, name) == *id)
         }
@@ -176,7 +184,10 @@ async fn noted(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure
 }
 
 /// The files of a song under new addresses. One that is gone is left out.
-async fn recovered(shared: &Shared, work: &Work) -> Result<Vec<StoredTrack>, Failure> {
+async fn recovered(
+    shared: &StudioState,
+    work: &PendingTask,
+) -> Result<Vec<StoredTrack>, MakingError> {
     let song = parent(shared, work, OperationKind::Song).await?;
     let request: Value = serde_json::from_str(&song.request).unwrap_or_default();
     let mut tracks = Vec::new();

@@ -13,17 +13,17 @@ use uuid::Uuid;
 use crate::config::{BASE64_LIMIT, CONNECTIONS, STOP_PATIENCE, STREAM_LIMIT, StudioConfig};
 use crate::error::StudioError;
 use crate::fetch::Fetcher;
-use crate::folder::Folder;
+use crate::folder::DataFolder;
 use crate::gate::RateWindow;
 use crate::http::{self, CuttableConnection};
 use crate::links::Links;
-use crate::shared::{Shared, Unfinished};
-use crate::store::{Store, StoreError};
+use crate::shared::{StudioState, Unfinished};
+use crate::store::{StudioStore, StudioStoreError};
 use crate::{cleanup, delivery, instant, worker};
 
 /// A running studio. Dropping it stops it without waiting; [`stop`](Studio::stop) waits.
 pub struct Studio {
-    shared: Arc<Shared>,
+    shared: Arc<StudioState>,
     serving: JoinHandle<()>,
     workers: JoinSet<()>,
     _stop_on_drop: DropGuard,
@@ -49,7 +49,7 @@ impl Studio {
         let shared = match opening.await {
             Ok(shared) => Arc::new(shared?),
             Err(broken) if broken.is_panic() => std::panic::resume_unwind(broken.into_panic()),
-            Err(_) => return Err(StoreError::Stopping.into()),
+            Err(_) => return Err(StudioStoreError::Stopping.into()),
         };
         let callbacks = delivery::client().map_err(StudioError::Client)?;
         let mut workers = JoinSet::new();
@@ -122,15 +122,15 @@ impl Studio {
     }
 
     #[cfg(test)]
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<StudioState> {
         &self.shared
     }
 }
 
 /// Opens everything that lies in the folder. Blocks.
-fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
-    let folder = Folder::open(&config.data_dir)?;
-    let store = Store::open(&folder.database())?;
+fn open(config: StudioConfig, links: Links) -> Result<StudioState, StudioError> {
+    let folder = DataFolder::open(&config.data_dir)?;
+    let store = StudioStore::open(&folder.database())?;
     let waiting = store.count_unfinished()?;
     if waiting > 0 {
         tracing::info!(tasks = waiting, "taking up unfinished tasks");
@@ -150,7 +150,7 @@ fn open(config: StudioConfig, links: Links) -> Result<Shared, StudioError> {
             key
         }
     };
-    Ok(Shared {
+    Ok(StudioState {
         bill_key,
         rate_window: config
             .rate

@@ -8,7 +8,7 @@ use backline_api::{SETTINGS, Setting, SettingKind, SettingRow};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::responses::Refusal;
+use crate::responses::RequestError;
 
 /// Longest tags in characters: the sibling endpoint's limit, as none is documented here.
 const TAGS_CHARS: usize = 1000;
@@ -44,13 +44,15 @@ pub(crate) enum Gender {
 }
 
 /// Reads the body of a submission, or returns what is wrong with it.
-pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, Refusal> {
+pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, RequestError> {
     let fields = object(body)?;
     let upload_url = required(&fields, "uploadUrl", URL_CHARS)?;
     let upload_url = Url::parse(upload_url)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| Refusal::Invalid("uploadUrl must be an http or https address".into()))?;
+        .ok_or_else(|| {
+            RequestError::Invalid("uploadUrl must be an http or https address".into())
+        })?;
     let (needed, optional): (Vec<_>, Vec<_>) = SETTINGS.iter().partition(|row| row.required);
     for row in needed {
         check(&fields, row)?;
@@ -82,19 +84,20 @@ pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, Refusal> {
 }
 
 /// The fields of a body.
-pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::Invalid(format!("request body is not valid JSON: {error}")))?;
+pub(crate) fn object(body: &[u8]) -> Result<Map<String, Value>, RequestError> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| {
+        RequestError::Invalid(format!("request body is not valid JSON: {error}"))
+    })?;
     match body {
         Value::Object(fields) => Ok(fields),
-        _ => Err(Refusal::Invalid(
+        _ => Err(RequestError::Invalid(
             "request body must be a JSON object".into(),
         )),
     }
 }
 
 /// Checks the field of one setting.
-fn check(fields: &Map<String, Value>, row: &SettingRow) -> Result<(), Refusal> {
+fn check(fields: &Map<String, Value>, row: &SettingRow) -> Result<(), RequestError> {
     let name = row.field;
     match row.kind {
         SettingKind::Line { max_chars } | SettingKind::Lines { max_chars } => {
@@ -105,16 +108,16 @@ fn check(fields: &Map<String, Value>, row: &SettingRow) -> Result<(), Refusal> {
         SettingKind::Choice(choices) => match present(fields, name) {
             None => Ok(()),
             Some(Value::String(text)) if choices.contains(&text.as_str()) => Ok(()),
-            Some(Value::String(_)) => Err(Refusal::Invalid(format!(
+            Some(Value::String(_)) => Err(RequestError::Invalid(format!(
                 "{name} must be {}",
                 choices.join(" or ")
             ))),
-            Some(_) => Err(Refusal::Invalid(format!("{name} must be a string"))),
+            Some(_) => Err(RequestError::Invalid(format!("{name} must be a string"))),
         },
         SettingKind::Weight => weight(fields, name).map(drop),
         SettingKind::Whole { max } => match present(fields, name) {
             Some(value) if value.as_u64().is_none_or(|number| number > u64::from(max)) => Err(
-                Refusal::Invalid(format!("{name} must be an integer between 0 and {max}")),
+                RequestError::Invalid(format!("{name} must be an integer between 0 and {max}")),
             ),
             _ => Ok(()),
         },
@@ -126,12 +129,12 @@ fn check_text(
     row: &SettingRow,
     limit_chars: usize,
     may_be_empty: bool,
-) -> Result<(), Refusal> {
+) -> Result<(), RequestError> {
     if row.required && !may_be_empty {
         return required(fields, row.field, limit_chars).map(drop);
     }
     match text(fields, row.field, limit_chars)? {
-        None if row.required => Err(Refusal::Invalid(format!("{} is required", row.field))),
+        None if row.required => Err(RequestError::Invalid(format!("{} is required", row.field))),
         _ => Ok(()),
     }
 }
@@ -145,16 +148,16 @@ pub(crate) fn text<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
     limit_chars: usize,
-) -> Result<Option<&'a str>, Refusal> {
+) -> Result<Option<&'a str>, RequestError> {
     let Some(value) = present(fields, name) else {
         return Ok(None);
     };
     let text = value
         .as_str()
-        .ok_or_else(|| Refusal::Invalid(format!("{name} must be a string")))?;
+        .ok_or_else(|| RequestError::Invalid(format!("{name} must be a string")))?;
     match text.chars().nth(limit_chars) {
         None => Ok(Some(text)),
-        Some(_) => Err(Refusal::TooLong(format!(
+        Some(_) => Err(RequestError::TooLong(format!(
             "{name} exceeds the limit of {limit_chars} characters"
         ))),
     }
@@ -164,31 +167,33 @@ pub(crate) fn required<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
     limit_chars: usize,
-) -> Result<&'a str, Refusal> {
+) -> Result<&'a str, RequestError> {
     match text(fields, name, limit_chars)? {
-        None => Err(Refusal::Invalid(format!("{name} is required"))),
+        None => Err(RequestError::Invalid(format!("{name} is required"))),
         Some(text) if text.trim().is_empty() => {
-            Err(Refusal::Invalid(format!("{name} cannot be empty")))
+            Err(RequestError::Invalid(format!("{name} cannot be empty")))
         }
         Some(text) => Ok(text),
     }
 }
 
-fn weight(fields: &Map<String, Value>, name: &str) -> Result<Option<f32>, Refusal> {
+fn weight(fields: &Map<String, Value>, name: &str) -> Result<Option<f32>, RequestError> {
     let Some(value) = present(fields, name) else {
         return Ok(None);
     };
     let weight = value
         .as_f64()
-        .ok_or_else(|| Refusal::Invalid(format!("{name} must be a number")))?;
+        .ok_or_else(|| RequestError::Invalid(format!("{name} must be a number")))?;
     let hundredths = (weight * 100.0).round();
     if !(0.0..=100.0).contains(&hundredths)
         || !(-WEIGHT_SLACK..=1.0 + WEIGHT_SLACK).contains(&weight)
     {
-        return Err(Refusal::Invalid(format!("{name} must be between 0 and 1")));
+        return Err(RequestError::Invalid(format!(
+            "{name} must be between 0 and 1"
+        )));
     }
     if (weight - hundredths / 100.0).abs() > WEIGHT_SLACK {
-        return Err(Refusal::Invalid(format!(
+        return Err(RequestError::Invalid(format!(
             "{name} must be a multiple of 0.01"
         )));
     }

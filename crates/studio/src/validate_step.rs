@@ -7,7 +7,7 @@ use url::Url;
 use crate::config::Prices;
 use crate::misbehave::Codes;
 use crate::operation::OperationKind;
-use crate::responses::Refusal;
+use crate::responses::RequestError;
 use crate::validate::{URL_CHARS, digest, object, required, text};
 
 /// Longest id in characters: far beyond any that vendors have.
@@ -17,7 +17,7 @@ const ID_CHARS: usize = 200;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ValidStep {
     pub(crate) kind: OperationKind,
-    pub(crate) input: Input,
+    pub(crate) input: StepInput,
     /// The type of stems and the name of the single one.
     pub(crate) stems: Stems,
     /// As it was sent; empty where it may be left out and was.
@@ -28,7 +28,7 @@ pub(crate) struct ValidStep {
 
 /// What a step processes, as the request names it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Input {
+pub(crate) enum StepInput {
     Track { task: String, audio: String },
     File(Url),
     Stems { task: String, stem: Option<String> },
@@ -67,46 +67,46 @@ pub(crate) fn validate(
     kind: OperationKind,
     codes: Codes,
     body: &[u8],
-) -> Result<ValidStep, Refusal> {
+) -> Result<ValidStep, RequestError> {
     let fields = object(body)?;
-    let row = kind.row(codes).ok_or(Refusal::NoSuchPath)?;
+    let row = kind.row(codes).ok_or(RequestError::NoSuchPath)?;
     let id = |name: &str| required(&fields, name, ID_CHARS).map(str::to_owned);
     let input = match row.input {
-        api::Input::Track { task, track } => Input::Track {
+        api::Input::Track { task, track } => StepInput::Track {
             task: id(task)?,
             audio: id(track)?,
         },
         api::Input::TrackOrRecording { task, track, field } => {
             match text(&fields, field, URL_CHARS)? {
                 None if !is_given(&fields, task) && !is_given(&fields, track) => {
-                    return Err(Refusal::Invalid(format!(
+                    return Err(RequestError::Invalid(format!(
                         "{task} and {track} are required, or {field} in their place"
                     )));
                 }
-                None => Input::Track {
+                None => StepInput::Track {
                     task: id(task)?,
                     audio: id(track)?,
                 },
                 Some(_) if is_given(&fields, task) || is_given(&fields, track) => {
-                    return Err(Refusal::Invalid(format!(
+                    return Err(RequestError::Invalid(format!(
                         "{field} can't be sent with {task} and {track}"
                     )));
                 }
-                Some(url) => Input::File(Url::parse(url).map_err(|_| {
-                    Refusal::Invalid(format!("{field} must be an http or https address"))
+                Some(url) => StepInput::File(Url::parse(url).map_err(|_| {
+                    RequestError::Invalid(format!("{field} must be an http or https address"))
                 })?),
             }
         }
-        api::Input::Stems { task, stem } => Input::Stems {
+        api::Input::Stems { task, stem } => StepInput::Stems {
             task: id(task)?,
             stem: text(&fields, stem, ID_CHARS)?
                 .filter(|id| !id.is_empty())
                 .map(str::to_owned),
         },
-        api::Input::Song { task } => Input::Song {
+        api::Input::Song { task } => StepInput::Song {
             task: id(written(&fields, task, &SONG_FIELDS))?,
         },
-        api::Input::Recording { .. } => return Err(Refusal::NoSuchPath),
+        api::Input::Recording { .. } => return Err(RequestError::NoSuchPath),
     };
     // One vendor does not require it for a recovery (observed).
     let may_be_left_out = kind == OperationKind::Recovery && codes == Codes::Kie;
@@ -148,7 +148,7 @@ fn is_given(fields: &Map<String, Value>, name: &str) -> bool {
     fields.get(name).is_some_and(|value| !value.is_null())
 }
 
-fn stems(fields: &Map<String, Value>, row: &api::Operation) -> Result<Stems, Refusal> {
+fn stems(fields: &Map<String, Value>, row: &api::Operation) -> Result<Stems, RequestError> {
     let types = row.settings.iter().find_map(|setting| match setting.kind {
         api::SettingKind::Choice(types) => Some((setting.field, types)),
         _ => None,
@@ -157,7 +157,9 @@ fn stems(fields: &Map<String, Value>, row: &api::Operation) -> Result<Stems, Ref
     let chosen = text(fields, field, ID_CHARS)?.unwrap_or("separate_vocal");
     if !types.contains(&chosen) {
         let types = types.join(", ");
-        return Err(Refusal::Invalid(format!("{field} must be one of {types}")));
+        return Err(RequestError::Invalid(format!(
+            "{field} must be one of {types}"
+        )));
     }
     match chosen {
         "separate_vocal" => Ok(Stems::Two),
@@ -174,7 +176,7 @@ mod tests {
     use super::*;
 
     fn check(kind: OperationKind, codes: Codes, body: Value) -> Result<ValidStep, String> {
-        let refused = |refusal: Refusal| refusal.message(codes).into_owned();
+        let refused = |refusal: RequestError| refusal.message(codes).into_owned();
         validate(kind, codes, body.to_string().as_bytes()).map_err(refused)
     }
 
@@ -231,13 +233,13 @@ mod tests {
             assert_eq!(refused, message, "{body}");
         }
         let valid = check(Recovery, Codes::Kie, json!({"task_id": "t"})).unwrap();
-        assert_eq!(valid.input, Input::Song { task: "t".into() });
+        assert_eq!(valid.input, StepInput::Song { task: "t".into() });
         for codes in [Codes::Sunoapi, Codes::Kie] {
             for task in SONG_FIELDS {
                 for callback in CALLBACK_FIELDS {
                     let body = json!({ task: "t", callback: hook });
                     let valid = check(Recovery, codes, body).unwrap();
-                    assert_eq!(valid.input, Input::Song { task: "t".into() });
+                    assert_eq!(valid.input, StepInput::Song { task: "t".into() });
                     assert_eq!(valid.callback_url, hook);
                 }
             }

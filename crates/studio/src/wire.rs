@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::links::Links;
 use crate::misbehave::of_task;
 use crate::store::callbacks::Notice;
-use crate::store::tasks::{Stage, StoredTrack, Task};
+use crate::store::tasks::{StoredTask, StoredTrack, TaskProgress};
 
 /// Tracks of one task.
 pub(crate) const TRACKS: u8 = 2;
@@ -16,18 +16,18 @@ pub(crate) const TRACKS: u8 = 2;
 const MODEL_NAME: &str = "backline-band";
 
 /// A song's details.
-pub(crate) fn record_info(task: &Task, links: &Links) -> Value {
+pub(crate) fn record_info(task: &StoredTask, links: &Links) -> Value {
     let info = RecordInfo {
         task_id: task.id.clone(),
         parent_music_id: String::new(),
         param: task.request.clone(),
         tracks: shown_tracks(task, task.stage, links),
         status: match task.stage {
-            Stage::Pending => TaskStatus::Pending,
-            Stage::Text => TaskStatus::TextSuccess,
-            Stage::First => TaskStatus::FirstSuccess,
-            Stage::Complete => TaskStatus::Success,
-            Stage::Failed => TaskStatus::GenerateAudioFailed,
+            TaskProgress::Pending => TaskStatus::Pending,
+            TaskProgress::Text => TaskStatus::TextSuccess,
+            TaskProgress::First => TaskStatus::FirstSuccess,
+            TaskProgress::Complete => TaskStatus::Success,
+            TaskProgress::Failed => TaskStatus::GenerateAudioFailed,
         },
         kind: "GENERATE".to_owned(),
         error_code: task.error_code,
@@ -53,7 +53,7 @@ pub(crate) fn record_info(task: &Task, links: &Links) -> Value {
 }
 
 /// The body of a callback.
-pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> CallbackBody {
+pub(crate) fn callback(task: &StoredTask, notice: Notice, links: &Links) -> CallbackBody {
     let failure = || {
         (
             task.error_code.unwrap_or(500),
@@ -66,19 +66,19 @@ pub(crate) fn callback(task: &Task, notice: Notice, links: &Links) -> CallbackBo
         Notice::Text => (
             (200, "Text generation completed."),
             CallbackKind::Text,
-            Stage::Text,
+            TaskProgress::Text,
         ),
         Notice::First => (
             (200, "First track generated successfully."),
             CallbackKind::First,
-            Stage::First,
+            TaskProgress::First,
         ),
         Notice::Complete => (
             (200, "All generated successfully."),
             CallbackKind::Complete,
-            Stage::Complete,
+            TaskProgress::Complete,
         ),
-        Notice::Error => (failure(), CallbackKind::Error, Stage::Failed),
+        Notice::Error => (failure(), CallbackKind::Error, TaskProgress::Failed),
     };
     CallbackBody {
         code,
@@ -103,11 +103,11 @@ pub(crate) fn uuid_of(text: &str) -> uuid::Uuid {
 }
 
 /// The kept track `number`, if there is one at `stage`.
-fn shown(task: &Task, stage: Stage, number: u8) -> Option<&StoredTrack> {
+fn shown(task: &StoredTask, stage: TaskProgress, number: u8) -> Option<&StoredTrack> {
     let ready = match stage {
-        Stage::Pending | Stage::Text | Stage::Failed => 0,
-        Stage::First => 1,
-        Stage::Complete => TRACKS,
+        TaskProgress::Pending | TaskProgress::Text | TaskProgress::Failed => 0,
+        TaskProgress::First => 1,
+        TaskProgress::Complete => TRACKS,
     };
     task.tracks
         .iter()
@@ -115,14 +115,14 @@ fn shown(task: &Task, stage: Stage, number: u8) -> Option<&StoredTrack> {
 }
 
 /// When a track was made, as it is shown at `stage`.
-pub(crate) fn created_ms(task: &Task, stage: Stage, number: u8) -> i64 {
+pub(crate) fn created_ms(task: &StoredTask, stage: TaskProgress, number: u8) -> i64 {
     let true_ms = shown(task, stage, number).map_or(task.accepted_ms, |kept| kept.created_ms);
     true_ms.saturating_add(of_task::clock_offset_ms(&task.faults))
 }
 
 /// The tracks that are shown at `stage`: none before the text, then both, each with its file once the stage has one.
-fn shown_tracks(task: &Task, stage: Stage, links: &Links) -> Option<Vec<Track>> {
-    if matches!(stage, Stage::Pending | Stage::Failed) {
+fn shown_tracks(task: &StoredTask, stage: TaskProgress, links: &Links) -> Option<Vec<Track>> {
+    if matches!(stage, TaskProgress::Pending | TaskProgress::Failed) {
         return None;
     }
     let request: Value = serde_json::from_str(&task.request).unwrap_or_default();
@@ -176,7 +176,7 @@ mod tests {
     use crate::store::tasks::StoredTrack;
     use url::Url;
 
-    fn check(stage: Stage, expected: backline_api::Stage) {
+    fn check(stage: TaskProgress, expected: backline_api::Stage) {
         let kept = |number| StoredTrack {
             number,
             name: None,
@@ -187,7 +187,7 @@ mod tests {
             created_ms: 1_700_000_000_000,
             facts: Some(serde_json::json!({ "take": number })),
         };
-        let task = Task {
+        let task = StoredTask {
             seq: 1,
             id: "t".into(),
             kind: OperationKind::Song,
@@ -196,14 +196,14 @@ mod tests {
             request: r#"{"title":"Song","tags":"piano"}"#.into(),
             accepted_ms: 1_700_000_000_000,
             stage,
-            error_code: (stage == Stage::Failed).then_some(451),
+            error_code: (stage == TaskProgress::Failed).then_some(451),
             error_message: None,
             tracks: vec![kept(1), kept(2)],
             faults: Vec::new(),
         };
         let links = Links::new(Url::parse("http://127.0.0.1:9/").unwrap(), 9);
         let data = record_info(&task, &links);
-        let facts = (stage >= Stage::First && stage != Stage::Failed).then_some(1);
+        let facts = (stage >= TaskProgress::First && stage != TaskProgress::Failed).then_some(1);
         assert_eq!(
             data["response"]["sunoData"][0]["facts"]["take"].as_i64(),
             facts
@@ -218,7 +218,7 @@ mod tests {
             std::mem::discriminant(&expected),
             "{seen:?}"
         );
-        if let Some(first) = seen.tracks.first().filter(|_| stage >= Stage::First) {
+        if let Some(first) = seen.tracks.first().filter(|_| stage >= TaskProgress::First) {
             assert_eq!(
                 first.audio_url.as_deref(),
                 Some("http://127.0.0.1:9/files/results/t/1.mp3")
@@ -230,12 +230,12 @@ mod tests {
 
     #[test]
     fn each_stage_reads_back_as_itself() {
-        check(Stage::Pending, backline_api::Stage::Pending);
-        check(Stage::Text, backline_api::Stage::Text);
-        check(Stage::First, backline_api::Stage::First);
-        check(Stage::Complete, backline_api::Stage::Complete);
+        check(TaskProgress::Pending, backline_api::Stage::Pending);
+        check(TaskProgress::Text, backline_api::Stage::Text);
+        check(TaskProgress::First, backline_api::Stage::First);
+        check(TaskProgress::Complete, backline_api::Stage::Complete);
         check(
-            Stage::Failed,
+            TaskProgress::Failed,
             backline_api::Stage::Failed {
                 code: None,
                 message: String::new(),

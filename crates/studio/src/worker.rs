@@ -16,13 +16,13 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::config::FETCH_LIMIT;
 use crate::making::{
-    BAD_SOURCE, Failure, OWN_FAULT, bring_source, keep_source, seed, write_result,
+    BAD_SOURCE, MakingError, OWN_FAULT, bring_source, keep_source, seed, write_result,
 };
 use crate::operation::OperationKind;
-use crate::render::{self, RenderConfig, RenderError, Step};
-use crate::shared::Shared;
+use crate::render::{self, RenderConfig, RenderError, RenderEvent};
+use crate::shared::StudioState;
 use crate::step_worker;
-use crate::store::tasks::{self, Stage, StoredTrack, Work};
+use crate::store::tasks::{self, PendingTask, StoredTrack, TaskProgress};
 use crate::store::transitions;
 use crate::validate;
 use crate::wire::TRACKS;
@@ -30,7 +30,7 @@ use crate::wire::TRACKS;
 /// How long the worker waits after the store failed.
 const STORE_REST: Duration = Duration::from_secs(1);
 /// Makes tasks until the studio stops; what is under way then is left for the next start.
-pub(crate) async fn run(shared: Arc<Shared>) {
+pub(crate) async fn run(shared: Arc<StudioState>) {
     let renders = Arc::new(Semaphore::new(shared.config.render_limit.max(1)));
     // Some more than are rendered: their sources are fetched meanwhile.
     let places = Arc::new(Semaphore::new(
@@ -55,7 +55,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         });
         while let Some(ended) = under_way.try_join_next() {
             if let Err(error) = ended {
-                tracing::error!(%error, "a task's making broke; the next start takes it up again");
+                tracing::error!(%error, "a task stopped with an internal error; the studio resumes it at its next start");
             }
         }
     }
@@ -63,7 +63,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// The next task after `seq`, waited for; `None` when the studio stops.
-async fn next(shared: &Shared, seq: i64) -> Option<Work> {
+async fn next(shared: &StudioState, seq: i64) -> Option<PendingTask> {
     loop {
         let rung = shared.work_waits.notified();
         let found = shared
@@ -92,7 +92,7 @@ async fn next(shared: &Shared, seq: i64) -> Option<Work> {
     }
 }
 
-async fn make_one(shared: &Shared, renders: &Semaphore, work: Work) {
+async fn make_one(shared: &StudioState, renders: &Semaphore, work: PendingTask) {
     let (seq, id) = (work.seq, work.id.clone());
     let made = match work.kind {
         OperationKind::Song => make(shared, renders, work).await,
@@ -100,11 +100,11 @@ async fn make_one(shared: &Shared, renders: &Semaphore, work: Work) {
     };
     match made {
         Ok(()) => tracing::info!(task = id, "finished a task"),
-        Err(Failure::Later(reason)) => {
+        Err(MakingError::Later(reason)) => {
             tracing::warn!(task = id, reason, "left a task for the next start");
             return;
         }
-        Err(Failure::Task { code, message }) => {
+        Err(MakingError::Task { code, message }) => {
             tracing::info!(task = id, code, message, "a task failed");
             let now_ms = clock::now_ms();
             let note = move |connection: &rusqlite::Connection| {
@@ -124,17 +124,22 @@ async fn make_one(shared: &Shared, renders: &Semaphore, work: Work) {
     shared.task_moved();
 }
 
-async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Failure> {
+async fn make(
+    shared: &StudioState,
+    renders: &Semaphore,
+    work: PendingTask,
+) -> Result<(), MakingError> {
     // It was read when it was accepted; only a damaged row comes out differently.
-    let valid = validate::validate(work.request.as_bytes()).map_err(|refusal| Failure::Task {
-        code: OWN_FAULT,
-        message: refusal.message(shared.codes()).into_owned(),
-    })?;
+    let valid =
+        validate::validate(work.request.as_bytes()).map_err(|refusal| MakingError::Task {
+            code: OWN_FAULT,
+            message: refusal.message(shared.codes()).into_owned(),
+        })?;
     let source = bring_source(shared, &work, &valid.upload_url).await?;
     let _render = renders
         .acquire()
         .await
-        .map_err(|closed| Failure::Later(closed.to_string()))?;
+        .map_err(|closed| MakingError::Later(closed.to_string()))?;
     // Not before: what waits for its turn waits on the disk.
     let local = source;
     let source = local.read(&work).await?;
@@ -154,21 +159,21 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
     }
     match render.await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(RenderError::Stopped)) => Err(Failure::Later("the studio is stopping".into())),
+        Ok(Err(RenderError::Stopped)) => Err(MakingError::Later("the studio is stopping".into())),
         Ok(Err(error)) => {
             let code = if error.is_the_sources() {
                 BAD_SOURCE
             } else {
                 OWN_FAULT
             };
-            Err(Failure::Task {
+            Err(MakingError::Task {
                 code,
                 message: error.to_string(),
             })
         }
         Err(panic) => {
             tracing::error!(task = work.id, %panic, "a render panicked");
-            Err(Failure::Task {
+            Err(MakingError::Task {
                 code: OWN_FAULT,
                 message: "internal error while rendering".into(),
             })
@@ -178,15 +183,15 @@ async fn make(shared: &Shared, renders: &Semaphore, work: Work) -> Result<(), Fa
 
 /// Keeps the result of a step, durable, and moves the task forward.
 async fn keep_step(
-    shared: &Shared,
-    work: &Work,
-    step: Step,
+    shared: &StudioState,
+    work: &PendingTask,
+    step: RenderEvent,
     tracks: &mut Vec<StoredTrack>,
-) -> Result<(), Failure> {
+) -> Result<(), MakingError> {
     let extension = shared.config.encoding.format().extension();
     let stage = match step {
-        Step::Heard => Stage::Text,
-        Step::Track(track) => {
+        RenderEvent::Heard => TaskProgress::Text,
+        RenderEvent::Track(track) => {
             let number = track.number;
             let audio = write_result(
                 shared,
@@ -215,9 +220,9 @@ async fn keep_step(
                 facts: Some(track.facts),
             });
             if number == TRACKS {
-                Stage::Complete
+                TaskProgress::Complete
             } else {
-                Stage::First
+                TaskProgress::First
             }
         }
     };

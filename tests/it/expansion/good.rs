@@ -81,6 +81,7 @@ fn describe(plan: &Plan, root: &Path) -> String {
                     run: "RUN",
                     index: 1,
                     id: "ID",
+                    artefact: "",
                 },
             )
             .unwrap();
@@ -253,6 +254,7 @@ fn a_vendors_words_stay_inside_the_folder() {
                     run: "r",
                     index: 1,
                     id,
+                    artefact: "",
                 },
             )
             .unwrap();

@@ -211,7 +211,7 @@ impl Download {
             subject: self.subject.clone(),
         };
         let broken = |error: std::io::Error| {
-            let reason = format!("it came gzipped and can't be unpacked: {error}");
+            let reason = format!("the response is gzip that cannot be decompressed: {error}");
             call.error(CallErrorKind::Broken { reason })
         };
         let chunk = loop {

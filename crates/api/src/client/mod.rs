@@ -32,6 +32,7 @@ mod tape;
 mod tape_tests;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod upload;
 #[cfg(test)]
 mod upload_tests;
@@ -51,6 +52,7 @@ pub use self::response::lacks_descriptor;
 pub use self::submit::SubmitOutcome;
 use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};
+use self::transport::Transport;
 pub use self::upload::{UploadName, UploadSource};
 use crate::addresses::{is_private_host, is_public};
 use crate::redact::hide_secret;
@@ -120,7 +122,7 @@ pub struct Client {
     api: reqwest::Client,
     files: reqwest::Client,
     guard: guard::Guard,
-    tape: Option<Tape>,
+    transport: Transport,
 }
 
 /// The account's balance, with the provider's time.
@@ -188,23 +190,21 @@ impl Client {
             key,
             options,
             guard,
-            tape: None,
+            transport: Transport::Http,
         })
     }
 
     /// The same client, whose exchanges are recorded on `tape`, or replayed from it without a network.
     pub fn with_tape(mut self, tape: Tape) -> Self {
         tape.hide(self.key.expose());
-        self.tape = Some(tape);
+        self.transport = Transport::Tape(tape);
         self
     }
 
     /// Keeps an attempt's secret out of what is read from now on, as the API key is.
     pub fn hide(&self, token: &str) {
         self.secrets.add(token);
-        if let Some(tape) = &self.tape {
-            tape.hide(token);
-        }
+        self.transport.hide(token);
     }
 
     /// Whether a text contains the API key or the secret of an attempt.
@@ -346,10 +346,7 @@ impl Client {
         call: String,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, SendError> {
-        match &self.tape {
-            None => response::send(request).await.map_err(SendError::Http),
-            Some(tape) => tape.send(call, request).await,
-        }
+        self.transport.send(call, request).await
     }
 
     /// Reads a response of the contract by `read`.

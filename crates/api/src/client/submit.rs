@@ -125,7 +125,7 @@ impl Client {
                 return SubmitOutcome::Refused {
                     class: ResponseClass::RefusedJob,
                     code: None,
-                    message: "the tape has no response to this submission: the manifest means something else than when it was recorded".to_owned(),
+                    message: "the tape has no response to this submission: the manifest is not the one that was recorded".to_owned(),
                     retry_after_ms: None,
                 };
             }

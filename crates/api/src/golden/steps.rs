@@ -340,7 +340,7 @@ fn notes_are_read_with_times_of_either_type() {
         tracks: vec![
             NoteTrack {
                 name: "Drums".to_owned(),
-                notes: vec![Note {
+                notes: vec![TranscribedNote {
                     pitch: 36,
                     start_s: 0.21,
                     end_s: 0.34,
@@ -349,7 +349,7 @@ fn notes_are_read_with_times_of_either_type() {
             },
             NoteTrack {
                 name: "Bass".to_owned(),
-                notes: vec![Note {
+                notes: vec![TranscribedNote {
                     pitch: 40,
                     start_s: 1.5,
                     end_s: 2.0,

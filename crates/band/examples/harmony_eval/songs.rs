@@ -3,7 +3,7 @@
 use std::{error::Error, io::Read};
 
 use backline_band::analysis::{
-    Analysis, Beat, Chord, Confidence, Key, Metre, Mode, Note, Quality, Span,
+    Analysis, Beat, Chord, Confidence, Key, Metre, Mode, Note, Quality, TimeSpan,
 };
 use serde::Deserialize;
 
@@ -127,7 +127,7 @@ fn song(song: &Written) -> Option<Song> {
         })
         .filter(|laid| laid.end_s > laid.start_s)
         .collect();
-    let phrases = phrases(&notes);
+    let phrases = between_rests(&notes);
     Some(Song {
         people,
         analysis: Analysis {
@@ -161,13 +161,14 @@ fn song(song: &Written) -> Option<Song> {
     })
 }
 
-/// Notes with no rest of more than half a beat between them.
-fn phrases(notes: &[Note]) -> Vec<Span> {
-    let mut phrases: Vec<Span> = Vec::new();
+/// Notes without a rest of half a beat between them. They replace the phrases that listening finds: the figures in the README of
+/// `tools/band_eval` were measured with them.
+fn between_rests(notes: &[Note]) -> Vec<TimeSpan> {
+    let mut phrases: Vec<TimeSpan> = Vec::new();
     for note in notes {
         match phrases.last_mut() {
             Some(last) if note.onset_s - last.end_s < 0.5 * BEAT_S => last.end_s = note.offset_s,
-            _ => phrases.push(Span {
+            _ => phrases.push(TimeSpan {
                 start_s: note.onset_s,
                 end_s: note.offset_s,
             }),

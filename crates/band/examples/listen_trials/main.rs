@@ -17,6 +17,8 @@
 #[path = "../../src/learned.rs"]
 mod learned;
 mod listen;
+#[path = "../../src/scale.rs"]
+mod scale;
 
 use backline_band::analysis;
 

@@ -1,11 +1,11 @@
-//! The arc: how full each part of the song is, from the first verse to the last chorus.
+//! Sets how full each section is, from the first verse to the last chorus.
 //!
-//! How loud, high and dense a singer sings ranks the sections but does not say how full the band is: an even singer would get
-//! the same bars from first to last. So rank, place in the form and return are mapped to a curve that uses the whole range:
+//! Loudness, register and density of the singing rank the sections, but an even singer would get the same bars from first to last. So
+//! rank, place in the form and return are mapped to a curve that uses the whole range:
 //! verses start sparse and grow, the first chorus is full, the last one fullest; a song of verses alone grows from one to the
 //! next, and a song of one section from one phrase to the next.
 
-use crate::analysis::{Section, SectionKind, Span};
+use crate::analysis::{Section, SectionKind, TimeSpan};
 
 /// Fullness of the first verse, and by how much each later one is fuller, up to a limit.
 const FIRST_VERSE: f32 = 0.35;
@@ -109,8 +109,8 @@ fn beside_its_kind(section: &Section, sung: &[&Section]) -> f32 {
 }
 
 /// The divisions of a song of one section: the bars (by index, of those that start at `starts_s`) at which each begins, near
-/// every fourth or eighth bar, rather where a phrase starts.
-pub(super) fn divisions(starts_s: &[f64], phrases: &[Span]) -> Vec<usize> {
+/// every fourth or eighth bar, where a phrase starts if possible.
+pub(super) fn divisions(starts_s: &[f64], phrases: &[TimeSpan]) -> Vec<usize> {
     let count = starts_s.len();
     let step = if count >= LONG_BARS {
         2 * DIVISION_BARS
@@ -157,7 +157,7 @@ mod tests {
         kinds
             .iter()
             .map(|&(kind, energy)| Section {
-                span: Span {
+                span: TimeSpan {
                     start_s: 0.0,
                     end_s: 1.0,
                 },
@@ -192,7 +192,7 @@ mod tests {
         assert!(arc[0] < 0.5 && arc[2] >= 0.85, "{arc:?}");
         assert!(arc.windows(2).all(|pair| pair[0] < pair[1]), "{arc:?}");
         let starts: Vec<f64> = (0..16).map(|bar| f64::from(bar) * 2.0).collect();
-        let phrase = |start_s: f64| Span {
+        let phrase = |start_s: f64| TimeSpan {
             start_s,
             end_s: start_s + 7.0,
         };

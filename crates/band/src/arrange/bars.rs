@@ -1,16 +1,16 @@
 //! The bars that the band plays in: the singer's beats, eased as far as the settings allow, cut into sixteenths.
 //!
-//! Beats are smoothed by a straight line through the five on either side (the band breathes with a rubato but does not jitter
-//! with every syllable); a weight moves between that and the beats as they were heard. Half and double time are chosen so
-//! that a style is played near the tempo it is made for.
+//! Each beat is smoothed by a straight line through the five on either side: the band follows a rubato but does not jitter with every
+//! syllable. A weight mixes the smoothed beats with the measured ones. Half or double time is chosen so that a style is played near
+//! the tempo it is made for.
 
 use super::style::{Ending, Style, Swing};
 use crate::analysis::{Analysis, Metre};
 
-/// Beats on either side that the smoothing looks at.
+/// Beats on either side that the smoothing uses.
 const REACH_BEATS: usize = 5;
 
-/// Most bars that are played, against absurd input: 40 minutes at 200 beats per minute.
+/// Most bars that are played, a limit for invalid input: 40 minutes at 200 beats per minute.
 const BAR_LIMIT: usize = 2000;
 
 /// One bar.
@@ -22,11 +22,11 @@ pub(super) struct Bar {
     pub(super) end_s: f64,
     /// What it belongs to.
     pub(super) kind: BarKind,
-    /// Number of the section, for variants that hold through a section.
+    /// Number of the section: variants are chosen once a section.
     pub(super) section: usize,
     /// Bars since the section started: turns and fills are counted from there.
     pub(super) in_section: usize,
-    /// How full, 0..1.
+    /// Energy of the bar, 0..1.
     pub(super) energy: f32,
     /// Factor on velocities from the singer's own dynamics, .7..1.3.
     pub(super) dynamic: f32,
@@ -81,11 +81,19 @@ impl Bar {
     }
 }
 
-/// Sixteenths in a whole bar.
+/// Sixteenths in a whole bar; a song in 2/4 is played two bars at a time.
 pub(super) fn slots_in_bar(metre: Metre) -> usize {
     match metre {
         Metre::TwoFour | Metre::FourFour => 16,
         Metre::ThreeFour | Metre::SixEight => 12,
+    }
+}
+
+/// Sixteenths in a beat.
+pub(super) fn slots_in_beat(metre: Metre) -> usize {
+    match metre {
+        Metre::TwoFour | Metre::ThreeFour | Metre::FourFour => 4,
+        Metre::SixEight => 6,
     }
 }
 
@@ -109,12 +117,8 @@ pub(super) fn bars(
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let ticks = at_style_tempo(ticks(analysis, audio_weight), analysis, style, first_note_s);
     let swing = swing.at_tempo(60.0 / usual_step_s(&ticks), style.bpm);
-    let per_bar = if metre == Metre::FourFour || metre == Metre::TwoFour {
-        4
-    } else {
-        usize::from(metre.beats())
-    };
-    let per_beat = if metre == Metre::SixEight { 6 } else { 4 };
+    let per_beat = slots_in_beat(metre);
+    let per_bar = slots_in_bar(metre) / per_beat;
     let end_s = song_end_s(analysis);
     let mut bars = Vec::new();
     let mut at = 0;
@@ -156,7 +160,7 @@ fn usual_step_s(ticks: &[BeatTime]) -> f64 {
     *steps.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
-/// Slows the bar before the last chord down from where the singing ends at `sung_to_s`: the singer's own time is left alone.
+/// Slows the bar before the last chord down, from the end of the singing at `sung_to_s` on: the singer's own time is not changed.
 fn slow_down(bars: &mut [Bar], sung_to_s: f64) {
     /// How much later the last chord falls after a whole bar without singing, as a share of the bar.
     const LATER: f64 = 0.3;
@@ -248,9 +252,9 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<BeatTime> {
     ticks
 }
 
-/// The value at `index` of the straight line through its neighbours (least squares); a hold is no tempo, and nothing is smoothed over it.
+/// The value at `index` of the straight line through its neighbours (least squares). A held note has no tempo: nothing is smoothed across it.
 fn smoothed(times: &[f64], index: usize) -> f64 {
-    /// Steps further apart than this factor are no one tempo.
+    /// Two steps that differ by more than this factor are not one tempo.
     const ONE_TEMPO: f64 = 1.25;
     let most = REACH_BEATS.min(index).min(times.len() - 1 - index);
     let (mut least_s, mut most_s) = (f64::INFINITY, 0.0f64);
@@ -384,7 +388,7 @@ fn bar_of(ticks: &[BeatTime], per_bar: usize, per_beat: usize, swing: Swing) -> 
     }
 }
 
-/// Where a place in the beat, 0..1, falls when swung.
+/// Moves a place in the beat, 0..1, by the swing.
 fn warped(share: f64, swing: Swing) -> f64 {
     let bend = |x: f64, first: f64| {
         if x < 0.5 {

@@ -11,10 +11,7 @@ use super::{
     style::Ending,
     voicing::{Range, nearest_note},
 };
-use crate::{
-    analysis::{Chord, Mode},
-    chance::Chance,
-};
+use crate::{analysis::Chord, chance::Chance, scale::is_in_scale};
 
 /// Length of a last note that is cut off, in seconds.
 pub(super) const CUT_S: f64 = 0.3;
@@ -62,7 +59,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 continue;
             }
             let root = nearest_note(event.chord.bass, root_before, range);
-            // What was played last decides: the chord may have changed during a rest.
+            // Compared with the last note that was played: the chord may have changed during a rest.
             let first_of_chord = event.slot == 0 || chord_before != Some(event.chord);
             chord_before = Some(event.chord);
             let midi = if first_of_chord {
@@ -99,7 +96,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
     notes
 }
 
-/// The pitch that a mark asks for.
+/// The pitch of a mark.
 #[expect(
     clippy::too_many_arguments,
     reason = "one place calls it, and every argument is needed"
@@ -115,7 +112,7 @@ fn tone(
     chance: &mut Chance,
 ) -> u8 {
     let tones = chord.quality.intervals();
-    // Semitones from the chord's root up to its bass: the degrees are the chord's, whatever tone the bass plays.
+    // Semitones from the chord's root up to its bass: degrees count from the root.
     let inversion = (chord.bass + 12 - chord.root % 12) % 12;
     let above = |wanted: std::ops::RangeInclusive<u8>, otherwise: u8| {
         let interval = tones
@@ -124,7 +121,7 @@ fn tone(
             .find(|tone| wanted.contains(tone))
             .unwrap_or(otherwise);
         let over_bass = (interval % 12 + 12 - inversion) % 12;
-        // A degree that is in the bass already gives way to the root.
+        // Where the degree is already in the bass, the root is played.
         let over_bass = if over_bass == 0 && inversion > 0 {
             12 - inversion
         } else {
@@ -158,7 +155,8 @@ fn tone(
                 return fold(above(6..=8, 7));
             }
             let target = nearest_note(next.bass, root, range);
-            let step = if in_scale(sheet, target.saturating_sub(1)) || chance.happens(0.35) {
+            let key = sheet.analysis.key;
+            let step = if is_in_scale(target.saturating_sub(1), key) || chance.happens(0.35) {
                 1
             } else {
                 2
@@ -167,7 +165,7 @@ fn tone(
             if rising || target + step > range.high {
                 target.saturating_sub(step).max(range.low - 1)
             } else {
-                target + if in_scale(sheet, target + 1) { 1 } else { 2 }
+                target + if is_in_scale(target + 1, key) { 1 } else { 2 }
             }
         }
         _ => root,
@@ -176,7 +174,7 @@ fn tone(
 
 /// The next note of the scale or the chord above or below; the other way at the end of the range.
 fn step(sheet: &Sheet<'_>, chord: &Chord, from: u8, up: bool, range: Range) -> u8 {
-    let fits = |midi: &u8| in_scale(sheet, *midi) || chord.holds(midi % 12);
+    let fits = |midi: &u8| is_in_scale(*midi, sheet.analysis.key) || chord.holds(midi % 12);
     let above = || (from + 1..=range.high + 7).find(fits);
     let below = || (range.low..from).rev().find(fits);
     let found = if up {
@@ -185,13 +183,4 @@ fn step(sheet: &Sheet<'_>, chord: &Chord, from: u8, up: bool, range: Range) -> u
         below().or_else(above)
     };
     found.unwrap_or(from)
-}
-
-/// Whether a note belongs to the song's scale (natural minor in minor).
-pub(super) fn in_scale(sheet: &Sheet<'_>, midi: u8) -> bool {
-    let steps: &[u8] = match sheet.analysis.key.mode {
-        Mode::Major => &[0, 2, 4, 5, 7, 9, 11],
-        Mode::Minor => &[0, 2, 3, 5, 7, 8, 10],
-    };
-    steps.contains(&((midi + 12 - sheet.analysis.key.tonic % 12) % 12))
 }

@@ -11,7 +11,7 @@ use super::{
     sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
     voicing::{
-        Range, above_voice, clear_of_mud, comp_range, guitar_shape, nearest, ukulele_shape,
+        Range, above_low_limits, above_voice, comp_range, guitar_shape, nearest, ukulele_shape,
         voices_range,
     },
 };
@@ -20,7 +20,7 @@ use crate::{analysis::Chord, chance::Chance};
 /// Time between two strings of a strum in seconds.
 const STRUM_S: f64 = 0.011;
 
-/// How the player has the chords in voicer.
+/// Voices the chords of one part, near the voicing before.
 struct Voicer {
     instrument: Instrument,
     role: Role,
@@ -41,7 +41,7 @@ impl Voicer {
             (_, Instrument::Vibraphone | Instrument::SynthPluck) => Range { low: 64, high: 81 },
             (_, Instrument::Flute) => Range { low: 72, high: 86 },
             (Role::Figure, Instrument::Harp) => Range { low: 55, high: 79 },
-            // Under a high voice there is room for one of them: what is held lies above the voice, broken chords below the comping.
+            // Under a high voice there is space for one part: held chords lie above the voice, broken chords below the comping.
             (Role::Figure, _) if under => comp.moved(-5),
             (Role::Pad, Instrument::Strings | Instrument::SynthPad) if under => {
                 above_voice(sheet.sung)
@@ -76,13 +76,13 @@ impl Voicer {
         let guitar = self.instrument.traits().meets(Traits::GUITAR);
         let notes = match self.instrument {
             Instrument::DistortedGuitar => {
-                // Root, fifth and octave: anything more turns to mud under distortion.
+                // Root, fifth and octave: further tones are unclear under distortion.
                 let root = 40 + (chord.root + 12 - 4) % 12;
                 vec![root, root + 7, root + 12]
             }
             Instrument::Ukulele => ukulele_shape(chord),
             _ if guitar => guitar_shape(chord, self.fret),
-            _ => clear_of_mud(nearest(
+            _ => above_low_limits(nearest(
                 chord,
                 self.range,
                 self.count,
@@ -139,7 +139,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 }
             }
             Some(Pattern::Pick(pattern)) => {
-                // A figure runs on as it is.
+                // A figure is not varied.
                 let turn = sheet
                     .turn(part, number)
                     .filter(|_| player.role == Role::Comp);
@@ -201,7 +201,7 @@ fn hold(
         voicer.before.clone_from(&before);
         let voicing = voicer.next_voicing(&chord);
         for midi in voicing {
-            // Legato: a note that goes on is prolonged, not struck again.
+            // Legato: a note that both chords share is prolonged.
             let tied = notes.iter_mut().rev().take(12).find(|note| {
                 note.midi == midi
                     && (note.start_s + note.length_s - start_s).abs() < 0.09
@@ -314,7 +314,7 @@ fn sweep(
     }
 }
 
-/// Broken chords: the digits count the voicing from below and go on an octave higher past its top.
+/// Broken chords: the digits count the voicing from below and continue an octave higher above its top.
 fn pick(
     sheet: &Sheet<'_>,
     voicer: &mut Voicer,

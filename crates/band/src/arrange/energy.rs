@@ -1,4 +1,4 @@
-//! How full and how loud each bar is: from its section's place in the song and from the singer.
+//! Sets how full and how loud each bar is, from its section's place in the song and from the singer.
 
 use super::{
     arc::{arc, division, divisions},

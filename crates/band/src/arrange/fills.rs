@@ -1,26 +1,25 @@
-//! Answers: short phrases in the gaps that the singer leaves.
+//! Writes fills: short melodies in the gaps that the singer leaves.
 
 use super::{
     Articulation, Instrument,
     bars::BarKind,
-    bass::in_scale,
     lineup::Assignment,
     score::ScoreNote,
     sheet::Sheet,
     voicing::{Range, is_chord_tone},
 };
-use crate::{analysis::Chord, chance::Chance};
+use crate::{analysis::Chord, chance::Chance, scale::is_in_scale};
 
-/// Shortest gap that is answered, in seconds.
+/// Shortest gap that is filled, in seconds.
 const GAP_S: f64 = 1.5;
 
-/// Rest after the singer's last word and before the next one, in seconds.
+/// Rest between the singing and a fill, in seconds.
 const BREATH_S: f64 = 0.25;
 
-/// Most notes in one answer.
+/// Most notes in one fill.
 const NOTE_LIMIT: usize = 9;
 
-/// Writes the answers.
+/// Writes the part.
 pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<ScoreNote> {
     let range = match player.instrument {
         Instrument::Glockenspiel => Range { low: 76, high: 91 },
@@ -61,7 +60,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 plays && start >= from_s + BREATH_S && end <= to_s - BREATH_S && index % 2 == 0
             })
             .collect();
-        // Eighths, not all of them; every answer has its own rhythm.
+        // Some of the eighths; every fill has its own rhythm.
         let density = chance.between(0.45, 0.75);
         let rising = chance.happens(0.5);
         let mut written = 0;
@@ -101,7 +100,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
     notes
 }
 
-/// The silences of the singer inside the song, long enough to answer.
+/// The gaps in the singing that are long enough to fill.
 fn gaps(sheet: &Sheet<'_>, end_s: f64) -> Vec<(f64, f64)> {
     let notes = &sheet.analysis.notes;
     let mut gaps: Vec<(f64, f64)> = notes
@@ -113,7 +112,7 @@ fn gaps(sheet: &Sheet<'_>, end_s: f64) -> Vec<(f64, f64)> {
     gaps
 }
 
-/// The next note of the answer: a step or a small leap in the scale, a chord tone on strong beats.
+/// The next note of a fill: a step or a small leap in the scale, a chord tone on strong beats.
 fn next_pitch(
     sheet: &Sheet<'_>,
     before: u8,
@@ -128,7 +127,7 @@ fn next_pitch(
         let fits = if strong {
             is_chord_tone(chord, midi)
         } else {
-            in_scale(sheet, midi) || is_chord_tone(chord, midi)
+            is_in_scale(midi, sheet.analysis.key) || is_chord_tone(chord, midi)
         };
         if !fits {
             continue;

@@ -1,4 +1,4 @@
-//! Who plays: the style's voices, with what the tags ask for and without what they forbid.
+//! Assigns parts to instruments: the style's, with those that the tags ask for and without those that they forbid.
 
 use super::{
     Instrument, Instrument as I, Role, Score,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::tags::Brief;
 
-/// Most parts in a score; more only makes it thick.
+/// Most parts in a score; more would not be heard apart.
 const PART_LIMIT: usize = 10;
 
 /// The assignment of a part of the style to an instrument.
@@ -24,7 +24,7 @@ pub(super) struct Assignment {
 
 impl Score {
     /// The first instrument or piece of a kit in the score that `brief` does not allow: the guarantee is that there is none.
-    pub fn breach(&self, brief: &Brief) -> Option<Instrument> {
+    pub fn forbidden_instrument(&self, brief: &Brief) -> Option<Instrument> {
         self.parts
             .iter()
             .find(|part| {
@@ -38,10 +38,11 @@ impl Score {
     }
 }
 
-/// The players, in score order. Never an instrument that the brief does not admit; one chordal instrument at least if any is admitted.
+/// The assignments, in score order. No instrument is assigned that the brief does not admit; one chordal instrument at least is
+/// assigned if any is admitted.
 ///
-/// Later takes prefer another of a style's players for what colours the song; drums, bass and the first chordal part, which make the
-/// style, stay.
+/// Later takes prefer another of a style's instruments for pads, figures and fills. Drums, bass and the first chordal part define the
+/// style and keep their instrument.
 pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<Assignment> {
     let mut assigned: Vec<Assignment> = Vec::new();
     let mut chordal = false;
@@ -70,7 +71,7 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
         };
         let asked =
             players().find(|instrument| brief.wanted.contains(instrument) && free(instrument));
-        // An answer is played by somebody who is there already only if nobody else may.
+        // Fills take an instrument that plays another part only if no other is free.
         let chosen = asked
             .or_else(|| players().find(free))
             .or_else(|| stand_ins(part.role).iter().copied().find(free));
@@ -95,7 +96,7 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
     {
         assigned.push(added(instrument, Role::Comp));
     }
-    // The harmony is never left to parts that enter late.
+    // One part with chords plays from the start.
     if !assigned.iter().any(|player| {
         matches!(player.role, Role::Comp | Role::Pad | Role::Figure) && player.from <= 0.05
     }) && let Some(player) = assigned
@@ -124,7 +125,7 @@ fn assign_wanted(instrument: I, assigned: &mut Vec<Assignment>) {
         player.from = 0.0;
         return;
     }
-    // Who answers in the gaps alone would be silent in a song without any, and whoever asked for it wants to hear it.
+    // A part of fills alone would be silent in a song without gaps: the user asked to hear this instrument.
     let role = if role == Role::Fills { Role::Pad } else { role };
     let place = assigned
         .iter()
@@ -173,7 +174,7 @@ fn usual_role(instrument: I) -> Role {
     }
 }
 
-/// Who may stand in where a style's own players are forbidden.
+/// Instruments to take where all of a style's own are forbidden.
 fn stand_ins(role: Role) -> &'static [I] {
     match role {
         Role::Drums => &[I::AcousticKit, I::BrushKit, I::ElectronicKit],
@@ -193,7 +194,7 @@ fn stand_ins(role: Role) -> &'static [I] {
     }
 }
 
-/// Who can carry the harmony alone, best first.
+/// Instruments that can play the harmony alone, best first.
 const CHORDAL: [I; 16] = [
     I::Piano,
     I::ElectricPiano,

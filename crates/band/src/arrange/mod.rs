@@ -1,7 +1,7 @@
 //! Writes the score: which instruments play, what, when and how hard.
 //!
-//! Everything musical about a style is data (`styles`): adding a style is adding a table. The code here only knows how to read
-//! such a table over the singer's own beats and chords. It makes no sound.
+//! A style is data (`styles`): a new style is a new table. The code here plays such a table over the singer's beats and chords. It
+//! makes no sound.
 
 mod arc;
 mod bars;
@@ -21,6 +21,6 @@ mod voicing;
 mod write;
 
 pub(crate) use crate::catalogue::{Instrument, StyleId, Traits};
-pub use score::{ArrangeSettings, Articulation, Finish, Part, Role, Room, Score, ScoreNote};
+pub use score::{ArrangeSettings, Articulation, Finish, Role, Room, Score, ScoreNote, ScorePart};
 pub use write::arrange;
 pub(crate) use write::{leaves_out_drums, style_of};

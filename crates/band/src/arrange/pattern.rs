@@ -54,19 +54,22 @@ impl Pattern {
 }
 
 /// A pattern as it is written: `{kick: "X...", snare: "....x"}`, `{bass: "1---"}`, `{strum: "D-u-"}`.
-pub(super) struct Row<const SLOTS: usize>(pub(super) Pattern);
+pub(super) struct PatternRow<const SLOTS: usize>(pub(super) Pattern);
 
-impl<'de, const SLOTS: usize> Deserialize<'de> for Row<SLOTS> {
+impl<'de, const SLOTS: usize> Deserialize<'de> for PatternRow<SLOTS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Lanes<const SLOTS: usize>;
         impl<'de, const SLOTS: usize> Visitor<'de> for Lanes<SLOTS> {
-            type Value = Row<SLOTS>;
+            type Value = PatternRow<SLOTS>;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("a pattern, such as `bass: \"1---5---1---5---\"`")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<SLOTS>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<PatternRow<SLOTS>, A::Error> {
                 let mut strokes = Vec::new();
                 let mut pattern = None;
                 let mut lanes = 0;
@@ -89,8 +92,8 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for Row<SLOTS> {
                     lanes += 1;
                 }
                 match (pattern, lanes) {
-                    (Some(pattern), 1) => Ok(Row(pattern)),
-                    (None, 1..) => Ok(Row(Pattern::Strokes(strokes))),
+                    (Some(pattern), 1) => Ok(PatternRow(pattern)),
+                    (None, 1..) => Ok(PatternRow(Pattern::Strokes(strokes))),
                     _ => Err(A::Error::custom(
                         "a pattern is either pieces of a kit or one of bass, chords, strum, pick",
                     )),

@@ -1,20 +1,20 @@
-//! Phrases of four bars out of patterns of one: what a player adds, leaves out and leads over with from bar to bar.
+//! Varies patterns of one bar over groups of four bars: which strokes a player adds, leaves out or moves from bar to bar.
 //!
-//! A pattern is what a bar is like; nobody plays it four times running. The first bar of four is as written, the second pushes into
-//! the third, the third is lightened or turned, the fourth leads over. Which of several ways is taken is drawn once a section, so
-//! that a section keeps its phrase.
+//! No player repeats a bar exactly four times. The first bar of four is as written, the second adds a stroke before the third, the
+//! third leaves a stroke out or moves one, the fourth leads to the next group. The variation is drawn once a section, so that a
+//! section keeps it.
 
 use super::{bars::BarKind, pattern::Piece, sheet::Sheet};
 use crate::chance::Chance;
 
-/// Where a bar stands in its phrase, and how it is varied there.
+/// The position of a bar in its group, and how it is varied there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PhrasePosition {
-    /// Bar of eight, from 0.
+    /// Position among eight bars, from 0.
     bar: usize,
-    /// Which of several ways, drawn for the section.
+    /// Number of the variation, drawn for the section.
     way: usize,
-    /// Whether a machine plays: it keeps its kicks.
+    /// Whether a drum machine plays: its kicks are not varied.
     machine: bool,
 }
 
@@ -34,7 +34,7 @@ impl Sheet<'_> {
     }
 }
 
-/// Walking in phrases of four bars: the root, two tones on the way, and what leads into the next chord. `u` and `d` are a step up and down.
+/// Walking basses of four bars: the root, two tones between, and a tone that leads to the next chord. `u` and `d` are a step up and down.
 const WALKS: [[&str; 4]; 4] = [
     ["135a", "1u3a", "153a", "1d4a"],
     ["1u3a", "1d4a", "135a", "187a"],
@@ -60,14 +60,14 @@ impl Sheet<'_> {
         let bar = &self.bars[number];
         let first =
             Chance::new(self.seed, &[15, part as u64, bar.section as u64]).below(WALKS.len());
-        // Chords often come back after four bars: the walk does not.
+        // Chords often repeat after four bars: the line does not.
         let phrase = WALKS[(first + bar.in_section / 4) % WALKS.len()];
         let marks = phrase[bar.in_section % 4].chars();
         Some(marks.flat_map(|mark| [mark, '-', '-', '-']).collect())
     }
 }
 
-/// A pattern of one bar with some of its places changed; others are given back as they are.
+/// Changes some places of a pattern of one bar; longer patterns are returned unchanged.
 fn changed(
     pattern: &str,
     slots: usize,
@@ -89,7 +89,7 @@ fn is_free(marks: &[char], slot: usize) -> bool {
     marks[slot] == '.'
 }
 
-/// Whether a pattern has a stroke on every quarter: what is that steady stays so.
+/// Whether a pattern has a stroke on every quarter: such a pulse is not varied.
 fn walks(pattern: &str, slots: usize) -> bool {
     let marks: Vec<char> = pattern.chars().collect();
     marks.len() == slots
@@ -127,8 +127,8 @@ pub(super) fn kit(
     changed(pattern, slots, changes, is_free)
 }
 
-/// A bar in place of the one that a pattern has there. Of the `ways` to change it, best first, that one is taken which the phrase has not
-/// had yet; what is written over two bars is changed in the fourth alone. The eighth bar ends the second four in another way.
+/// The bar to play instead of the pattern's. Of the `ways` to change it, best first, the first that the group has not had is taken. A
+/// pattern of two bars is changed in the fourth bar alone. The eighth bar is changed unlike the fourth.
 fn phrase(
     pattern: &str,
     slots: usize,
@@ -167,7 +167,7 @@ fn with(marks: &[char], slot: usize, mark: char) -> Vec<char> {
     marks
 }
 
-/// The bar without the stroke at `slot`: what was held there is silent, or rings on from before.
+/// The bar without the stroke at `slot`, which becomes silent or prolongs the stroke before.
 fn without(marks: &[char], slot: usize, rings: bool) -> Vec<char> {
     let mut marks = marks.to_vec();
     let filler = if rings { '-' } else { '.' };
@@ -190,8 +190,8 @@ fn strokes_back(marks: &[char]) -> impl Iterator<Item = usize> {
     (1..marks.len()).rev().filter(|&slot| !rests(marks, slot))
 }
 
-/// A bass line: the second bar leads over, or holds where the pattern always leads; the third takes the fifth for a repeated root;
-/// the fourth pushes into its middle. Machines and what is struck steadily keep their places and change a note.
+/// A bass line: the second bar leads to the third, or is held where the pattern always leads; the third has the fifth instead of a
+/// repeated root; the fourth adds a stroke before its middle. Drum-machine styles and steady pulses keep their places and change a note.
 pub(super) fn bass(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     let steady = walks(pattern, slots);
     phrase(pattern, slots, turn, |marks, turn| {
@@ -227,8 +227,8 @@ pub(super) fn bass(pattern: &str, slots: usize, turn: Option<PhrasePosition>) ->
     })
 }
 
-/// Struck chords: a soft one more before the bar line, another on the way; a held one is struck again. Where there is no room for one
-/// more, one near the end of the bar is left out.
+/// Struck chords: a further soft one before the bar line, another within the bar; a held one is struck again. Where no place is free,
+/// one near the end of the bar is left out.
 pub(super) fn comp(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     phrase(pattern, slots, turn, |marks, turn| {
         let middle = slots / 2;
@@ -249,7 +249,7 @@ pub(super) fn comp(pattern: &str, slots: usize, turn: Option<PhrasePosition>) ->
     })
 }
 
-/// Strums: an up-stroke more before the bar line, or one that is left to ring.
+/// Strums: a further up-stroke before the bar line, or one stroke fewer that lets the chord ring.
 pub(super) fn strum(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     phrase(pattern, slots, turn, |marks, turn| {
         if turn.bar == 2 {
@@ -265,7 +265,7 @@ pub(super) fn strum(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -
         let ends = ends.iter().map(|back| slots - back);
         let added = ends.filter(|&slot| rests(marks, slot));
         let mut ways: Vec<Vec<char>> = added.map(|slot| with(marks, slot, 'u')).collect();
-        // Off the beat first: the hand goes on.
+        // Off the beat first: the hand keeps its movement.
         let (off, on): (Vec<usize>, Vec<usize>) =
             strokes_back(marks).partition(|slot| slot % 4 != 0);
         let left = off.into_iter().chain(on);
@@ -274,7 +274,7 @@ pub(super) fn strum(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -
     })
 }
 
-/// Broken chords: one tone less on the way to the bar line, at another place from bar to bar.
+/// Broken chords: one tone fewer before the bar line, at another place from bar to bar.
 pub(super) fn pick(pattern: &str, slots: usize, turn: Option<PhrasePosition>) -> String {
     phrase(pattern, slots, turn, |marks, turn| {
         if turn.bar == 2 {

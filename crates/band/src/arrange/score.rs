@@ -1,10 +1,10 @@
-//! What the band plays: the hand-over from arranging to synthesis.
+//! The score: written by the arranger, played by synthesis.
 
 use serde::Deserialize;
 
 use super::{Instrument, StyleId};
 use crate::{
-    analysis::{Beat, Chord, Key, Metre, Span},
+    analysis::{Beat, Chord, Key, Metre, TimeSpan},
     catalogue::Singer,
 };
 
@@ -14,7 +14,7 @@ pub struct Score {
     /// The style it is written in.
     pub style: StyleId,
     /// The parts, in the order in which they are mixed.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ScorePart>,
     /// Length of the instrumental in seconds: the vocal's and a tail that rings out.
     pub length_s: f64,
     /// How far A4 lies from 440 Hz, in cents: the band tunes to the singer.
@@ -22,7 +22,7 @@ pub struct Score {
     /// Where the final chord falls, in seconds.
     pub final_chord_s: f64,
     /// The chords as they are played, those that the arrangement adds in the lead-in and at the end included.
-    pub chords: Vec<(Span, Chord)>,
+    pub chords: Vec<(TimeSpan, Chord)>,
     /// The room around the band.
     pub room: Room,
     /// How the sum is finished.
@@ -37,7 +37,7 @@ pub struct Score {
 
 /// One instrument's part.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Part {
+pub struct ScorePart {
     /// Who plays it.
     pub instrument: Instrument,
     /// What it is for.
@@ -66,7 +66,7 @@ pub enum Role {
     Pad,
     /// Broken chords.
     Figure,
-    /// Answers in the singer's gaps.
+    /// Short melodies in the singer's gaps.
     Fills,
 }
 
@@ -117,7 +117,7 @@ impl ScoreNote {
 pub enum Articulation {
     /// As written.
     Normal,
-    /// Damped with the palm or the voicer.
+    /// Damped with the palm.
     Muted,
     /// Left ringing into the next ones.
     Ringing,
@@ -141,18 +141,18 @@ pub struct Room {
 pub struct Finish {
     /// −1 dark … 1 bright.
     pub brightness: f32,
-    /// Saturation and wear, 0..1.
+    /// Saturation, 0..1.
     pub grit: f32,
-    /// How far the voice stands above the band in the mix, in loudness units.
+    /// Loudness of the voice above the band in the mix, in loudness units.
     pub voice_above_lu: f32,
-    /// How deep each kick presses the other instruments down, in decibels.
+    /// By how much each kick lowers the other instruments, in decibels.
     pub pump_db: f32,
 }
 
 /// How the arranger works, apart from what the tags say.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ArrangeSettings {
-    /// How strongly the style's habits hold against the singer's own dynamics, 0..1.
+    /// Weight of the style's habits against the singer's own dynamics, 0..1.
     pub style_weight: f32,
     /// How closely time and dynamics follow the singer, 0..1.
     pub audio_weight: f32,

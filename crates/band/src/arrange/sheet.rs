@@ -1,8 +1,8 @@
-//! What all players read from: bars, chords, the patterns' strokes in time, how people sway.
+//! The input of every part: bars, chords, the strokes of patterns in time, human timing.
 
 use super::{
     Instrument,
-    bars::{Bar, BarKind},
+    bars::{Bar, BarKind, slots_in_beat},
     lineup::Assignment,
     pattern::Pattern,
     score::Role,
@@ -11,14 +11,14 @@ use super::{
     voicing::Range,
 };
 use crate::{
-    analysis::{Analysis, Beat, Chord, Metre, Span},
+    analysis::{Analysis, Beat, Chord, Metre, TimeSpan},
     catalogue::Singer,
     chance::{Chance, Noise},
-    harmony::tonic,
+    harmony::final_chord,
     tags::Brief,
 };
 
-/// What the players read from.
+/// The input of every part.
 pub(super) struct Sheet<'a> {
     pub(super) analysis: &'a Analysis,
     pub(super) brief: &'a Brief,
@@ -33,12 +33,12 @@ pub(super) struct Sheet<'a> {
     pub(super) seed: u64,
 }
 
-/// One stroke of a pattern that has found its time.
+/// One stroke of a pattern, in time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stroke {
     /// Number of the slot among the bar's.
     pub(super) slot: usize,
-    /// What the pattern says.
+    /// Its character in the pattern.
     pub(super) mark: char,
     /// Where it ends, in seconds.
     pub(super) end_s: f64,
@@ -49,10 +49,10 @@ pub(super) struct Stroke {
 }
 
 impl Sheet<'_> {
-    /// The chord at a slot of a bar; the final bar rests on the tonic.
+    /// The chord at a slot of a bar; the final bar has the final chord.
     pub(super) fn chord(&self, bar: &Bar, slot: usize) -> Chord {
         if bar.kind == BarKind::Final {
-            return tonic(self.analysis.last_key(), self.style.vocabulary);
+            return final_chord(self.analysis, self.style.vocabulary);
         }
         let beat = bar
             .slots
@@ -76,7 +76,7 @@ impl Sheet<'_> {
     /// Whether a player plays in a bar.
     pub(super) fn plays(&self, player: &Assignment, bar: &Bar) -> bool {
         match bar.kind {
-            // Alone before the singer: the harmony, softly.
+            // Before the singing the chords play alone, softly.
             BarKind::LeadIn => {
                 matches!(player.role, Role::Comp | Role::Pad | Role::Figure)
                     && player.from <= bar.energy
@@ -86,8 +86,8 @@ impl Sheet<'_> {
         }
     }
 
-    /// The figure that a player plays in bar `number`: the fullest that the intensity allows, one variant through a section, now and
-    /// then another at the end of four bars.
+    /// The pattern that a player plays in bar `number`: the fullest that the intensity allows. A section has one variant, with another
+    /// at the end of some groups of four bars.
     pub(super) fn figure(
         &self,
         player: &Assignment,
@@ -98,7 +98,7 @@ impl Sheet<'_> {
         let triple = matches!(self.analysis.metre, Metre::ThreeFour | Metre::SixEight);
         let strummed = player.figures.is_for_guitar() && is_strummed(player.instrument);
         let figures = if triple {
-            // What can be struck decides, not what the style calls it.
+            // The instrument decides the role, not the style.
             let role = match (player.role, player.instrument) {
                 (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
                 (
@@ -192,7 +192,7 @@ impl Sheet<'_> {
         pushes.then(|| self.chord(next, 0))
     }
 
-    /// Whether the second half of bar `number` is a drop: machines hold their breath before a fuller section.
+    /// Whether the second half of bar `number` is a drop: drum-machine styles are silent before a fuller section.
     pub(super) fn drops(&self, number: usize) -> bool {
         let bar = &self.bars[number];
         self.style.loose_ms == 0.0
@@ -205,22 +205,18 @@ impl Sheet<'_> {
                 .is_some_and(|next| next.kind == BarKind::Song && next.energy > bar.energy + 0.12)
     }
 
-    /// Human timing for one stroke at `start_s`, in seconds: the band pulls and drags together, each player a little apart.
+    /// Human timing for one stroke at `start_s`, in seconds: a drift that all players share, and a deviation of each.
     pub(super) fn looseness(&self, chance: &mut Chance, share: f32, start_s: f64) -> f64 {
-        /// Of the variance the part that all players have together.
+        /// Share of the variance that all players have in common.
         const TOGETHER: f32 = 0.7;
         let apart = chance.bell().clamp(-2.0, 2.0);
         let sway = TOGETHER.sqrt() * drift(self.seed, start_s) + (1.0 - TOGETHER).sqrt() * apart;
         f64::from(sway * self.style.loose_ms * share / 1000.0)
     }
 
-    /// The beats as they are played: swing bends what lies between them, not them.
+    /// The beats as they are played: swing does not move them.
     pub(super) fn beats(&self) -> Vec<Beat> {
-        let per_beat = if self.analysis.metre == Metre::SixEight {
-            6
-        } else {
-            4
-        };
+        let per_beat = slots_in_beat(self.analysis.metre);
         self.bars
             .iter()
             .flat_map(|bar| &bar.slots)
@@ -233,8 +229,8 @@ impl Sheet<'_> {
     }
 
     /// The chords as they are played, from bar to bar, neighbours that are equal joined.
-    pub(super) fn chords_as_played(&self) -> Vec<(Span, Chord)> {
-        let mut spans: Vec<(Span, Chord)> = Vec::new();
+    pub(super) fn chords_as_played(&self) -> Vec<(TimeSpan, Chord)> {
+        let mut spans: Vec<(TimeSpan, Chord)> = Vec::new();
         for bar in &self.bars {
             for slot in 0..bar.slots.len() {
                 let chord = self.chord(bar, slot);
@@ -246,7 +242,7 @@ impl Sheet<'_> {
                 match spans.last_mut() {
                     Some((span, last)) if *last == chord => span.end_s = end_s,
                     _ => spans.push((
-                        Span {
+                        TimeSpan {
                             start_s: bar.time(slot),
                             end_s,
                         },
@@ -259,9 +255,9 @@ impl Sheet<'_> {
     }
 }
 
-/// How far people who play together are off a steady beat at a time, with standard deviation 1: what they are off now they are
-/// off in a while as well, on every scale (1/f noise; Hennig and others, "The nature and perception of fluctuations in human
-/// musical rhythms", 2011). A sum of numbers that are each drawn anew half as often as the one before.
+/// The deviation from a steady beat of people who play together, at a time, with standard deviation 1. It is correlated on every time
+/// scale (1/f noise; Hennig and others, "The nature and perception of fluctuations in human musical rhythms", 2011): a sum of
+/// numbers, each drawn half as often as the one before.
 fn drift(seed: u64, time_s: f64) -> f32 {
     const SCALES: u32 = 8;
     const SHORTEST_S: f64 = 0.2;
@@ -272,7 +268,7 @@ fn drift(seed: u64, time_s: f64) -> f32 {
             Noise::new(place).next()
         })
         .sum();
-    // An even number within ±1 has a variance of a third.
+    // A uniform number within ±1 has a variance of a third.
     sum / (SCALES as f32 / 3.0).sqrt()
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     Instrument, Role, Traits,
-    pattern::{Pattern, Row},
+    pattern::{Pattern, PatternRow},
 };
 pub(crate) use crate::catalogue::StyleId;
 use crate::{
@@ -46,14 +46,14 @@ pub(crate) struct Style {
     pub(crate) delay: f32,
     /// The finished sound.
     pub(crate) finish: StyleFinish,
-    /// How far the voice stands above the band in its mixes, in loudness units, as such music is commonly mixed.
+    /// Loudness of the voice above the band, in loudness units, as this music is commonly mixed.
     #[serde(deserialize_with = "level_db")]
     pub(crate) voice_above_lu: f32,
-    /// How deep each kick presses the other instruments down, in decibels.
+    /// By how much each kick lowers the other instruments, in decibels.
     #[serde(default, deserialize_with = "level_db")]
     pub(crate) pump_db: f32,
     /// Who plays.
-    pub(crate) players: Vec<Player>,
+    pub(crate) players: Vec<StylePlayer>,
 }
 
 /// A style's room.
@@ -171,7 +171,7 @@ pub(crate) enum Feel {
 /// One player of a style.
 #[derive(Deserialize)]
 #[serde(try_from = "PlayerRow<16>")]
-pub(crate) struct Player {
+pub(crate) struct StylePlayer {
     /// What it is for.
     pub(crate) role: Role,
     /// Who plays it: the first that is allowed.
@@ -240,15 +240,15 @@ struct PlayerRow<const SLOTS: usize> {
     #[serde(default, deserialize_with = "share")]
     from: f32,
     #[serde(default)]
-    soft: Vec<Row<SLOTS>>,
+    soft: Vec<PatternRow<SLOTS>>,
     #[serde(default)]
-    medium: Vec<Row<SLOTS>>,
+    medium: Vec<PatternRow<SLOTS>>,
     #[serde(default)]
-    full: Vec<Row<SLOTS>>,
+    full: Vec<PatternRow<SLOTS>>,
 }
 
 impl<const SLOTS: usize> PlayerRow<SLOTS> {
-    /// The patterns. Pads hold their chords and fills answer the singer, without any.
+    /// The patterns; pads and fills have none.
     fn figures(self) -> Result<Figures, String> {
         let mut figures = [self.soft, self.medium, self.full]
             .map(|rows| rows.into_iter().map(|row| row.0).collect::<Vec<_>>());
@@ -277,7 +277,7 @@ impl<const SLOTS: usize> PlayerRow<SLOTS> {
     }
 }
 
-impl TryFrom<PlayerRow<16>> for Player {
+impl TryFrom<PlayerRow<16>> for StylePlayer {
     type Error = String;
 
     fn try_from(row: PlayerRow<16>) -> Result<Self, String> {

@@ -1,4 +1,4 @@
-//! From chord symbols to notes: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
+//! Voices chords: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
 
 use crate::{
     analysis::{Analysis, Chord},
@@ -163,8 +163,8 @@ pub(super) fn nearest(
     best.map(|(_, notes)| notes).unwrap_or_default()
 }
 
-/// The lowest note on which an interval of so many semitones is clear: below it, two notes are mud. Guitars have their shapes.
-fn lowest_clear(interval: u8) -> u8 {
+/// The lowest note on which an interval of so many semitones is clear (the low interval limit). Guitars use shapes instead.
+fn low_interval_limit(interval: u8) -> u8 {
     match interval {
         0 => 0,
         1 | 2 => 52,
@@ -175,13 +175,13 @@ fn lowest_clear(interval: u8) -> u8 {
     }
 }
 
-/// A chord, ascending, with the notes an octave higher that would make mud with the next one.
-pub(super) fn clear_of_mud(mut notes: Vec<u8>) -> Vec<u8> {
+/// A chord, ascending, with notes below the low interval limit moved up an octave.
+pub(super) fn above_low_limits(mut notes: Vec<u8>) -> Vec<u8> {
     // Each round lifts one note: no more than there are, twice.
     for _ in 0..2 * notes.len() {
         let muddy = notes
             .windows(2)
-            .position(|pair| pair[0] < lowest_clear(pair[1] - pair[0]));
+            .position(|pair| pair[0] < low_interval_limit(pair[1] - pair[0]));
         let Some(at) = muddy else {
             break;
         };
@@ -288,8 +288,8 @@ mod tests {
                         high: low + 14,
                     };
                     let chord = chord(root, quality);
-                    let notes = clear_of_mud(nearest(&chord, range, 4, &[], false));
-                    let muddy = |pair: &[u8]| pair[0] < lowest_clear(pair[1] - pair[0]);
+                    let notes = above_low_limits(nearest(&chord, range, 4, &[], false));
+                    let muddy = |pair: &[u8]| pair[0] < low_interval_limit(pair[1] - pair[0]);
                     assert!(!notes.windows(2).any(muddy), "{notes:?}");
                     assert!(notes.iter().all(|note| is_chord_tone(&chord, *note)));
                 }

@@ -1,4 +1,4 @@
-//! From analysis, chords and brief to a score: the one function that calls all the players.
+//! Writes the score from analysis, chords and brief: calls the writer of every part.
 
 use super::{
     bars::{Bar, bars, slots_in_bar},
@@ -6,7 +6,7 @@ use super::{
     energy::place,
     fills,
     lineup::assign,
-    score::{ArrangeSettings, Finish, Part, Role, Room, Score, ScoreNote},
+    score::{ArrangeSettings, Finish, Role, Room, Score, ScoreNote, ScorePart},
     sheet::Sheet,
     style::{Ending, StyleId, Swing},
     styles,
@@ -20,7 +20,7 @@ use crate::{
 
 /// How long the final chord may ring beyond the vocal's end, in seconds.
 const TAIL_S: f64 = 4.0;
-/// The same for one that is cut off: only the room rings.
+/// The same for a chord that is cut off: only the reverb rings.
 const CUT_TAIL_S: f64 = 2.0;
 
 /// The swing of a style that has none, where the tags ask for it.
@@ -29,15 +29,15 @@ const ASKED_SWING: Swing = Swing::Eighths(0.64);
 /// The least echo where the tags ask for it.
 const ASKED_DELAY: f32 = 0.2;
 
-/// Range of level over which colouring parts move between style weights 0 and 1, in decibels.
+/// Difference in level of percussion, pads, figures and fills between style weights 0 and 1, in decibels.
 const COLOUR_DB: f32 = 8.0;
 
-/// Whether the band plays without drums, which would only show that the beat was not found: the singer's beat is less sure than
-/// this, and the tags ask for no drums.
+/// Whether the band plays without drums: the confidence of the beat is low, drums would make that obvious, and the tags do not ask for
+/// drums.
 pub(crate) fn leaves_out_drums(analysis: &Analysis, brief: &Brief) -> bool {
     const SURE_ENOUGH: f32 = 0.3;
     const FEWEST_NOTES: usize = 4;
-    // Where nobody sings, the beat is the band's own.
+    // Without singing, the beat is the band's own.
     analysis.notes.len() >= FEWEST_NOTES
         && analysis.confidence.beats < SURE_ENOUGH
         && !brief
@@ -46,7 +46,7 @@ pub(crate) fn leaves_out_drums(analysis: &Analysis, brief: &Brief) -> bool {
             .any(|instrument| instrument.is_percussion())
 }
 
-/// The style of a take: the one the tags name (the second take leans on the second name), or one that suits what was heard.
+/// The style of a take: the one that the tags name (the second take has the second name), or one that suits the vocal.
 pub(crate) fn style_of(brief: &Brief, analysis: &Analysis, take: usize) -> StyleId {
     if !brief.styles.is_empty() {
         return brief.styles[take.min(brief.styles.len() - 1)];
@@ -104,7 +104,7 @@ pub fn arrange(
     let style_weight = settings.style_weight.clamp(0.0, 1.0);
     // .6 of the style's swing at weight 0, its own at .5, 1.2 of it at 1.
     let swing = swing.scaled((0.6 + 0.8 * style_weight).min(0.8 + 0.4 * style_weight));
-    // A style that holds strongly keeps its own dynamics.
+    // With a high style weight the style keeps its own dynamics.
     let follow = settings.audio_weight * (1.5 - style_weight).min(1.0);
     let mut bars = bars(analysis, style, swing, settings.audio_weight);
     // Every other take is a fuller one.
@@ -142,7 +142,7 @@ pub fn arrange(
         };
         tidy(&mut notes, length_s);
         if !notes.is_empty() {
-            parts.push(Part {
+            parts.push(ScorePart {
                 instrument: player.instrument,
                 role: player.role,
                 pan: player.pan,
@@ -201,7 +201,7 @@ pub fn arrange(
     }
 }
 
-/// How much louder what colours a style plays at a style weight, in decibels: rhythm, bass and chords carry the song at any.
+/// Level of a part at a style weight, in decibels. Drums, bass and comping have the same level at any weight.
 fn coloration_db(role: Role, style_weight: f32) -> f32 {
     match role {
         Role::Percussion | Role::Pad | Role::Figure | Role::Fills => {

@@ -1,4 +1,4 @@
-//! The whole of harmony, step by step.
+//! Chooses the chords of a song: calls the steps of harmony in order.
 
 use super::{
     extensions::{Stretch, extend},
@@ -8,15 +8,15 @@ use super::{
     reharmonise::reharmonise,
 };
 use crate::analysis::{
-    Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, Span, Vocabulary,
+    Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, TimeSpan, Vocabulary,
 };
 
 /// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
 ///
-/// Nothing is laid under the lead-in, and nothing is returned for a vocal without notes or beats: the arranger has plain
-/// cadences for that. Spans follow each other without gaps; equal neighbours are one.
+/// The lead-in has no chords, and a vocal without notes or beats has none: the arranger plays plain cadences there. Spans
+/// follow each other without gaps; equal neighbours are one.
 ///
-/// A song that goes to another key is harmonised key by key: a chorus a tone up has the chords of its own key.
+/// A song that changes its key is harmonised key by key: a chorus a tone higher has the chords of its own key.
 pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> Vec<ChordSpan> {
     let keys = analysis.keys();
     if let [(_, key)] = keys[..]
@@ -56,7 +56,7 @@ pub fn harmonise(analysis: &Analysis, settings: &HarmonySettings, seed: u64) -> 
     spans
 }
 
-/// So little before a bar line a beat or a note belongs to it, in seconds.
+/// A beat or note that starts at most this early before a bar line belongs to the bar after it, in seconds.
 const EARLY_S: f64 = 0.1;
 
 /// What is sung between two times, as a song in one key; pickups belong to the key that they lead to.
@@ -90,7 +90,7 @@ fn stretch(analysis: &Analysis, start_s: f64, end_s: f64, key: Key) -> Analysis 
     }
 }
 
-/// The chords of a song in one key; `is_last` says whether it comes to rest at its end.
+/// The chords of a song in one key; `is_last` says whether it ends on the tonic.
 fn in_one_key(
     analysis: &Analysis,
     settings: &HarmonySettings,
@@ -141,7 +141,7 @@ fn in_one_key(
         .zip(chords)
         .flat_map(|(stretch, chord)| suspended(*stretch, chord));
     for (stretch, chord) in resolved {
-        let span = Span {
+        let span = TimeSpan {
             start_s: analysis.beats[stretch.from].time_s,
             end_s: analysis
                 .beats
@@ -164,7 +164,7 @@ fn in_one_key(
     spans
 }
 
-/// A suspended fourth is resolved in its second half; where it has no room for that it is left out.
+/// Resolves a suspended fourth in its second half, or replaces it where it is too short for that.
 fn suspended(stretch: Stretch, chord: Chord) -> impl Iterator<Item = (Stretch, Chord)> {
     let resolution = match chord.quality {
         Quality::Sus4 => Some(Quality::Major),
@@ -191,7 +191,7 @@ fn suspended(stretch: Stretch, chord: Chord) -> impl Iterator<Item = (Stretch, C
     std::iter::once(first).chain(second)
 }
 
-/// How little the pitches and the key are to be trusted, 0..1: nothing for a singer as sure as trained ones are.
+/// Doubt about the pitches and the key, 0..1: 0 at the confidence of trained singers.
 fn doubt(confidence: &Confidence) -> f32 {
     let below = |value: f32, sure: f32, range: f32| ((sure - value) / range).clamp(0.0, 1.0);
     below(confidence.pitch, 0.75, 0.25).max(below(confidence.key, 0.45, 0.35))

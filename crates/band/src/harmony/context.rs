@@ -1,25 +1,25 @@
 //! The posterior probability of each chord class at each beat, given the whole melody; called by `path`, which decides.
 //!
-//! A beat that is seen by itself follows its own notes too closely: passing and neighbour notes ask for chords of their own,
-//! which people let pass over the chord that holds. The forward and backward sums over all paths (Rabiner 1989, "A tutorial on
-//! hidden Markov models", III.B) weigh a beat by what comes before and after it.
+//! A beat by itself follows its own notes too closely: each passing or neighbour note would get a chord, where people keep the
+//! chord. The forward and backward sums over all paths (Rabiner 1989, "A tutorial on hidden Markov models",
+//! III.B) weigh a beat by what comes before and after it.
 
 use super::model::{CLASSES, Model};
 
-/// How much the model's log-likelihood counts here. Neighbouring beats are seen through the same windows, so that their likelihoods are far
-/// from independent and each must count for less than one.
+/// Weight of the model's log-likelihood here. The windows of neighbouring beats overlap, so their likelihoods are not independent and
+/// each must weigh less than 1.
 const LIKELIHOOD_WEIGHT: f32 = 0.8;
-/// How much of what is common anyway is taken off it.
-const COMMON: f32 = 0.25;
-/// How much what follows what counts.
-const FOLLOWS: f32 = 0.95;
-/// How much more readily chords change than one by one they do on lead sheets, as a logarithm of odds.
-const EAGER: f32 = 0.3;
-/// What no class's probability falls below: lead sheets have surprises, too.
+/// Share of the prior that is subtracted from it.
+const PRIOR_SHARE: f32 = 0.25;
+/// Weight of the transitions.
+const TRANSITION_WEIGHT: f32 = 0.95;
+/// Added log odds of a chord change, relative to lead sheets.
+const CHANGE_BIAS: f32 = 0.3;
+/// Lowest probability of a class.
 const LEAST: f32 = 1e-4;
 
-/// Natural logarithms of the probabilities of the classes at each beat, from what is seen at each and the log odds of a change
-/// there (both as long as the melody has beats).
+/// Natural logarithms of the posterior probabilities of the classes at each beat, from the log-likelihoods and the log odds of a change
+/// at each beat (both have one entry a beat).
 pub(super) fn in_context(
     model: &Model,
     seen: &[[f32; CLASSES]],
@@ -29,7 +29,7 @@ pub(super) fn in_context(
     let likelihoods: Vec<[f32; CLASSES]> = seen.iter().map(|seen| weight(model, seen)).collect();
     let changes: Vec<f32> = changes
         .iter()
-        .map(|odds| 1.0 / (1.0 + (-odds - EAGER).exp()))
+        .map(|odds| 1.0 / (1.0 + (-odds - CHANGE_BIAS).exp()))
         .collect();
     let mut forward: Vec<[f32; CLASSES]> = Vec::with_capacity(seen.len());
     for (likelihoods, change) in likelihoods.iter().zip(&changes) {
@@ -65,22 +65,22 @@ pub(super) fn in_context(
                 .sum();
             after[class] * (1.0 - change) + leaves * change
         }));
-        // What was summed forward is not asked again: its place takes the result.
+        // The forward sum is not used again: its place takes the result.
         forward[beat] = here.map(|share| (share + LEAST).ln());
     }
     forward
 }
 
-/// What a beat says for each class by itself, at most 1.
+/// Likelihood of each class from the beat alone, at most 1.
 fn weight(model: &Model, seen: &[f32; CLASSES]) -> [f32; CLASSES] {
     let logs: [f32; CLASSES] = std::array::from_fn(|class| {
-        LIKELIHOOD_WEIGHT * seen[class] - COMMON * model.prior[class].ln()
+        LIKELIHOOD_WEIGHT * seen[class] - PRIOR_SHARE * model.prior[class].ln()
     });
     let most = logs.iter().fold(f32::MIN, |most, &log| most.max(log));
     logs.map(|log| (log - most).exp())
 }
 
-/// What follows each class when the chord changes, as shares.
+/// Transition probabilities from each class when the chord changes.
 fn shares(model: &Model) -> Vec<[f32; CLASSES]> {
     model
         .follows
@@ -91,7 +91,7 @@ fn shares(model: &Model) -> Vec<[f32; CLASSES]> {
                 if class == before {
                     0.0
                 } else {
-                    (FOLLOWS * row[class]).exp()
+                    (TRANSITION_WEIGHT * row[class]).exp()
                 }
             }))
         })
@@ -107,7 +107,7 @@ fn normal(values: [f32; CLASSES]) -> [f32; CLASSES] {
 mod tests {
     use super::{super::model::model, *};
 
-    /// A beat at which the classes named are seen with these probabilities, the others hardly.
+    /// The log-likelihoods of a beat: these for the classes named, hardly any for the others.
     fn log_likelihoods(named: &[(usize, f32)]) -> [f32; CLASSES] {
         let mut row = [0.001f32; CLASSES];
         for &(class, share) in named {
@@ -121,7 +121,7 @@ mod tests {
         let held = log_likelihoods(&[(0, 0.8), (7, 0.1)]);
         let passing = log_likelihoods(&[(0, 0.35), (7, 0.5)]);
         let seen = [held, held, passing, held, held];
-        // Hardly a change on a weak beat, one as likely as not on every strong one.
+        // Log odds that make a change on weak beats unlikely, and on strong beats likely.
         let weak = in_context(model(), &seen, &[-4.0; 5]);
         let strong = in_context(model(), &seen, &[3.0; 5]);
         assert!(weak[2][0] > weak[2][7], "{:?}", &weak[2][..8]);
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_end_is_heard_back_to_the_start() {
-        // Of two that are as likely by themselves, the one that what comes after likelihoods for is heard.
+        // Of two classes that are equally likely at a beat, the one that the later beats make likely is chosen.
         let unsure = log_likelihoods(&[(0, 0.4), (5, 0.4)]);
         let sure = |class| log_likelihoods(&[(class, 0.9)]);
         for class in [0, 5] {

@@ -1,9 +1,10 @@
-//! From classes to chords: sevenths, ninths, suspensions and basses as the style likelihoods, never against the melody.
+//! Makes chords of chord classes: sevenths, ninths, suspensions and basses of the style, where they fit the melody.
 
 use super::{melody::Melody, model::model};
 use crate::{
     analysis::{Chord, Quality, Vocabulary},
     chance::Chance,
+    scale::is_in_signature,
 };
 
 /// A class that sounds from one beat to another.
@@ -15,11 +16,11 @@ pub(super) struct Stretch {
     pub(super) to: usize,
     /// Root above the signature's tonic, times quality.
     pub(super) class: usize,
-    /// Whether it must be a dominant seventh, whatever the style (a substitution's own colour).
+    /// Whether it is a dominant seventh in any style, as substitutions are.
     pub(super) dominant: bool,
 }
 
-/// From this doubt on, styles that speak in triads leave their colours out.
+/// From this doubt on, styles of triads leave their extensions out.
 const PLAIN_DOUBT: f32 = 0.8;
 
 /// The chords of some stretches.
@@ -43,7 +44,7 @@ pub(super) fn extend(
     chords
 }
 
-/// The best quality for one stretch: the first in the style's order that stands well under the melody.
+/// The quality for one stretch: the first in the style's order that fits the melody.
 fn one(
     melody: &Melody,
     stretch: &Stretch,
@@ -56,7 +57,7 @@ fn one(
     let above = stretch.class % 12;
     let root = ((above + usize::from(melody.tonic)) % 12) as u8;
     let resolves = next.is_some_and(|next| next.class % 12 == (above + 5) % 12);
-    // The same melody over the same chord takes the same colour.
+    // The same melody over the same chord has the same extension.
     let mut chance = Chance::new(
         seed,
         &[
@@ -65,13 +66,13 @@ fn one(
             stretch.class as u64,
         ],
     );
-    // In jazz and its kin a major chord whose major seventh is no tone of the scale is a dominant, wherever it goes.
-    let foreign = ![0, 2, 4, 5, 7, 9, 11].contains(&((above + 11) % 12));
+    // In jazz and related styles a major chord whose major seventh is not in the scale is a dominant, whatever follows.
+    let foreign = !is_in_signature(above + 11);
     let seventh = stretch.dominant
         || (vocabulary.is_rich() && foreign)
         || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)
             > chance.between(0.35, 0.75);
-    // In doubt only the key's own dominant is one: the rest would be led astray by a sung semitone.
+    // With doubt about the pitches only the key's own dominant has a seventh: a wrong semitone could cause the others.
     let own_dominant = if melody.minor { 4 } else { 7 };
     let seventh = seventh && (stretch.dominant || doubt < 0.5 || above == own_dominant);
     let last = next.is_none();
@@ -89,7 +90,7 @@ fn one(
         vocabulary,
         &mut chance,
     );
-    // The more the style weighs, the more rub its own colours may bring.
+    // The more the style weighs, the more dissonance its extensions may have.
     let tolerance = 0.12 + 0.15 * style_weight;
     let plain = *wanted.last().unwrap_or(&Quality::Major);
     let chord = |quality| Chord {
@@ -112,7 +113,7 @@ fn one(
     chord(chosen)
 }
 
-/// Qualities for a class in a style, most wanted first, the plainest last.
+/// Qualities for a class in a style, the preferred one first, the plainest last.
 fn qualities(
     class: usize,
     degree: usize,
@@ -206,7 +207,7 @@ fn basses(melody: &Melody, stretches: &[Stretch], chords: &mut [Chord], vocabula
             let pedal = (melody.tonic + if melody.minor { 9 } else { 0 }) % 12;
             let first = chords.len().saturating_sub(1);
             for (index, chord) in chords[..first].iter_mut().enumerate() {
-                // The pedal holds under neighbours; every fourth change steps off it.
+                // The pedal stays under neighbouring chords; every fourth change leaves it.
                 let near = matches!((chord.root + 12 - pedal) % 12, 0 | 5 | 10 | 2);
                 if near && index % 4 != 3 {
                     chord.bass = pedal;
@@ -223,9 +224,9 @@ fn basses(melody: &Melody, stretches: &[Stretch], chords: &mut [Chord], vocabula
                 let class = |at: usize| stretches[at].class;
                 let short = stretches[index].to - stretches[index].from <= melody.in_bar;
                 let third = match (class(index - 1), class(index), class(index + 1)) {
-                    // I V vi, IV I ii: the third in the bass walks.
+                    // I V vi, IV I ii: the third in the bass makes a line of steps.
                     (0, 7, 21) | (5, 0, 14) => 4,
-                    // vi V IV stays on roots; i V i in minor takes the leading note.
+                    // vi V IV stays on roots; i V i in minor has the leading note in the bass.
                     (21, 4, 21) => 4,
                     _ => continue,
                 };

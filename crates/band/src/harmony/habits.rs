@@ -1,4 +1,4 @@
-//! What styles like of their own accord: favourite chords, favourite steps, how often chords change.
+//! The habits of styles: preferred chords, preferred transitions, how often chords change.
 //!
 //! The figures are logarithms of odds, set by hand from how the styles are commonly described; how much they count is the
 //! request's `style_weight`.
@@ -16,7 +16,7 @@ impl Habits {
         Self { vocabulary }
     }
 
-    /// How much a class is liked, relative to the mode's tonic.
+    /// Preference for a class, relative to the mode's tonic.
     pub(super) fn worth(&self, class: usize, minor: bool) -> f32 {
         // Degrees are counted from the song's own tonic.
         let degree = if minor {
@@ -70,7 +70,7 @@ impl Habits {
                 (9, 0, 0.4),
                 (6, 2, 0.4),
             ],
-            // In minor the blues rests on its minor tonic.
+            // In minor the tonic of the blues is minor.
             (Vocabulary::Blues, true) => &[
                 (0, 1, 0.6),
                 (5, 1, 0.6),
@@ -131,23 +131,23 @@ impl Habits {
             .iter()
             .find(|&&(at, kind, _)| at == degree && kind == quality)
             .map_or(0.0, |&(_, _, worth)| worth);
-        // Diminished chords belong to jazz and its kin.
+        // Only jazz and related styles prefer diminished chords.
         let diminished = quality == 2 && !self.vocabulary.is_rich();
         liked - if diminished { 0.8 } else { 0.0 }
     }
 
-    /// How much a step from one class to another is liked.
+    /// Preference for a transition from one class to another.
     pub(super) fn step(&self, before: usize, after: usize) -> f32 {
         debug_assert!(before < CLASSES && after < CLASSES);
         let up = (after % 12 + 12 - before % 12) % 12;
         match self.vocabulary {
-            // Round the fifths.
+            // Down a fifth.
             Vocabulary::Jazz if up == 5 => 1.0,
             Vocabulary::Bossa if up == 5 => 0.8,
             // Down the scale, chord by chord.
             Vocabulary::Bossa if matches!(up, 10 | 11) => 0.3,
             Vocabulary::Gospel if matches!(up, 5 | 1 | 2) => 0.5,
-            // Loops that do not come home.
+            // Loops that avoid the tonic.
             Vocabulary::Mellow if matches!(up, 11 | 10 | 9 | 5) => 0.4,
             // By thirds.
             Vocabulary::Film if matches!(up, 3 | 4 | 8 | 9) => 0.5,
@@ -158,7 +158,7 @@ impl Habits {
         }
     }
 
-    /// How much more often than on lead sheets chords change, as a logarithm of odds.
+    /// Log odds of a chord change, relative to lead sheets.
     pub(super) fn pace(&self, downbeat: bool) -> f32 {
         match (self.vocabulary, downbeat) {
             (Vocabulary::Modal, _) => -0.4,

@@ -17,9 +17,9 @@ pub(super) struct Melody {
     pub(super) minor: bool,
     /// First beat that has a chord: the downbeat of the bar in which the singing starts, or of the next after a pickup.
     pub(super) first: usize,
-    /// Beat from which the last chord rests.
+    /// Beat from which the last chord is held.
     pub(super) rest: usize,
-    /// Beats on which a phrase comes to its end.
+    /// Beats of the last note of each phrase.
     pub(super) ends: Vec<usize>,
 }
 
@@ -52,7 +52,7 @@ impl Melody {
         let first = first_beat(&notes, &positions, in_bar);
         let rest = notes.last().map_or(count - 1, |last| {
             let at = ((last.from + 0.15).max(0.0) as usize).min(count - 1);
-            // A last note that starts in the middle of a bar rests where it starts; its bar may still move before it.
+            // Where the last note starts within a bar, the last chord starts with it: chords may still change before it in that bar.
             (first..=at)
                 .rev()
                 .find(|&beat| positions[beat] == 0 || beat == at)
@@ -81,7 +81,7 @@ impl Melody {
         })
     }
 
-    /// What the model sees at each beat.
+    /// The features of each beat.
     pub(super) fn rows(&self) -> Vec<[f32; super::windows::FEATURES]> {
         rows(
             &self.notes,
@@ -103,9 +103,9 @@ impl Melody {
             .filter(|&(_, beats)| beats > 0.0)
     }
 
-    /// How well a chord stands under the melody between two beats, at most 1: the share of chord tones, less what rubs.
+    /// How well a chord fits the melody between two beats, at most 1: the share of chord tones, minus the share of avoid notes.
     ///
-    /// A note rubs when it lies a semitone above a chord tone and is more than passing.
+    /// An avoid note lies a semitone above a chord tone and is longer than a passing note.
     pub(super) fn fit(&self, chord: &Chord, from: f32, to: f32) -> f32 {
         let (mut inside, mut rubbing, mut total) = (0.0, 0.0, 0.0);
         for (note, beats) in self.between(from, to) {
@@ -143,7 +143,7 @@ impl Melody {
     }
 }
 
-/// Where a time lies on the grid, in beats; beyond its ends the last step goes on.
+/// The place of a time on the grid, in beats; the grid is continued beyond its ends.
 fn place(times: &[f64], time_s: f64) -> f32 {
     let last = times.len() - 1;
     let before = times.partition_point(|&time| time <= time_s).clamp(1, last) - 1;
@@ -155,7 +155,7 @@ fn first_beat(notes: &[Sung], positions: &[u8], in_bar: usize) -> usize {
     let Some(first) = notes.first() else { return 0 };
     let at = ((first.from + 0.2).max(0.0) as usize).min(positions.len() - 1);
     let into = usize::from(positions[at]);
-    // More than a third of a bar late is a pickup: the chord waits for the downbeat.
+    // A start after a third of the bar is a pickup: the first chord is on the next downbeat.
     if 3 * into > in_bar {
         (at..positions.len())
             .find(|&beat| positions[beat] == 0)

@@ -1,5 +1,5 @@
-//! Chooses the chords under the melody: a learned model sees each beat, the best path is taken through what it sees, the
-//! style extends the chords, and as much adventure is added as was asked for and as the melody bears.
+//! Chooses the chords under the melody: a learned model gives the log-likelihoods of each beat, a Viterbi path chooses the chord
+//! classes, the style extends them, and some are reharmonised, as far as the request and the melody allow.
 
 mod choose;
 mod context;
@@ -13,4 +13,4 @@ mod rest;
 mod windows;
 
 pub use choose::harmonise;
-pub(crate) use rest::{by_beat, tonic};
+pub(crate) use rest::{by_beat, final_chord};

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use crate::learned::{Bytes, Layer};
+use crate::learned::{Bytes, DenseLayer};
 
 use super::windows::FEATURES;
 
@@ -13,17 +13,17 @@ pub(super) const CLASSES: usize = 36;
 
 const HIDDEN: usize = 48;
 
-/// Everything that was learned.
+/// The tables and the network of the model.
 pub(super) struct Model {
-    first: Layer,
-    second: Layer,
+    first: DenseLayer,
+    second: DenseLayer,
     /// How common each class is.
     pub(super) prior: [f32; CLASSES],
     /// Probability of a change by beats in a bar (2, 3, 4) × 4 + position.
     pub(super) changes: [f32; 12],
     /// Probability that a major chord has a minor seventh, by root × 2 + whether the next root lies a fourth above.
     pub(super) dominant: [f32; 24],
-    /// Natural logarithm of what follows what, given a change.
+    /// Natural logarithm of the transition probabilities, given a change.
     pub(super) follows: Vec<[f32; CLASSES]>,
 }
 
@@ -51,7 +51,7 @@ pub(super) fn model() -> &'static Model {
 
 impl Model {
     /// Natural logarithms of the probabilities of all classes.
-    pub(super) fn see(&self, row: &[f32; FEATURES]) -> [f32; CLASSES] {
+    pub(super) fn log_likelihoods(&self, row: &[f32; FEATURES]) -> [f32; CLASSES] {
         let mut hidden = [0.0f32; HIDDEN];
         for (unit, value) in hidden.iter_mut().enumerate() {
             *value = self.first.sum(unit, row).tanh();

@@ -1,4 +1,4 @@
-//! One chord class for each beat: the best path through what the model sees, what follows what, and where changes fall.
+//! Chooses one chord class for each beat: the Viterbi path through the model's log-likelihoods, the transitions and the odds of a change.
 
 use super::{
     context::in_context,
@@ -8,40 +8,40 @@ use super::{
 };
 use crate::chance::Chance;
 
-/// How much the model's log-likelihood counts, and how much of what is common anyway is taken off it: without the second everything
-/// would be the tonic and the dominant.
+/// Weight of the model's log-likelihood, and share of the prior that is subtracted from it: without that every chord would be the tonic
+/// or the dominant.
 const LIKELIHOOD_WEIGHT: f32 = 0.75;
-const COMMON: f32 = 0.86;
-/// How much of the log-likelihood is the posterior given all beats; the rest is the beat's own.
-const CONTEXT: f32 = 0.8;
-/// Both in minor, which ten songs are in: too few to tell what follows what, beyond the tonic and the dominant in turn.
+const PRIOR_SHARE: f32 = 0.86;
+/// Share of the posterior given all beats; the rest is the log-likelihood of the beat alone.
+const POSTERIOR_SHARE: f32 = 0.8;
+/// Both weights in minor. Only ten songs are in minor: too few to learn more than tonic and dominant.
 const MINOR: (f32, f32) = (0.3, 0.7);
-/// How much what follows what counts, and how much of what is common after any chord is taken off it.
-const FOLLOWS: f32 = 1.15;
-const COMMON_NEXT: f32 = 0.5;
-/// How much more readily chords change than one by one they do on lead sheets, as a logarithm of odds.
-const EAGER: f32 = 1.15;
-/// How much less readily they change within a bar than at its start.
+/// Weight of the transitions, and share of the prior that is subtracted from them.
+const TRANSITION_WEIGHT: f32 = 1.15;
+const TRANSITION_PRIOR_SHARE: f32 = 0.5;
+/// Added log odds of a chord change, relative to lead sheets.
+const CHANGE_BIAS: f32 = 1.15;
+/// Subtracted log odds of a change within a bar.
 const STEADY: f32 = 0.55;
-/// What a chord of rest gains where a phrase ends, and at the song's last note.
+/// What the tonic chord gains where a phrase ends, and at the song's last note.
 const PHRASE_END: f32 = 0.8;
 const SONG_END: f32 = 6.0;
-/// Cost in nats of a chord outside the key when the pitches are in full doubt: an untrained singer's wrong semitones are no
-/// evidence for it.
+/// Cost in nats of a chord outside the key at full doubt about the pitches: an untrained singer's wrong semitones are no evidence for
+/// it.
 const OUTSIDE_KEY: f32 = 5.0;
-/// What the dominant gains in the bar before the song's last chord, whose rest it prepares.
+/// What the dominant gains in the bar before the song's last chord.
 const CADENCE: f32 = 0.3;
 
-/// What shapes the path besides the melody.
+/// The input of the path beside the melody.
 pub(super) struct PathInput<'a> {
     pub(super) habits: &'a Habits,
     /// 0..1.
     pub(super) style_weight: f32,
     /// 0..1.
     pub(super) weirdness: f32,
-    /// 0 for the best path; more lets chance choose among good ones.
+    /// 0 for the best path; higher values choose among good paths at random.
     pub(super) variety: f32,
-    /// How little the sung pitches and the key are to be trusted, 0..1.
+    /// Doubt about the sung pitches and the key, 0..1.
     pub(super) doubt: f32,
     /// Length of a bar in seconds.
     pub(super) bar_s: f32,
@@ -53,7 +53,10 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
     let model = model();
     let rows = melody.rows();
     let beats: Vec<usize> = (melody.first..melody.positions.len()).collect();
-    let seen: Vec<[f32; CLASSES]> = beats.iter().map(|&beat| model.see(&rows[beat])).collect();
+    let seen: Vec<[f32; CLASSES]> = beats
+        .iter()
+        .map(|&beat| model.log_likelihoods(&rows[beat]))
+        .collect();
     let changes: Vec<f32> = beats
         .iter()
         .map(|&beat| change_log_odds(melody, wish, beat))
@@ -69,7 +72,7 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
     let (context, follows) = if melody.minor {
         MINOR
     } else {
-        (CONTEXT, FOLLOWS)
+        (POSTERIOR_SHARE, TRANSITION_WEIGHT)
     };
     let steps = steps(wish, follows);
     let mut totals = [0.0f32; CLASSES];
@@ -79,7 +82,7 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
             context * heard[index][class] + (1.0 - context) * seen[index][class]
         });
         let gains = gains(melody, wish, &likelihood, beat);
-        let change = EAGER + changes[index];
+        let change = CHANGE_BIAS + changes[index];
         let stay = -(change.exp().ln_1p());
         let go = change + stay;
         let mut next = [0.0f32; CLASSES];
@@ -119,11 +122,11 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
     path
 }
 
-/// What a step from each class to each other is worth when the chord changes.
+/// Score of the transition from each class to each other when the chord changes.
 fn steps(wish: &PathInput<'_>, follows: f32) -> Vec<[f32; CLASSES]> {
     let model = model();
     let step = |before: usize, class: usize| {
-        follows * (model.follows[before][class] - COMMON_NEXT * model.prior[class].ln())
+        follows * (model.follows[before][class] - TRANSITION_PRIOR_SHARE * model.prior[class].ln())
             + wish.style_weight * wish.habits.step(before, class)
     };
     (0..CLASSES)
@@ -131,7 +134,7 @@ fn steps(wish: &PathInput<'_>, follows: f32) -> Vec<[f32; CLASSES]> {
         .collect()
 }
 
-/// What each class is worth at a beat.
+/// Score of each class at a beat.
 fn gains(
     melody: &Melody,
     wish: &PathInput<'_>,
@@ -139,11 +142,11 @@ fn gains(
     beat: usize,
 ) -> [f32; CLASSES] {
     let model = model();
-    // The singer decides less the more the style's habits do; what is common anyway is taken off in the same measure, or only
-    // the rarest chords would be left.
+    // The more the style's habits weigh, the less the melody does. The prior is scaled with the melody, or only the rarest chords
+    // would remain.
     let singer = 1.15 - 0.3 * wish.style_weight;
     let likelihood = LIKELIHOOD_WEIGHT * singer;
-    let common = (COMMON + 0.15 * (wish.weirdness - 0.5).max(0.0)) * singer;
+    let common = (PRIOR_SHARE + 0.15 * (wish.weirdness - 0.5).max(0.0)) * singer;
     let mut chance = Chance::new(
         wish.seed,
         &[
@@ -181,7 +184,7 @@ fn gains(
     gains
 }
 
-/// The chord of rest.
+/// The class of the tonic chord.
 pub(super) fn tonic_class(minor: bool) -> usize {
     if minor { 12 + 9 } else { 0 }
 }
@@ -191,8 +194,8 @@ fn in_key(class: usize, minor: bool) -> bool {
     matches!(class, 0 | 5 | 7 | 14 | 16 | 21 | 35) || (minor && matches!(class, 4 | 32))
 }
 
-/// Nearly all lead sheets are in major: in minor, the minor key's own chords are brought forward, and its major dominant is kept
-/// for where the leading note is sung.
+/// Score of a class in minor. Nearly all lead sheets are in major, so the chords of the minor key gain here, and its major dominant
+/// loses where the leading note is not sung.
 fn minor_lean(class: usize, melody: &Melody, beat: usize) -> f32 {
     if !melody.minor {
         return 0.0;
@@ -217,8 +220,8 @@ fn bar_offset(melody: &Melody, beat: usize) -> usize {
     usize::from(melody.positions[beat]).min(beat)
 }
 
-/// Logarithm of the odds of a change at a beat: where lead sheets change, more often in slow bars, less in fast ones, and less
-/// than there on weak beats, which passing notes would otherwise take a chord each.
+/// Log odds of a change at a beat: those of lead sheets, higher in slow bars, lower in fast ones, and lower on weak beats, where each
+/// passing note would otherwise get a chord.
 fn change_log_odds(melody: &Melody, wish: &PathInput<'_>, beat: usize) -> f32 {
     let share = model().change(melody.in_bar, usize::from(melody.positions[beat]));
     let pace = (wish.bar_s / 2.2).max(0.2).log2().clamp(-1.2, 1.2);

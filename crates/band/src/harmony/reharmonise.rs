@@ -1,7 +1,7 @@
-//! Adventure: substitutions, borrowed chords and secondary dominants where the melody lets them stand.
+//! Reharmonises: substitutions, borrowed chords and secondary dominants where they fit the melody.
 //!
-//! Which stretches may change is drawn once for a seed and compared with the weirdness, so that more weirdness changes the
-//! same places and more; a repeated melody is changed alike.
+//! A number is drawn for each stretch once for a seed and compared with the weirdness: more weirdness changes the same places and
+//! more. A repeated melody is changed in the same way.
 
 use super::{extensions::Stretch, melody::Melody};
 use crate::{
@@ -9,23 +9,23 @@ use crate::{
     chance::Chance,
 };
 
-/// Most that a change may cost in fit with the melody: a little at no weirdness, more at full.
+/// Greatest loss of fit with the melody by a change, at no weirdness and at full.
 const COST: (f32, f32) = (0.1, 0.3);
-/// Share of the stretches that change at full weirdness, where the melody lets them; a third of it at half.
+/// Share of the stretches that change at full weirdness, where a change fits the melody; a third of it at half.
 const MOST: f32 = 0.75;
 
-/// Outside jazz, a tritone's dominant stands for another only from this weirdness on.
+/// Outside jazz, tritone substitutions are made only from this weirdness on.
 const TRITONES_FROM: f32 = 0.7;
 
 /// How far the changes may go.
 #[derive(Debug, Clone, Copy)]
 struct Daring {
     weirdness: f32,
-    /// Whether the dominant a tritone away may stand for a dominant.
+    /// Whether tritone substitutions are allowed.
     tritones: bool,
 }
 
-/// The stretches, made as adventurous as `weirdness` (0..1) says. The first and the last keep their class.
+/// The stretches, reharmonised by `weirdness` (0..1). The first and the last keep their class.
 pub(super) fn reharmonise(
     melody: &Melody,
     stretches: &[Stretch],
@@ -78,7 +78,7 @@ fn replaced(
     daring: Daring,
     chance: &mut Chance,
 ) -> Stretch {
-    // Borrowed from the parallel minor, relatives, the tritone's and the back door's dominants.
+    // Chords of the parallel minor, relatives, the tritone substitution and the backdoor dominant.
     let options: &[(usize, bool)] = match stretch.class {
         0 => &[(12 + 9, false), (12 + 4, false), (9, true), (8, false)],
         5 => &[
@@ -122,12 +122,12 @@ fn replaced(
         .unwrap_or(stretch)
 }
 
-/// Whether a dominant goes where it wants to: down a fifth, down a semitone as the tritone's, or up a tone as the back door's.
+/// Whether a dominant resolves: down a fifth, down a semitone (tritone substitution) or up a tone (backdoor dominant).
 fn resolves(class: usize, next: &Stretch) -> bool {
     matches!((next.class % 12 + 12 - class % 12) % 12, 5 | 11 | 2)
 }
 
-/// The second half of a stretch as the dominant (or its tritone's) of what follows.
+/// The second half of a stretch as the dominant of the next chord, or as its tritone substitution.
 fn approach(
     melody: &Melody,
     stretch: Stretch,

@@ -1,8 +1,8 @@
-//! The chord of rest, and chords where none were found: the lead-in, the end, a voice without notes.
+//! The tonic chord, and chords where harmony chose none: in the lead-in, at the end, under a voice without notes.
 
 use crate::analysis::{Analysis, Chord, ChordSpan, Key, Mode, Quality, Vocabulary};
 
-/// The chord at each beat. The lead-in, which harmony leaves open, takes the tonic; a song without any chord takes a plain cadence.
+/// The chord at each beat. The lead-in, for which harmony chooses nothing, has the tonic; a song without chords has a plain cadence.
 pub(crate) fn by_beat(
     analysis: &Analysis,
     chords: &[ChordSpan],
@@ -33,8 +33,13 @@ pub(crate) fn by_beat(
         .collect()
 }
 
-/// The chord of rest, in the style's words.
-pub(crate) fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
+/// The chord of the last bar: the tonic of the key in which the song ends.
+pub(crate) fn final_chord(analysis: &Analysis, vocabulary: Vocabulary) -> Chord {
+    tonic(analysis.last_key(), vocabulary)
+}
+
+/// The tonic chord of a key, of the kind that the style uses.
+fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
     let root = key.tonic % 12;
     let quality = match (key.mode, vocabulary) {
         (_, Vocabulary::Power) => Quality::Power,

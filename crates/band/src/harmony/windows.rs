@@ -1,4 +1,4 @@
-//! What the chord model sees of a melody: pitch classes in windows around a beat, and where the beat stands.
+//! The features of the chord model: pitch classes in windows around a beat, and the position of the beat.
 //!
 //! Everything is relative to the key signature, so that songs in all keys teach one model: class 0 is the tonic of the major
 //! key with the song's signature, also in minor. The learning program includes this file, so that both see the same.
@@ -23,11 +23,11 @@ pub(crate) struct Grid<'a> {
     pub(crate) in_bar: usize,
 }
 
-/// Histograms of pitch classes that a beat is seen through.
+/// Histograms of pitch classes for a beat.
 const WINDOWS: usize = 10;
 /// Places a beat can have: two, three or four in a bar.
 const PLACES: usize = 9;
-/// Bars from the first and to the last sung one that are told apart.
+/// Bars after the first sung bar, and before the last, that have a feature of their own.
 const EDGES: usize = 3;
 
 /// Numbers that describe one beat.
@@ -52,7 +52,7 @@ pub(crate) fn rows(notes: &[Sung], grid: Grid<'_>, minor: bool) -> Vec<[f32; FEA
     let whole = window(0, count as isize);
     let sung_from = notes.first().map_or(0.0, |note| note.from);
     let sung_to = notes.iter().fold(0.0f32, |end, note| end.max(note.to));
-    let ends = phrase_ends(notes);
+    let pauses = pauses(notes);
     let in_bar = grid.in_bar as isize;
     (0..count)
         .map(|beat| {
@@ -92,27 +92,28 @@ pub(crate) fn rows(notes: &[Sung], grid: Grid<'_>, minor: bool) -> Vec<[f32; FEA
             let bars_left = (sung_to - 0.25 - bar as f32) / in_bar as f32;
             row.one_of(bars_in.max(0.0) as usize, EDGES);
             row.one_of((bars_left - 0.01).max(0.0) as usize, EDGES);
-            let to_end = ends
+            let to_pause = pauses
                 .iter()
-                .find(|&&end| end > beat as f32 + 0.1)
-                .map_or(16.0, |&end| end - beat as f32);
-            row.push((to_end / (4.0 * in_bar as f32)).min(1.0));
-            row.push(f32::from(u8::from(to_end <= in_bar as f32)));
+                .find(|&&pause| pause > beat as f32 + 0.1)
+                .map_or(16.0, |&pause| pause - beat as f32);
+            row.push((to_pause / (4.0 * in_bar as f32)).min(1.0));
+            row.push(f32::from(u8::from(to_pause <= in_bar as f32)));
             row.push(f32::from(u8::from(minor)));
             row.values
         })
         .collect()
 }
 
-/// Where phrases end: at rests, and where a note is held long.
-fn phrase_ends(notes: &[Sung]) -> Vec<f32> {
-    let mut ends: Vec<f32> = notes
+/// The ends of notes before a pause, in beats: before rests, after held notes, and at the end. A feature that the chord model was
+/// taught with; it does not say where phrases end (`listen::phrases` does), and the figures change only with the model.
+fn pauses(notes: &[Sung]) -> Vec<f32> {
+    let mut pauses: Vec<f32> = notes
         .windows(2)
         .filter(|pair| pair[1].from - pair[0].to > 0.7 || pair[1].from - pair[0].from > 2.6)
         .map(|pair| pair[0].to)
         .collect();
-    ends.extend(notes.last().map(|note| note.to));
-    ends
+    pauses.extend(notes.last().map(|note| note.to));
+    pauses
 }
 
 /// How long each class sounds in each beat.
@@ -154,7 +155,7 @@ impl Row {
         self.at += 1;
     }
 
-    /// Shares of the classes, and how much of the window is sung.
+    /// Shares of the classes, and the share of the window that is sung.
     fn histogram(&mut self, classes: &[f32; 12], beats: f32) {
         let total: f32 = classes.iter().sum();
         for &class in classes {

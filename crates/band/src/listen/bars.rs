@@ -1,4 +1,4 @@
-//! The bars of each metre as the tables see them: the places at which notes may start, and what each next start costs.
+//! The bar of each metre as the learned tables describe it: the places at which notes may start, and the cost of each next place.
 
 use crate::analysis::Metre;
 
@@ -7,7 +7,7 @@ use super::tables;
 /// Ticks of a quarter note: divides into sixteenths and triplets.
 pub(super) const TICKS: i64 = 12;
 
-/// Bars that the tables look ahead: the note's own, the next, the one after.
+/// Bars that the tables cover: the note's own, the next, the one after.
 pub(super) const AHEAD: usize = 3;
 
 /// Cost in nats of a start where the tables have none.
@@ -100,7 +100,7 @@ impl BarModel {
 
     /// Beats in a bar.
     pub(super) fn beats(&self) -> usize {
-        (self.ticks / self.beat) as usize
+        usize::from(self.metre.beats())
     }
 
     /// The place of a tick, if notes may start there.
@@ -108,7 +108,7 @@ impl BarModel {
         self.places.binary_search(&tick.rem_euclid(self.ticks)).ok()
     }
 
-    /// What a song of these starts (ticks from a downbeat, in order) costs in nats.
+    /// Cost in nats of a song whose notes start here (ticks from a downbeat, in order).
     pub(super) fn cost(&self, starts: &[i64]) -> f32 {
         let place = |tick: i64| self.place_of(tick);
         let (first, last) = self.ends(starts);
@@ -122,7 +122,7 @@ impl BarModel {
         sum
     }
 
-    /// What the places of the first and of the last start cost in nats.
+    /// Costs in nats of the places of the first note and of the last.
     pub(super) fn ends(&self, starts: &[i64]) -> (f32, f32) {
         let cost = |tick: Option<&i64>, costs: &[f32]| {
             tick.map_or(0.0, |tick| {
@@ -139,7 +139,7 @@ impl BarModel {
         (to.div_euclid(self.ticks) - from.div_euclid(self.ticks)).max(0) as usize
     }
 
-    /// Cost of going from one place to another, so many bars on. What the tables do not reach costs a little more per bar.
+    /// Cost of the step from one place to another, so many bars later. Beyond the tables each bar costs a little more.
     pub(super) fn step(&self, from: usize, to: usize, bars: usize) -> f32 {
         let near = bars.min(AHEAD - 1);
         self.next[from][near * self.places.len() + to] + (bars - near) as f32 * 1.0

@@ -1,7 +1,6 @@
 //! How well chords that change where chords change would explain a melody: a forward pass of the learned chord model.
 //!
-//! Not to choose chords (`harmonise` does), but to choose among bars: the right downbeats are those at which the melody's
-//! notes group into chords.
+//! It does not choose chords (`harmonise` does). It scores bar lines: at the right downbeats the melody's notes group into chords.
 
 use super::{
     bars::{BarModel, METRES},
@@ -26,9 +25,9 @@ pub(super) struct SungNote {
 pub(super) struct ChordModel {
     follows: [[f32; CHORDS]; CHORDS],
     occurs: [f32; CHORDS],
-    /// Log of how much likelier a pitch class above the tonic is over a chord than at large.
+    /// Log of how much more likely a pitch class above the tonic is over a chord than in general.
     sung: [[f32; 12]; CHORDS],
-    /// Log of how likely a pitch class above the tonic is at large.
+    /// Log-likelihood of a pitch class above the tonic in general.
     at_large: [f32; 12],
 }
 
@@ -63,7 +62,7 @@ impl ChordModel {
         }
     }
 
-    /// How likely the notes are at all in the major key on `tonic` or its relative minor, in nats (negative).
+    /// Log-likelihood of the notes in the major key on `tonic` or its relative minor, in nats (negative).
     pub(super) fn at_large(&self, notes: &[SungNote], tonic: u8, weight: f32) -> f32 {
         notes
             .iter()
@@ -74,7 +73,7 @@ impl ChordModel {
             .sum()
     }
 
-    /// The gain in nats of hearing chords at all, with the bar lines `shift` ticks before where the notes have them.
+    /// The gain in nats of the notes with chords over those without, with the bar lines `shift` ticks before those of the notes.
     /// `tonic` is that of the major key with the song's signature; a tick counts `weight` of a quarter.
     pub(super) fn gain(
         &self,

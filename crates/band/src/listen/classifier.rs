@@ -1,22 +1,22 @@
-//! What was learned of the bars: the log odds that costs and features of a hypothesis give.
+//! The metre classifier: the log odds of a hypothesis, from its costs and features.
 //!
-//! A weighed sum of the costs and of the features, and a layer of hidden units. The weights lie in
-//! `metre.bin`, which `tools/band_eval/weights.py` wrote: it performs lead sheets and airs with a singer's mistakes, makes every
-//! hypothesis and climbs to the weights under which the chosen ones have the right tempo, beats, downbeats and metre. Its
-//! README has the sources and the figures.
+//! It is a weighted sum of the costs and the features, plus a layer of hidden units. The weights are in `metre.bin`, written by
+//! `tools/band_eval/weights.py`: that program performs lead sheets and airs with a singer's mistakes, makes every hypothesis, and
+//! searches the weights under which the chosen hypotheses have the right tempo, beats, downbeats and metre. Its README has the
+//! sources and the figures.
 
 use std::sync::OnceLock;
 
-use crate::learned::{Bytes, Layer};
+use crate::learned::{Bytes, DenseLayer};
 
 use super::features::FEATURES;
 
-/// What each hypothesis costs: timing, rhythm, chords, tempo, return, phrases, which of the four metres it is, and where in the
-/// bar the first note, the last and the first of each phrase stand.
+/// Number of costs of a hypothesis: timing, rhythm, chords, tempo, return, notes after rests, which of the four metres it is, and the
+/// places in the bar of the first note, of the last, and of the notes after pauses.
 pub(super) const COSTS: usize = 13;
 
 const HIDDEN: usize = 16;
-/// Features further than so many standard deviations from their mean count no more than those at it.
+/// Features are clamped to this many standard deviations from their mean.
 const FURTHEST: f32 = 4.0;
 
 struct Classifier {
@@ -25,7 +25,7 @@ struct Classifier {
     /// One over the standard deviations.
     scales: [f32; FEATURES],
     features: [f32; FEATURES],
-    hidden: Layer,
+    hidden: DenseLayer,
     units: [f32; HIDDEN],
 }
 
@@ -44,7 +44,7 @@ fn weights() -> &'static Classifier {
     })
 }
 
-/// What speaks for a hypothesis, in nats: among hypotheses of one song the softmax of it is how likely each is.
+/// The log odds of a hypothesis, in nats: their softmax over the hypotheses of a song is the probability of each.
 pub(super) fn log_odds(costs: &[f32; COSTS], features: &[f32; FEATURES]) -> f32 {
     let learned = weights();
     let seen: [f32; FEATURES] = std::array::from_fn(|at| {

@@ -1,8 +1,8 @@
-//! What the band plays to when there is nothing to follow: a steady grid in a plain metre and key.
+//! The default where no beat or key is found: a steady grid in a plain metre and key.
 
 use crate::analysis::{Beat, Hints, Key, Metre, Mode};
 
-/// The tempo of a grid that nobody asked for: the middle of what people walk and sing to.
+/// The tempo where none was found and the tags name none: a moderate walking pace.
 pub(super) const TEMPO_BPM: f64 = 96.0;
 
 /// The key of a song with no notes.
@@ -28,7 +28,7 @@ pub(super) fn steady(start_s: f64, duration_s: f64, tempo_bpm: f64, metre: Metre
         .collect()
 }
 
-/// Tempo and metre where none was heard: what the tags ask for, else the plain ones.
+/// Tempo and metre where none was found: those in the tags, else the default.
 pub(super) fn assumed(hints: &Hints) -> (f64, Metre) {
     let tempo_bpm = hints
         .tempo_bpm

@@ -1,30 +1,29 @@
-//! What tells a good hearing of the bars from a bad one besides its costs: where notes start, last, leap, return and end.
+//! Features of a hypothesis about the bars, beside its costs: where its notes start, last, leap, return and end.
 //!
-//! [`features`] describes one hypothesis as numbers of about the same size, whatever the song's length; `classifier` weighs them.
+//! [`features`] describes one hypothesis by numbers of about the same size for any length of song; `classifier` weighs them.
 //! Shares are 0..1, lengths natural logarithms of beats, leaps and heights semitones.
 
 use crate::analysis::Note;
 
-use super::bars::{BarModel, METRES, TICKS};
+use super::{
+    bars::{BarModel, METRES, TICKS},
+    pauses::{HELD, is_after_rest},
+};
 
 /// How many numbers describe a hypothesis.
 pub(super) const FEATURES: usize = 81;
 
-/// A melody's return is looked for this many beats on, and this many half bars on.
+/// A return of the melody is searched for this many beats later, and this many half bars later.
 const BEATS_ON: [i64; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
 const HALF_BARS_ON: [i64; 5] = [1, 2, 4, 8, 16];
-/// Phrases are expected to be so many beats apart, or so many bars.
+/// Pauses are counted that lie a multiple of this many beats apart, or of this many bars.
 const BEATS_APART: [f32; 5] = [2.0, 3.0, 4.0, 6.0, 8.0];
 const BARS_APART: [f32; 3] = [1.0, 2.0, 4.0];
-/// Returns are looked for in steps of an eighth.
+/// Returns are searched for in steps of an eighth.
 const CELL: i64 = TICKS / 2;
-/// No song is longer than so many eighths for the search for returns.
+/// The search for returns ends after this many eighths.
 const MOST_CELLS: i64 = 40_000;
-/// A rest this long opens a phrase, and so does a note this many times as long as usual before it.
-const PHRASE_GAP_S: f64 = 0.3;
-const LONG: f32 = 1.8;
-
-/// A note where the hypothesis has it.
+/// A note at its place in the hypothesis.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
     tick: i64,
@@ -32,12 +31,12 @@ struct Placed {
     gap: f32,
     length: f32,
     midi: i16,
-    /// A rest or a long note lies before it.
-    opens: bool,
+    /// Whether a rest or a held note lies before it.
+    after_pause: bool,
 }
 
-/// The features of the hypothesis that `notes` start at `ticks` from a downbeat (`None`: it is no note) in such bars, with a
-/// beat that long; `costs` are what timing, rhythm and chords cost in all.
+/// The features of the hypothesis that `notes` start at `ticks` from a downbeat (`None`: the note is skipped) in bars of `bar`, with
+/// beats of `beat_s`; `costs` are the total costs of timing, rhythm and chords.
 pub(super) fn features(
     notes: &[Note],
     ticks: impl Iterator<Item = Option<i64>>,
@@ -55,7 +54,7 @@ pub(super) fn features(
     row.add(1.0 - share(placed.len(), notes.len()));
     starts(&mut row, &placed, bar);
     returns(&mut row, &placed, bar);
-    phrases(&mut row, &placed, bar);
+    pause_distances(&mut row, &placed, bar);
     ends(&mut row, &placed, bar);
     heights(&mut row, &placed, bar);
     for cost in costs {
@@ -113,13 +112,13 @@ fn place(
                 gap: next as f32 / bar.beat as f32,
                 length: ((note.offset_s - note.onset_s) / beat_s) as f32,
                 midi: i16::from(note.midi),
-                opens: at == 0 || note.onset_s - kept[at - 1].0.offset_s > PHRASE_GAP_S,
+                after_pause: at == 0 || is_after_rest(kept[at - 1].0, note),
             }
         })
         .collect();
     let usual = median(placed.iter().map(|note| note.gap));
     for at in 1..placed.len() {
-        placed[at].opens |= placed[at - 1].gap > LONG * usual;
+        placed[at].after_pause |= placed[at - 1].gap > HELD as f32 * usual;
     }
     placed
 }
@@ -186,7 +185,7 @@ fn starts(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     row.add(stands_out(placed, log_length, |note| starts_on(note, 0)));
     row.add(stands_out(placed, log_length, |note| !on_beat(note)));
     let usual = median(placed.iter().map(|note| note.gap));
-    let long = |note: &Placed| note.gap >= LONG * usual;
+    let long = |note: &Placed| note.gap >= HELD as f32 * usual;
     let all_long = number(&long);
     let middle = bar.beats() as i64 / 2;
     row.add(share(
@@ -215,7 +214,7 @@ fn starts(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     row.add(share(half, bars));
 }
 
-/// How far the melody is the same some beats and some bars on: in where notes start, and in their pitch classes.
+/// How far the melody equals itself some beats and some bars later: in the starts of its notes, and in their pitch classes.
 fn returns(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     let first = placed.first().map_or(0, |note| note.tick);
     let last = placed.last().map_or(0, |note| note.tick);
@@ -244,22 +243,22 @@ fn returns(row: &mut Row, placed: &[Placed], bar: &BarModel) {
     }
 }
 
-/// How far phrases start whole numbers of beats and of bars apart.
-fn phrases(row: &mut Row, placed: &[Placed], bar: &BarModel) {
-    let openings: Vec<i64> = placed
+/// The shares of neighbouring pauses that lie whole numbers of beats and of bars apart.
+fn pause_distances(row: &mut Row, placed: &[Placed], bar: &BarModel) {
+    let after_pauses: Vec<i64> = placed
         .iter()
-        .filter(|note| note.opens)
+        .filter(|note| note.after_pause)
         .map(|note| note.tick)
         .collect();
     let even = |unit: i64, times: f32, slack: f32| {
-        let whole = openings
+        let whole = after_pauses
             .windows(2)
             .filter(|pair| {
                 let units = (pair[1] - pair[0]) as f32 / unit as f32 / times;
                 (units - units.round()).abs() * times < slack
             })
             .count();
-        share(whole, openings.len().saturating_sub(1))
+        share(whole, after_pauses.len().saturating_sub(1))
     };
     for beats in BEATS_APART {
         row.add(even(bar.beat, beats, 0.26));

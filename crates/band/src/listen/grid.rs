@@ -1,9 +1,9 @@
-//! The beat grid out of notes whose places are known: it follows the singer, smoothly, and covers the whole vocal.
+//! Fits the beat grid to notes whose places in the bar are known: it follows the singer smoothly and covers the whole vocal.
 //!
 //! The beats are the curve that passes near the notes and bends as little as it can: the sum of squared misses of the notes
 //! and squared changes of the beat's length is least (a Whittaker smoother), found by one banded solution. Notes far off
-//! count less in a second and third round (Huber's weights). Where the singer held a note or breathed for as long as they liked, the
-//! curve may bend as it needs to.
+//! count less in a second and third round (Huber's weights). At the jumps, where the singer held a note or breathed freely, the curve
+//! may bend without cost.
 
 use crate::analysis::Beat;
 
@@ -14,7 +14,7 @@ const MISS_S: f64 = 0.028;
 /// How much the length of a beat changes from one to the next, as a share of it.
 const BEND: f64 = 0.018;
 
-/// How much stiffer than in a hold the beat is elsewhere.
+/// How much stiffer the beat is elsewhere than at a jump.
 const HOLD: f64 = 1e-3;
 
 /// The beats through `notes` (tick from a downbeat, time), over 0..`duration_s` and to whole bars at both ends. `jumps` are the
@@ -90,7 +90,7 @@ fn smoothest(
             }
         }
     }
-    // A whiff of the nominal tempo, so that two notes alone still have one solution.
+    // A small weight of the nominal tempo, so that two notes alone still have one solution.
     let whiff = stiff * 1e-4;
     for at in 0..count - 1 {
         matrix[at][0] += whiff;
@@ -130,7 +130,7 @@ fn solve(matrix: &mut [[f64; 3]], right: &mut [f64]) {
     }
 }
 
-/// Carries the beats on at both ends, at the tempo they have there, to bars that cover the vocal.
+/// Extends the beats at both ends, at the tempo they have there, to whole bars that cover the vocal.
 fn covering(times: &[f64], start: i64, bar: &BarModel, beat_s: f64, duration_s: f64) -> Vec<Beat> {
     let near = 8.min(times.len() - 1);
     let sane = |step: f64| step.clamp(0.7 * beat_s, 1.4 * beat_s);
@@ -147,7 +147,7 @@ fn covering(times: &[f64], start: i64, bar: &BarModel, beat_s: f64, duration_s: 
         .collect();
     let mut least = f64::NEG_INFINITY;
     for time_s in times {
-        // Beats never stand still, however strangely the notes lie.
+        // Two beats never coincide, whatever the notes are.
         least = time_s.max(least + 0.25 * beat_s);
         beats.push(least);
     }

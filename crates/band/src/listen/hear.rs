@@ -1,10 +1,10 @@
-//! The whole of listening, step by step.
+//! Analyses a vocal: calls the steps of listening in order.
 
 use backline_audio::{Audio, integrated_lufs};
 
 use crate::analysis::{
     Analysis, Beat, Confidence, Hints, Key, Note, PITCH_HOP_S, PitchFrame, Section, SectionKind,
-    Span,
+    TimeSpan,
 };
 
 use crate::chord_names::key_name;
@@ -25,14 +25,14 @@ use super::{
 
 /// A vocal whose loud frames are below this is silence, in dBFS.
 const SILENCE_DB: f32 = -70.0;
-/// Frames this far below the loud ones are not looked into, in dB.
+/// Frames this far below the loud ones are not analysed, in dB.
 const GATE_DB: f32 = 45.0;
-/// Fewer notes than this make no song to follow.
+/// With fewer notes than this no key and no beat is estimated.
 const FEWEST_NOTES: usize = 4;
 /// Confidences below this are reported to the user.
 const UNSURE: f32 = 0.25;
 
-/// The share of the singing that a key in the tags may leave outside of its scale beyond what the key found does.
+/// How much more of the singing may lie outside the scale of a key in the tags than outside the scale of the key that was found.
 const MOST_OUTSIDE: f32 = 0.2;
 
 /// Whether the melody allows the key that the tags name.
@@ -40,7 +40,7 @@ fn carries(notes: &[Note], asked: Key, found: Key) -> bool {
     key::share_within(notes, asked) >= key::share_within(notes, found) - MOST_OUTSIDE
 }
 
-/// Listens to a vocal. Never fails: what could not be found stands in the remarks, and something musical takes its place.
+/// Analyses a vocal. Never fails: the remarks list what could not be found, and a plain default takes its place.
 pub fn listen(vocal: &Audio, hints: &Hints) -> Analysis {
     listen_by_steps(vocal, hints, &mut |_| ())
 }
@@ -57,13 +57,13 @@ pub fn listen_by_steps(
     if loud_db < SILENCE_DB {
         let remark = if vocal.frames() > 0 && samples.is_empty() {
             format!(
-                "the vocal's rate of {} Hz is none that listening works at",
+                "the vocal cannot be analysed: its sample rate of {} Hz is not supported",
                 vocal.rate_hz
             )
         } else {
             "the vocal is silent".to_owned()
         };
-        return unsung(vocal, hints, Vec::new(), remark);
+        return without_singing(vocal, hints, Vec::new(), remark);
     }
     done("resample, levels");
     let frames = candidates(&samples, &levels, loud_db - GATE_DB);
@@ -79,11 +79,11 @@ pub fn listen_by_steps(
             1 => "only 1 sung note was found, too few to follow".to_owned(),
             count => format!("only {count} sung notes were found, too few to follow"),
         };
-        let mut analysis = unsung(vocal, hints, pitch, remark);
+        let mut analysis = without_singing(vocal, hints, pitch, remark);
         if let (None, Some((key, _))) = (hints.key, key::key(&notes, None)) {
             analysis.key = key;
         }
-        analysis.phrases = phrases(&notes, &[]);
+        analysis.phrases = phrases(&notes, &[], analysis.metre);
         analysis.notes = notes;
         analysis.tuning_cents = tuning_cents;
         return analysis;
@@ -176,7 +176,7 @@ fn finish(
         let start_s = notes.first().map_or(0.0, |note| note.onset_s);
         beats = fallback::steady(start_s, duration_s, tempo_bpm, metre);
     }
-    let phrases = phrases(&notes, &beats);
+    let phrases = phrases(&notes, &beats, metre);
     Analysis {
         duration_s,
         tuning_cents,
@@ -198,8 +198,13 @@ fn finish(
 /// How far a tempo in the tags is from the singer's before the difference is reported, in beats a minute.
 const OTHER_TEMPO_BPM: f64 = 1.0;
 
-/// What is made of a vocal that nobody sings in.
-fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: String) -> Analysis {
+/// The analysis of a vocal without singing.
+fn without_singing(
+    vocal: &Audio,
+    hints: &Hints,
+    mut pitch: Vec<PitchFrame>,
+    remark: String,
+) -> Analysis {
     let duration_s = vocal.duration_s();
     let (tempo_bpm, metre) = fallback::assumed(hints);
     let frames = (duration_s / PITCH_HOP_S).ceil() as usize;
@@ -220,7 +225,7 @@ fn unsung(vocal: &Audio, hints: &Hints, mut pitch: Vec<PitchFrame>, remark: Stri
         local_keys: Vec::new(),
         phrases: Vec::new(),
         sections: vec![Section {
-            span: Span {
+            span: TimeSpan {
                 start_s: 0.0,
                 end_s: duration_s,
             },

@@ -1,31 +1,34 @@
-//! The key, by which notes are sung for how long, where phrases come to rest, and how well its chords carry the melody.
+//! Finds the key: from how long each pitch class is sung, which notes are held, and how well the key's chords fit the melody.
 //!
-//! Each of the 24 keys is scored by a few features, weighed and summed; the weights are searched by
-//! `tools/band_eval/weights.py`. The first feature holds the pitch classes, weighted by duration,
-//! against the profile of each key as likelihoods, as in Temperley's "A Bayesian approach to key-finding" (2002). That alone
-//! hears most songs in minor as their relative major; the notes on which phrases and the song come to rest tell them apart.
+//! Each of the 24 keys is scored by a weighted sum of a few features; `tools/band_eval/weights.py` searches the weights. The first
+//! feature is the log-likelihood of the pitch classes, weighted by duration, under the profile of the key, as in Temperley's
+//! "A Bayesian approach to key-finding" (2002). Alone it takes most songs in minor for their relative major; the held notes and the
+//! last note separate the two.
 
-use crate::analysis::{Key, Mode, Note};
+use crate::{
+    analysis::{Key, Mode, Note},
+    scale::is_in_sung_scale,
+};
 
-use super::tables::KEY_PROFILES;
+use super::{pauses::held_s, tables::KEY_PROFILES};
 
 /// Cost of each pitch class above the tonic in minor, in sixteenths of a nat: the mean of what the ten lead sheets in minor
 /// have and of the profile in Temperley's "Music and Probability" (2007, chapter 4), since ten are few.
 const MINOR_PROFILE: [u8; 12] = [25, 61, 35, 31, 61, 34, 59, 26, 50, 59, 46, 54];
 
-/// What speaks for a key, in the order of [`WEIGHTS`].
+/// Number of features of a key, in the order of [`WEIGHTS`].
 pub(super) const FEATURES: usize = 9;
 
-/// How much each counts: the mean log likelihood of the notes; whether the last note is the tonic, and whether it is the
-/// tonic and long; the shares of phrases that end on tonic, fifth and third; whether the first note is tonic or fifth; what the
-/// chords say; whether it is minor. `weights.py` finds a plateau rather than a peak; of it these are the ones that hear most
-/// songs that are sung to their end (.98 of performances of lead sheets) at little cost to those cut short (.84).
+/// The weights of: the mean log-likelihood of the notes; whether the last note is the tonic; whether it is the tonic and held; the
+/// shares of held notes that are tonic, fifth and third; whether the first note is tonic or fifth; the log-likelihood of the
+/// chords; whether the key is minor. `weights.py` finds a plateau rather than a peak. On it, these weights find the key of most
+/// songs that are sung to their end (.98 of performances of lead sheets), at little cost for songs that are cut short (.84).
 pub(super) const WEIGHTS: [f32; FEATURES] = [7.3, 1.1, 0.73, 0.58, 0.58, 0.29, 0.26, 4.4, -1.1];
 
 /// Keys: twelve tonics in major, then in minor.
 pub(super) const KEYS: usize = 24;
 
-/// What the chords say of each major key or its relative minor, by tonic: mean log likelihood a second of singing.
+/// Log-likelihood of the chords in each major key or its relative minor, by tonic: the mean for a second of singing.
 pub(super) type ChordEvidence = [f64; 12];
 
 /// The key and how sure it is, 0..1: its probability among all. `None` without notes.
@@ -43,22 +46,13 @@ pub(super) fn key(notes: &[Note], chords: Option<&ChordEvidence>) -> Option<(Key
     Some((key_of(best), heard / all))
 }
 
-/// Whether a note is in the scale of a key; in minor either sixth and seventh is.
-pub(super) fn is_within(midi: u8, key: Key) -> bool {
-    let scale: &[u8] = match key.mode {
-        Mode::Major => &[0, 2, 4, 5, 7, 9, 11],
-        Mode::Minor => &[0, 2, 3, 5, 7, 8, 9, 10, 11],
-    };
-    scale.contains(&((midi + 12 - key.tonic % 12) % 12))
-}
-
 /// The share of the sung time that lies in the scale of a key.
 pub(super) fn share_within(notes: &[Note], key: Key) -> f32 {
     let (mut within, mut all) = (0.0f64, 0.0f64);
     for note in notes {
         let length_s = (note.offset_s - note.onset_s).clamp(0.01, 2.0);
         all += length_s;
-        within += if is_within(note.midi, key) {
+        within += if is_in_sung_scale(note.midi, key) {
             length_s
         } else {
             0.0
@@ -67,7 +61,7 @@ pub(super) fn share_within(notes: &[Note], key: Key) -> f32 {
     (within / all.max(f64::MIN_POSITIVE)) as f32
 }
 
-/// The scores of all keys for a stretch inside of a song, in nats: without what the first and the last note say.
+/// The scores of all keys for a stretch within a song, in nats: without the features of the first and the last note.
 pub(super) fn scores_within(notes: &[Note]) -> [f32; KEYS] {
     features(notes, None).map(|mut row| {
         row[1] = 0.0;
@@ -102,8 +96,8 @@ pub(super) fn features(notes: &[Note], chords: Option<&ChordEvidence>) -> [[f32;
         sung[usize::from(note.midi % 12)] += (note.offset_s - note.onset_s).clamp(0.01, 2.0) as f32;
     }
     let whole: f32 = sung.iter().sum();
-    let (ends, long_s) = phrase_ends(notes);
-    let is_long = last.offset_s - last.onset_s > long_s;
+    let (held, held_s) = held_notes(notes);
+    let is_held = last.offset_s - last.onset_s > held_s;
     std::array::from_fn(|index| {
         let key = key_of(index);
         let minor = key.mode == Mode::Minor;
@@ -116,17 +110,17 @@ pub(super) fn features(notes: &[Note], chords: Option<&ChordEvidence>) -> [[f32;
         let fit: f32 = (0..12)
             .map(|class| -sung[class] / whole * f32::from(profile[above(class)]) / 16.0)
             .sum();
-        let ends_on = |degree: usize| ends[(degree + usize::from(key.tonic)) % 12];
+        let held_on = |degree: usize| held[(degree + usize::from(key.tonic)) % 12];
         let flag = |is: bool| f32::from(u8::from(is));
         let rests = above(usize::from(last.midi % 12)) == 0;
         let opens = matches!(above(usize::from(first.midi % 12)), 0 | 7);
         [
             fit,
             flag(rests),
-            flag(rests && is_long),
-            ends_on(0),
-            ends_on(7),
-            ends_on(if minor { 3 } else { 4 }),
+            flag(rests && is_held),
+            held_on(0),
+            held_on(7),
+            held_on(if minor { 3 } else { 4 }),
             flag(opens),
             chords.map_or(0.0, |chords| chords[usize::from(signature(key))] as f32),
             flag(minor),
@@ -134,30 +128,22 @@ pub(super) fn features(notes: &[Note], chords: Option<&ChordEvidence>) -> [[f32;
     })
 }
 
-/// The shares of phrases that end on each pitch class (of at least four, so that one phrase is not all), and what a long note
-/// is in seconds. A phrase ends where the next note waits for long.
-fn phrase_ends(notes: &[Note]) -> ([f32; 12], f64) {
-    let mut steps: Vec<f64> = notes
-        .windows(2)
-        .map(|pair| pair[1].onset_s - pair[0].onset_s)
-        .collect();
-    let mut ends = [0.0f32; 12];
-    if steps.is_empty() {
-        return (ends, f64::INFINITY);
-    }
-    let middle = steps.len() / 2;
-    let (_, usual_s, _) = steps.select_nth_unstable_by(middle, f64::total_cmp);
-    let long_s = 1.8 * *usual_s;
+/// The shares of held notes on each pitch class (of at least four, so that one held note is not all), and the distance to the next
+/// note beyond which a note is held, in seconds. A feature that the weights were searched with; it does not say where phrases end.
+fn held_notes(notes: &[Note]) -> ([f32; 12], f64) {
+    let held_s = held_s(notes);
+    let mut shares = [0.0f32; 12];
     let mut count = 0u32;
     for pair in notes.windows(2) {
-        if pair[1].onset_s - pair[0].onset_s > long_s {
-            ends[usize::from(pair[0].midi % 12)] += 1.0;
+        if pair[1].onset_s - pair[0].onset_s > held_s {
+            shares[usize::from(pair[0].midi % 12)] += 1.0;
             count += 1;
         }
     }
-    ends.iter_mut()
+    shares
+        .iter_mut()
         .for_each(|share| *share /= count.max(4) as f32);
-    (ends, long_s)
+    (shares, held_s)
 }
 
 /// The tonic of the major key with the same signature.

@@ -1,28 +1,30 @@
-//! The key of each stretch of sixteen bars: where a song goes to another key and comes back.
+//! Finds the key of each stretch of sixteen bars: where a song changes its key and returns.
 //!
-//! Every stretch is scored for all keys as the whole song is, but for what only a song's first and last notes say. A key that
-//! goes on is likelier than a new one, and the song's own likelier than another; the most probable way through the stretches
-//! is reported, and as confidence the probability that the stretch is in that key (forward and backward passes of a hidden
-//! Markov chain).
+//! Every stretch is scored for all keys as the whole song is, without the features of a song's first and last note. The same key is
+//! more likely than a change, and the song's own key more likely than another. The Viterbi path through the stretches is reported;
+//! its confidence is the probability that the stretch is in that key (forward and backward passes of a hidden Markov model).
 
-use crate::analysis::{Beat, Key, LocalKey, Note, Span};
+use crate::{
+    analysis::{Beat, Key, LocalKey, Note, TimeSpan},
+    scale::is_in_sung_scale,
+};
 
-use super::key::{KEYS, is_within, key_of, scores_within};
+use super::key::{KEYS, key_of, scores_within};
 
 /// Bars of a stretch; what is left at the end belongs to the last one when it is shorter than half of that.
 const BARS: usize = 16;
-/// What it costs in nats to go to another key, and to be in another than the song's. On lead sheets with a singer's mistakes,
-/// sixteen bars moved up by one, two or three semitones between others that were not are found in .72, .44 and .62 of cases,
-/// moved to a key a fifth away hardly ever; of songs that were left alone .014 are said to move.
+/// Cost in nats of a change of key, and of a key other than the song's. On lead sheets with a singer's mistakes, sixteen bars that
+/// are moved up by one, two or three semitones are found in .72, .44 and .62 of cases, and a move by a fifth hardly ever. A change is
+/// reported for .014 of the songs that have none.
 const CHANGE_COST: f32 = 1.5;
 const AWAY_COST: f32 = 1.0;
-/// A stretch with fewer notes than this says nothing of its own.
+/// A stretch with fewer notes than this has no scores of its own.
 const FEWEST_NOTES: usize = 8;
 /// A note so little before a bar line belongs to it, in seconds.
 const EARLY_S: f64 = 0.1;
 
 /// The keys of all stretches, in order, from the first bar line to the end of the grid; `song` is the key of the whole, and
-/// how sure it is.
+/// its confidence.
 pub(super) fn local_keys(notes: &[Note], beats: &[Beat], song: (Key, f32)) -> Vec<LocalKey> {
     let spans = stretches(beats);
     if let [span] = spans[..] {
@@ -63,8 +65,8 @@ pub(super) fn local_keys(notes: &[Note], beats: &[Beat], song: (Key, f32)) -> Ve
     found
 }
 
-/// Moves each border between two keys to the bar line, within half a stretch, that leaves least of the singing outside of the key
-/// that it is in: a song goes to another key where a section starts, not every sixteen bars.
+/// Moves each border between two keys to the bar line, within half a stretch, with the least singing outside its key: a song changes
+/// its key where a section starts, not every sixteen bars.
 fn move_borders(found: &mut [LocalKey], notes: &[Note], beats: &[Beat]) {
     let lines: Vec<f64> = beats
         .iter()
@@ -91,7 +93,7 @@ fn move_borders(found: &mut [LocalKey], notes: &[Note], beats: &[Beat]) {
                     } else {
                         after.key
                     };
-                    !is_within(note.midi, key)
+                    !is_in_sung_scale(note.midi, key)
                 })
                 .map(|note| note.offset_s - note.onset_s)
                 .sum()
@@ -114,7 +116,7 @@ fn move_borders(found: &mut [LocalKey], notes: &[Note], beats: &[Beat]) {
 }
 
 /// Stretches of [`BARS`] bars from the first bar line on.
-fn stretches(beats: &[Beat]) -> Vec<Span> {
+fn stretches(beats: &[Beat]) -> Vec<TimeSpan> {
     let lines: Vec<f64> = beats
         .iter()
         .filter(|beat| beat.position == 0)
@@ -126,7 +128,7 @@ fn stretches(beats: &[Beat]) -> Vec<Span> {
     let bars = lines.len().saturating_sub(1).max(1);
     let count = ((bars + BARS / 2) / BARS).max(1);
     (0..count)
-        .map(|index| Span {
+        .map(|index| TimeSpan {
             start_s: lines.get(index * BARS).copied().unwrap_or(*first),
             end_s: if index + 1 == count {
                 end.time_s
@@ -245,7 +247,7 @@ mod tests {
         notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
         let found = local_keys(&notes, &beats(36), (major(0), 0.9));
         let last = found.last().unwrap();
-        // The last bar before it has no note that either key lacks.
+        // All notes of the last bar before it are in both keys.
         assert_eq!(last.key, major(3), "{found:?}");
         assert!((38.0..=40.0).contains(&last.span.start_s), "{found:?}");
         let found = local_keys(

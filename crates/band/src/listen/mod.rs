@@ -1,4 +1,4 @@
-//! Listening: what a vocal is, in notes, beats and bars.
+//! Listening: analyses a vocal into notes, beats, bars, key, phrases and sections.
 
 mod bars;
 mod chord_fit;
@@ -12,6 +12,7 @@ mod local_keys;
 mod metre;
 mod note_repair;
 mod notes;
+mod pauses;
 mod phrases;
 mod pitch;
 mod pitch_path;

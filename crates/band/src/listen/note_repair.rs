@@ -1,4 +1,4 @@
-//! Takes out of what was found what is no note: scoops, slides, consonants, wavers, noises.
+//! Removes what is not a note: scoops, slides, consonants, wavering pitch, noise.
 
 use crate::analysis::{Note, PITCH_HOP_S};
 
@@ -6,7 +6,7 @@ use crate::analysis::{Note, PITCH_HOP_S};
 pub(super) const SHORTEST: usize = 7;
 /// A dip this deep on both sides separates two syllables, in dB. Untrained singers waver by 4 to 6 within a syllable.
 pub(super) const DIP_DB: f32 = 6.0;
-/// How far around a dip its sides are looked for, in frames.
+/// How far from a dip its sides are searched for, in frames.
 pub(super) const DIP_REACH: usize = 18;
 
 /// A stretch of frames on one pitch.
@@ -17,19 +17,19 @@ pub(super) struct NoteSegment {
     pub(super) midi: u8,
 }
 
-/// Neighbours whose pitches lie closer than this, in semitones, are one note when one of them is at most so many frames long: a
-/// pitch that wavers about the middle between two.
+/// Neighbours whose pitches differ by less than this, in semitones, are one note when one of them is at most so many frames long: a
+/// pitch that wavers between two semitones.
 const WAVER: f32 = 0.75;
 const LONGEST_WAVER: usize = 35;
-/// A note this short, in seconds, that touches the next one so many semitones away without a dip is the scoop into it.
+/// A note of at most this length, in seconds, is a scoop when the next one follows without a dip, so many semitones away.
 const SCOOP_S: [(u8, f64); 2] = [(1, 0.14), (2, 0.105)];
-/// What is this much softer than the song's notes and so many semitones from the two on either side of it is a breath or a noise, and
-/// so is a short one yet further away. Of 31 recordings of people this drops 46 notes, one of them sung.
+/// A note that is this much softer than the song's notes and so many semitones from both neighbours is a breath or noise, and so is a
+/// short note still further away. In 31 recordings of people this drops 46 notes, one of which was sung.
 const NOISE_DB: f32 = 10.0;
 const NOISE_LEAP: u8 = 7;
 const SHORT_NOISE_S: f64 = 0.25;
 const SHORT_NOISE_LEAP: u8 = 9;
-/// What is this much softer before the first note is the room.
+/// A note that is this much softer, before the first loud note, is background noise.
 const ROOM_DB: f32 = 15.0;
 /// Longest consonant, in frames.
 const LONGEST_CONSONANT: usize = 14;
@@ -40,7 +40,7 @@ const LONGEST_SLIDE: usize = 11;
 /// Pieces with a gap of at most this many frames touch.
 const TOUCHING: usize = 3;
 
-/// Drops what is no singing: soft or short notes far from their neighbours, and soft ones before the first.
+/// Drops noise: soft or short notes far from their neighbours, and soft notes before the first loud one.
 pub(super) fn without_noises(notes: Vec<Note>) -> Vec<Note> {
     let mut levels: Vec<f32> = notes.iter().map(|note| note.level_db).collect();
     if levels.len() < 5 {
@@ -70,7 +70,7 @@ pub(super) fn without_noises(notes: Vec<Note>) -> Vec<Note> {
         .collect()
 }
 
-/// Gives the scoops from which a singer reaches a note to that note: it starts where they do.
+/// Joins each scoop with the note that it leads to, which then starts where the scoop does.
 pub(super) fn without_scoops(notes: Vec<Note>, smooth: &[f32]) -> Vec<Note> {
     let frame = |time_s: f64| (time_s / PITCH_HOP_S).round() as usize;
     let mut kept: Vec<Note> = Vec::with_capacity(notes.len());
@@ -112,8 +112,8 @@ pub(super) fn dips(border: usize, smooth: &[f32]) -> bool {
     before.min(after) - lowest >= DIP_DB
 }
 
-/// Gives pieces too short for a note to the neighbour they touch.
-pub(super) fn without_shreds(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
+/// Joins pieces that are too short for a note with a neighbour that they touch.
+pub(super) fn without_fragments(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
     let mut kept: Vec<NoteSegment> = Vec::with_capacity(pieces.len());
     let mut owed: Option<usize> = None;
     for mut piece in pieces {
@@ -134,8 +134,8 @@ pub(super) fn without_shreds(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
     kept
 }
 
-/// Gives short pieces that are much weaker than a neighbour they touch to that neighbour: a murmur before a vowel to the note
-/// it opens, a closing consonant to the note it ends.
+/// Joins short pieces with a neighbour that they touch and that is much louder: a murmur before a vowel with the note that it opens,
+/// a closing consonant with the note that it ends.
 pub(super) fn without_consonants(pieces: Vec<NoteSegment>, smooth: &[f32]) -> Vec<NoteSegment> {
     let peak = |piece: &NoteSegment| {
         smooth[piece.from..piece.to]
@@ -176,7 +176,7 @@ pub(super) fn without_consonants(pieces: Vec<NoteSegment>, smooth: &[f32]) -> Ve
     kept
 }
 
-/// Gives the start of a slide, still on the pitch before it, to the note that the slide leads to.
+/// Joins the start of a slide, still on the pitch before it, with the note that the slide leads to.
 pub(super) fn without_slides(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
     let mut kept: Vec<NoteSegment> = Vec::with_capacity(pieces.len());
     let mut owed: Option<usize> = None;
@@ -198,7 +198,7 @@ pub(super) fn without_slides(pieces: Vec<NoteSegment>) -> Vec<NoteSegment> {
     kept
 }
 
-/// Joins neighbours a semitone apart whose pitches lie closer than that and between which the voice does not dip.
+/// Joins neighbours a semitone apart whose measured pitches are closer than that, when the voice does not dip between them.
 pub(super) fn without_wavers(
     pieces: Vec<NoteSegment>,
     pitches: &[Option<f32>],

@@ -1,6 +1,6 @@
-//! Notes out of the pitch track.
+//! Finds the notes in the pitch track.
 //!
-//! 1. A sticky path over semitones: staying is free, changing costs, so that vibrato and scoops do not make notes.
+//! 1. A Viterbi path over semitones: a change of semitone has a cost, so that vibrato and scoops do not make notes.
 //! 2. Held pitches are split where the voice dips between two syllables.
 //! 3. Every start moves to where the vowel starts, which is where a listener hears the beat (Rapp-Holmgren 1971; the
 //!    perceptual centre lies at the vowel, not at the consonant before it).
@@ -9,8 +9,8 @@ use crate::analysis::{Note, PITCH_HOP_S, PitchFrame};
 
 use super::{
     note_repair::{
-        DIP_DB, DIP_REACH, NoteSegment, SHORTEST, without_consonants, without_noises,
-        without_scoops, without_shreds, without_slides, without_wavers,
+        DIP_DB, DIP_REACH, NoteSegment, SHORTEST, without_consonants, without_fragments,
+        without_noises, without_scoops, without_slides, without_wavers,
     },
     tuning::semitones,
 };
@@ -27,7 +27,7 @@ const CHANGE_COST: f32 = 12.0;
 /// Cost of a frame with a pitch counted as a rest, and the reverse.
 const REST_COST: f32 = 3.0;
 const UNVOICED_COST: f32 = 1.2;
-/// And so deep where the voice stops.
+/// Depth of a dip at which the voice stops, in dB.
 const STOP_DB: f32 = 2.0;
 /// Frames from one wave of a vibrato to the next: 4.5 to 6.7 a second.
 const VIBRATO: std::ops::RangeInclusive<usize> = 15..=22;
@@ -36,7 +36,7 @@ const RISE_DB: f32 = 2.5;
 const DEEP_DB: f32 = 10.0;
 /// How much of that the whole sound must dip.
 const WHOLE_SHARE: f32 = 0.6;
-/// How far after a dip its steepest rise is looked for, in frames.
+/// How far after a dip its steepest rise is searched for, in frames.
 const RISE_REACH: usize = 12;
 /// A vowel has started when its level is within this of its peak, in dB.
 const VOWEL_START_DB: f32 = 6.0;
@@ -45,7 +45,7 @@ const VOWEL_START_DB: f32 = 6.0;
 /// onsets was 20 ms.
 const LAG: usize = 2;
 
-/// The loudest frame "near" one is looked for within this many frames.
+/// A frame is compared with the loudest frame within this many frames.
 const VOWEL_REACH: usize = 15;
 /// A frame counts in full within this of the loudest one near it, in dB …
 const FULL_WITHIN_DB: f32 = 5.0;
@@ -65,12 +65,12 @@ pub(super) fn notes(
         .collect();
     let smooth = smoothed(vowel_db);
     let whole = smoothed(levels);
-    let path = sticky_path(&pitches, &vowelness(&smooth));
+    let path = semitone_path(&pitches, &vowelness(&smooth));
     let mut pieces = Vec::new();
     for piece in pieces_of(&path) {
         split(piece, &pitches, [&smooth, &whole], &mut pieces);
     }
-    let pieces = without_slides(without_consonants(without_shreds(pieces), &smooth));
+    let pieces = without_slides(without_consonants(without_fragments(pieces), &smooth));
     let pieces = without_wavers(pieces, &pitches, &smooth);
     let starts: Vec<usize> = (0..pieces.len())
         .map(|at| vowel_start(&pieces, at, &smooth).saturating_sub(LAG))
@@ -109,7 +109,7 @@ pub(super) fn notes(
 }
 
 /// The semitone of every frame, `None` in rests.
-fn sticky_path(pitches: &[Option<f32>], weights: &[f32]) -> Vec<Option<u8>> {
+fn semitone_path(pitches: &[Option<f32>], weights: &[f32]) -> Vec<Option<u8>> {
     const STATES: usize = PITCHES + 1;
     let mut totals = [0.0f32; STATES];
     let mut changed: Vec<u64> = Vec::with_capacity(pitches.len());
@@ -154,7 +154,7 @@ fn sticky_path(pitches: &[Option<f32>], weights: &[f32]) -> Vec<Option<u8>> {
     path
 }
 
-/// How much a frame's pitch counts, by its level beside the loudest frame near it: a consonant's pitch scoops and means little.
+/// The weight of a frame's pitch, by its level relative to the loudest frame near it: the pitch of a consonant is unreliable.
 pub(super) fn vowelness(vowel_db: &[f32]) -> Vec<f32> {
     let peaks = sliding_peak(vowel_db, VOWEL_REACH);
     vowel_db

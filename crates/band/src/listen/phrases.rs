@@ -1,47 +1,49 @@
-//! Phrases: what is sung on one breath, and within a long breath what a musician hears as one.
+//! Finds the phrases of a melody. This module alone says where a phrase ends; other modules read `Analysis::phrases`.
 //!
-//! Who sings without breathing still ends phrases: on long notes, before leaps, where an opening comes back, and at distances of
-//! two or four bars. Those ends are found as the best division of the notes, as in Temperley's Grouper ("The Cognition of
-//! Basic Musical Structures", 2001, chapter 3), with the local cues of Cambouropoulos' boundary model ("The Local Boundary
-//! Detection Model (LBDM)", ICMC 2001).
+//! A phrase is what is sung on one breath. A long breath is divided further: who sings without breathing still ends phrases on long
+//! notes, before leaps, where an opening returns, and two or four bars after the start. The best division of the notes is found as in
+//! Temperley's Grouper ("The Cognition of Basic Musical Structures", 2001, chapter 3), with the local cues of Cambouropoulos'
+//! boundary model ("The Local Boundary Detection Model (LBDM)", ICMC 2001).
+//!
+//! The pauses that classifiers take as features (`pauses`, `harmony::windows`) are not ends of phrases: models were trained with them.
 
-use crate::analysis::{Beat, Note, Span};
+use crate::analysis::{Beat, Metre, Note, TimeSpan};
 
-/// A rest at least this long may be a breath …
+/// A rest of at least this length may be a breath …
 const BREATH_S: f64 = 0.25;
-/// … and one this long always is.
+/// … and a rest of this length always is.
 const SURE_BREATH_S: f64 = 0.7;
-/// A phrase has at least this many notes, or it belongs to the one before, unless a long rest sets it apart.
+/// Fewer notes than this belong to the phrase before, unless a long rest separates them from it.
 const FEWEST_NOTES: usize = 3;
 
-/// What is sung on one breath is divided only when it is longer than this, in bars.
+/// A breath is divided only when it is longer than this, in bars.
 const LONG_BREATH_BARS: f64 = 4.5;
 /// Most notes in a phrase within a breath.
 const MOST_NOTES: usize = 40;
-/// A length is the usual one of this many notes around it on either side.
+/// The usual length at a note is the median of this many notes on either side.
 const AROUND: usize = 8;
-/// An opening comes back when at least this many notes do …
+/// An opening returns when at least this many of its notes do …
 const SHORTEST_RETURN: usize = 3;
-/// … and more than this many add nothing.
+/// … and more notes than this do not count.
 const LONGEST_RETURN: usize = 8;
 /// Fewest notes from an opening to its return.
 const RETURN_AFTER: usize = 4;
 /// Two lengths are the same when they differ by less than this share.
 const SAME_LENGTH: f64 = 0.2;
-/// Phrases start at the same place of the bar when they do within this share of one.
+/// Two starts are at the same place of the bar when they differ by less than this share of a bar.
 const SAME_PLACE: f64 = 0.1;
 
-// The weights: searched for on 700 melodies with known phrases of the Essen folk song collection, sung without rests.
-// 300 others of it have .77 of their boundaries found so (F measure).
-/// A long note before, by each doubling of the usual length.
-const HELD: f64 = 0.16;
-/// The note before longer than the next, by each doubling.
+// The weights were searched on 700 melodies of the Essen folk song collection, whose phrases are known, sung without rests. On 300
+// other melodies of it they find the boundaries with an F measure of .77.
+/// A long note before, for each doubling of the usual length.
+const LONG_BEFORE: f64 = 0.16;
+/// A note before that is longer than the next one, for each doubling.
 const LONGER_THAN_NEXT: f64 = 0.2;
-/// A leap, by each four semitones more than the steps beside it.
+/// A leap, for each four semitones that it exceeds the steps beside it.
 const LEAP: f64 = 0.06;
-/// The start of what comes back elsewhere.
+/// The start of an opening that returns.
 const RETURN: f64 = 0.55;
-/// The note before on a bar line.
+/// A note before that starts on a bar line.
 const STRONG: f64 = 0.13;
 /// Cost of an end.
 const END_COST: f64 = 0.47;
@@ -49,20 +51,20 @@ const END_COST: f64 = 0.47;
 const NOTES: f64 = 0.83;
 /// The usual number of notes.
 const USUAL_NOTES: f64 = 9.46;
-/// Cost of half a bar's difference between the places of the bar at which phrases start.
+/// Cost of half a bar between the places of the bar at which two neighbouring phrases start.
 const OTHER_PLACE_COST: f64 = 0.94;
-/// Worth of two or four bars from start to start.
+/// Gain of two or four bars from one start to the next.
 const TWO_OR_FOUR_BARS: f64 = 1.0;
-/// Worth of one or eight.
+/// Gain of one bar or eight.
 const ONE_OR_EIGHT_BARS: f64 = 0.16;
 /// Cost of a phrase of fewer notes than [`FEWEST_NOTES`].
 const TOO_FEW_COST: f64 = 3.0;
 
-/// The phrases, in order: split where the singer breathes, where a note is held and a short rest follows it, and, where the
-/// beats are known, where a long breath holds more than one.
-pub(super) fn phrases(notes: &[Note], beats: &[Beat]) -> Vec<Span> {
+/// The phrases, in order: split where the singer breathes, where a short rest follows a held note, and, where the beats are known,
+/// within long breaths.
+pub(super) fn phrases(notes: &[Note], beats: &[Beat], metre: Metre) -> Vec<TimeSpan> {
     let breaths = breaths(notes);
-    let Some(bars) = places(notes, beats) else {
+    let Some(bars) = places(notes, beats, metre) else {
         return breaths
             .into_iter()
             .map(|breath| span(notes, breath))
@@ -90,8 +92,8 @@ pub(super) fn phrases(notes: &[Note], beats: &[Beat]) -> Vec<Span> {
     found
 }
 
-fn span(notes: &[Note], range: std::ops::Range<usize>) -> Span {
-    Span {
+fn span(notes: &[Note], range: std::ops::Range<usize>) -> TimeSpan {
+    TimeSpan {
         start_s: notes[range.start].onset_s,
         end_s: notes[range.end - 1].offset_s,
     }
@@ -126,15 +128,12 @@ fn breaths(notes: &[Note]) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// Where each note starts, in bars from a bar line; nothing without a grid.
-fn places(notes: &[Note], beats: &[Beat]) -> Option<Vec<f64>> {
+/// The start of each note in bars from a bar line; `None` without a beat grid.
+fn places(notes: &[Note], beats: &[Beat], metre: Metre) -> Option<Vec<f64>> {
     if beats.len() < 2 {
         return None;
     }
-    let in_bar = beats
-        .iter()
-        .map(|beat| f64::from(beat.position) + 1.0)
-        .fold(1.0, f64::max);
+    let in_bar = f64::from(metre.beats());
     let first = f64::from(beats[0].position);
     let place = |time_s: f64| {
         let after = beats
@@ -147,14 +146,14 @@ fn places(notes: &[Note], beats: &[Beat]) -> Option<Vec<f64>> {
     Some(notes.iter().map(|note| place(note.onset_s)).collect())
 }
 
-/// How much each note sounds like the first of a phrase, by what is around it.
+/// For each note, the gain of starting a phrase there, from the notes around it.
 fn ends(notes: &[Note], bars: &[f64]) -> Vec<f64> {
     let count = notes.len();
     let mut lengths: Vec<f64> = bars
         .windows(2)
         .map(|pair| (pair[1] - pair[0]).max(1e-3))
         .collect();
-    // How long the last one is decides nothing.
+    // The length of the last note has no effect.
     lengths.extend(lengths.last().copied());
     let steps: Vec<i32> = notes
         .windows(2)
@@ -177,7 +176,7 @@ fn ends(notes: &[Note], bars: &[f64]) -> Vec<f64> {
         let leap = f64::from(steps[at - 1].abs()) - sum / f64::max(many, 1.0);
         let from_line = (bars[at - 1] - bars[at - 1].round()).abs();
         let strong = f64::from(u8::from(from_line < SAME_PLACE));
-        ends[at] = HELD * held
+        ends[at] = LONG_BEFORE * held
             + LONGER_THAN_NEXT * longer
             + LEAP * leap.clamp(-4.0, 8.0) / 4.0
             + RETURN * returns[at]
@@ -187,18 +186,18 @@ fn ends(notes: &[Note], bars: &[f64]) -> Vec<f64> {
     ends
 }
 
-/// By note, how much of what starts there comes back elsewhere, or has been there, when the note before does not: 0 to 1.
+/// For each note, how much of the melody from it on occurs a second time while the note before does not: 0 to 1.
 fn returns(lengths: &[f64], steps: &[i32]) -> Vec<f64> {
     let count = lengths.len();
     let alike = |a: usize, b: usize| {
         steps[a] == steps[b] && (lengths[a] - lengths[b]).abs() < SAME_LENGTH * lengths[a]
     };
     let mut found = vec![0.0; count];
-    // How many notes from one place on are those from another: this row and that of the place after.
+    // The number of equal notes from two places on: for this note, and for the note after it.
     let mut runs = vec![0u16; count + 1];
     for here in (0..steps.len()).rev() {
         let mut most = 0;
-        // Each entry is made of the next one of the row after, which stands there until it is written over.
+        // Each entry is computed from the next entry of the row after, which is still there.
         for there in 0..steps.len() {
             runs[there] = if alike(here, there) {
                 runs[there + 1].saturating_add(1)
@@ -257,7 +256,7 @@ fn divided(
     parts
 }
 
-/// What speaks for a phrase that starts this many bars after another.
+/// The gain of a phrase that starts this many bars after another.
 fn distance_worth(bars: f64) -> f64 {
     let off = (bars - bars.round()).abs();
     let even = match bars.round() as i64 {
@@ -290,11 +289,11 @@ mod tests {
                 now += held + if note == 5 { 0.4 } else { 0.1 };
             }
         }
-        let found = phrases(&notes, &[]);
+        let found = phrases(&notes, &[], Metre::FourFour);
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0].start_s, 1.0);
         assert!((found[0].end_s - (1.0 + 5.0 * 0.5 + 1.2)).abs() < 1e-9);
-        assert!(phrases(&[], &[]).is_empty());
+        assert!(phrases(&[], &[], Metre::FourFour).is_empty());
     }
 
     /// Four phrases of two bars in 4/4, sung without a rest: quarters, and a half note at the end.
@@ -324,7 +323,9 @@ mod tests {
                 position: (beat + 2) % 4,
             })
             .collect();
-        let starts = |found: &[Span]| found.iter().map(|span| span.start_s).collect::<Vec<f64>>();
+        let starts =
+            |found: &[TimeSpan]| found.iter().map(|span| span.start_s).collect::<Vec<f64>>();
+        let phrases = |notes: &[Note], beats: &[Beat]| phrases(notes, beats, Metre::FourFour);
         let found = phrases(&notes, &beats);
         assert_eq!(starts(&found), [1.0, 5.0, 9.0, 13.0]);
         assert_eq!(found[3].end_s, 17.0);

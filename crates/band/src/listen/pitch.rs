@@ -1,44 +1,44 @@
-//! Candidates for the fundamental frequency of every frame.
+//! Finds candidates for the fundamental frequency of every frame.
 //!
 //! Boersma's method ("Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of a sampled
 //! sound", IFA Proceedings 17, 1993): the autocorrelation of a windowed frame divided by that of the window, so that the
 //! height of a peak does not fall with its lag. Two real frames share one complex transform.
 //!
-//! Whistling lies above the range that voices are looked for in. A tone that sounds alone up there is taken from the spectrum.
+//! Whistling lies above the range of voices. A tone that sounds alone in that range is found in the spectrum.
 //!
-//! The spectra that this needs anyway also give the level of the band that tells a vowel from a consonant.
+//! The same spectra give the level of the frequency band that separates vowels from consonants.
 
 use rustfft::{FftPlanner, num_complex::Complex};
 
 use super::sound::{HOP, LISTEN_HZ, db, frames_of};
 
-/// Lowest fundamental looked for, in hertz: a low bass's C2.
+/// Lowest fundamental that is searched for, in hertz: a low bass's C2.
 pub(super) const LOWEST_HZ: f32 = 65.0;
-/// Highest fundamental looked for, in hertz: a soprano's B5.
+/// Highest fundamental that is searched for, in hertz: a soprano's B5.
 pub(super) const HIGHEST_HZ: f32 = 1000.0;
 
-/// What a candidate loses of its strength when nothing of it is heard but a higher one's partials.
-const UNHEARD_COST: f32 = 0.04;
-/// The partials that a lower candidate adds to a higher one's are unheard this far below those, as power: 34 dB.
-const UNHEARD_SHARE: f32 = 4e-4;
+/// How much strength a candidate loses when the spectrum has only a higher candidate's partials of it.
+const FRACTION_COST: f32 = 0.04;
+/// Partials of the lower candidate alone count as missing below this share of the higher candidate's power: −34 dB.
+const MISSING_SHARE: f32 = 4e-4;
 /// A partial stands out when it has this many times the power beside it.
 const STANDS_OUT: f32 = 4.0;
-/// A higher candidate at least this strong beside the lower one speaks against it.
+/// A higher candidate is evidence against a lower one when it has more than this share of its strength.
 const NEARLY_AS_STRONG: f32 = 0.85;
-/// Most times that a higher candidate's frequency is the lower one's.
+/// Greatest ratio of the higher candidate's frequency to the lower one's.
 const MOST_TIMES: f32 = 4.0;
 
-/// Highest whistle looked for, in hertz: C7.
+/// Highest whistle that is searched for, in hertz: C7.
 const HIGHEST_WHISTLE_HZ: f32 = 2100.0;
-/// A whistle and its octave hold at least this share of a frame's power. Measured on whistles with breath in them, .94 to .99
-/// hear them alike, and change nothing about singing.
+/// A whistle and its octave have at least this share of a frame's power. Values from .94 to .99 give the same result on breathy
+/// whistles and do not change the result on singing.
 const WHISTLE_SHARE: f32 = 0.97;
 /// Bins on either side of a partial that its power spreads over, in a vibrato's steepest part too.
 const PARTIAL_BINS: usize = 5;
 
 /// Length of a frame: three periods of the lowest pitch, as Boersma advises.
 const WINDOW: usize = 768;
-/// Length of the transform: holds a window and the longest lag, so that no lag wraps around.
+/// Length of the transform: a window and the longest lag, so that no lag wraps around.
 const FFT: usize = 1024;
 const SHORTEST: usize = (LISTEN_HZ as f32 / HIGHEST_HZ) as usize;
 const LONGEST: usize = (LISTEN_HZ as f32 / LOWEST_HZ) as usize + 1;
@@ -46,8 +46,8 @@ const LONGEST: usize = (LISTEN_HZ as f32 / LOWEST_HZ) as usize + 1;
 /// Most candidates of one frame.
 pub(super) const MOST: usize = 6;
 
-/// Above this the spectrum is tilted down by 12 dB an octave: or a high note on "ee", whose second formant stands on the
-/// fourth harmonic, is heard a fourth too high, where it would be the third.
+/// Above this frequency the spectrum is tilted down by 12 dB an octave. Without the tilt a high note on "ee", whose second formant
+/// amplifies the fourth harmonic, is found a fourth too high, as if that were the third harmonic.
 const TILT_HZ: f32 = 1100.0;
 
 /// The band between a nasal's murmur and a sibilant's hiss, where vowels are loud, in hertz.
@@ -62,7 +62,7 @@ pub(super) struct Candidate {
     pub(super) strength: f32,
 }
 
-/// What the frames hold.
+/// Candidates and levels of all frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     /// Up to [`MOST`] candidates a frame, the strongest first; unused ones have strength 0.
@@ -113,7 +113,7 @@ pub(super) fn candidates(samples: &[f32], levels: &[f32], gate_db: f32) -> Frame
                     power[at].im
                 }
             };
-            found.candidates[frame] = doubting_unheard(peaks(lag, &correction), bin);
+            found.candidates[frame] = weaken_fractions(peaks(lag, &correction), bin);
             if let Some(whistle) = whistles[which] {
                 insert(&mut found.candidates[frame], whistle);
             }
@@ -147,7 +147,7 @@ fn window_correction(window: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// Hands the windowed samples around the centre of `frame`, free of their mean, to `put`.
+/// Calls `put` with the windowed samples around the centre of `frame`, their mean subtracted.
 fn cut(samples: &[f32], frame: usize, window: &[f32], mut put: impl FnMut(usize, f32)) {
     let start = (frame * HOP) as isize - (WINDOW / 2) as isize;
     let from = start.max(0) as usize;
@@ -192,7 +192,7 @@ fn tilt_down(pair: &mut [Complex<f32>], tilt: &[f32]) {
 }
 
 /// A tone above [`HIGHEST_HZ`] that sounds alone but for its own octave, as a whistle does and a harmonic of a voice does not.
-/// The autocorrelation can't tell it from its half, since both are as periodic.
+/// The autocorrelation can't separate it from half its frequency: both are equally periodic.
 fn whistle(power: impl Fn(usize) -> f32) -> Option<Candidate> {
     let bin_hz = LISTEN_HZ as f32 / FFT as f32;
     let top = ((HIGHEST_HZ / bin_hz) as usize..=(HIGHEST_WHISTLE_HZ / bin_hz) as usize)
@@ -256,9 +256,9 @@ fn peaks(lag: impl Fn(usize) -> f32, correction: &[f32]) -> [Candidate; MOST] {
     best
 }
 
-/// Weakens candidates that are fractions of another one and of which neither the fundamental stands out nor any partial between
-/// the other's is heard. Rumble 20 dB below a high note can make two of its periods look more alike than one.
-fn doubting_unheard(
+/// Weakens a candidate that is a fraction of another one when its fundamental does not stand out and its partials between the
+/// other's are missing. Rumble 20 dB below a high note can make two periods of the note more alike than one.
+fn weaken_fractions(
     mut found: [Candidate; MOST],
     power: impl Fn(usize) -> f32,
 ) -> [Candidate; MOST] {
@@ -281,11 +281,11 @@ fn doubting_unheard(
                 .fold(0.0f32, f32::max);
             // Beside the fundamental and between its first two partials.
             let beside = near(0.62 * low.hz).max(near(1.4 * low.hz));
-            between < UNHEARD_SHARE * near(high.hz).max(near(2.0 * high.hz))
+            between < MISSING_SHARE * near(high.hz).max(near(2.0 * high.hz))
                 && near(low.hz) < STANDS_OUT * beside
         });
         if unheard {
-            low.strength -= UNHEARD_COST;
+            low.strength -= FRACTION_COST;
         }
     }
     found.sort_by(|a, b| {
@@ -295,11 +295,11 @@ fn doubting_unheard(
     found
 }
 
-/// How much a candidate one octave lower must be stronger to be preferred: Boersma's octave cost, twice what he gives,
-/// since in a room's reverberation a third of the pitch looks nearly as periodic as the pitch.
+/// A candidate one octave lower is preferred only when it is stronger by more than this: Boersma's octave cost, twice his value,
+/// because reverberation makes a third of the pitch nearly as periodic as the pitch.
 pub(super) const OCTAVE_COST: f32 = 0.022;
 
-/// A candidate's worth: its strength, a little less the lower it is, or every pitch could be heard as its own half.
+/// A candidate's score: its strength, reduced for low frequencies. Without that, half of any pitch would score as high as the pitch.
 pub(super) fn worth(candidate: Candidate) -> f32 {
     candidate.strength + OCTAVE_COST * (candidate.hz / LOWEST_HZ).log2()
 }
@@ -358,12 +358,12 @@ mod tests {
             candidates(&samples, &levels(&samples), -60.0).candidates[50][0].hz
         };
         for hz in [523.3, 587.3, 659.3f32] {
-            // What of a rumble favours the half, 18 dB down, and the rest of it beside that.
+            // The part of a rumble that favours the half, 18 dB down, and the rest of the rumble.
             let rumble =
                 [(0.31, 0.07), (0.5, 0.125), (0.7, 0.07)].map(|(part, gain)| (part * hz, gain));
             let found = first(&[&[(hz, 1.0), (2.0 * hz, 0.05)][..], &rumble].concat());
             assert!((found / hz - 1.0).abs() < 0.02, "{hz} Hz: {found}");
-            // A note of which so little is heard, but that and its third partial clearly, is that note.
+            // A note with so weak a fundamental is still found when its third partial is clear.
             let voice = [
                 (0.5 * hz, 0.2),
                 (hz, 1.0),

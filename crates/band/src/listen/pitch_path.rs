@@ -1,4 +1,4 @@
-//! One pitch a frame out of the candidates, by the cheapest path through all frames.
+//! Chooses one pitch for each frame from the candidates, by the Viterbi path through all frames.
 //!
 //! The costs are Boersma's (1993), as Praat has them by default, for steps of 10 ms.
 
@@ -6,13 +6,13 @@ use crate::analysis::PitchFrame;
 
 use super::pitch::{Candidate, Frames, MOST, worth};
 
-/// What a frame needs of periodicity to count as voiced.
+/// Periodicity from which a frame counts as voiced.
 const VOICING_THRESHOLD: f32 = 0.45;
 /// Cost of a leap of one octave from one frame to the next.
 const OCTAVE_JUMP_COST: f32 = 0.35;
 /// Cost of a change between voiced and unvoiced.
 const VOICING_CHANGE_COST: f32 = 0.14;
-/// Frames this far below the vocal's loud frames lean to unvoiced, in dB.
+/// From this level below the vocal's loud frames on, a frame needs more periodicity to be voiced, in dB.
 const QUIET_DB: f32 = 30.0;
 
 /// States of a frame: its candidates, and unvoiced as the last.
@@ -29,7 +29,7 @@ pub(super) fn track(frames: &Frames, levels: &[f32], loud_db: f32) -> Vec<PitchF
         let mut from = [0u8; STATES];
         for state in 0..STATES {
             let gain = if state == MOST {
-                unvoiced_worth(levels[index], loud_db)
+                unvoiced_score(levels[index], loud_db)
             } else if candidates[state].strength > 0.0 {
                 worth(candidates[state])
             } else {
@@ -85,8 +85,8 @@ fn best_step(
     best
 }
 
-/// The quieter a frame, the more it takes to be voiced.
-fn unvoiced_worth(level_db: f32, loud_db: f32) -> f32 {
+/// The quieter a frame, the more periodic it must be to count as voiced.
+fn unvoiced_score(level_db: f32, loud_db: f32) -> f32 {
     let below = (loud_db - QUIET_DB - level_db).max(0.0);
     VOICING_THRESHOLD + (below / 10.0).min(1.0)
 }

@@ -1,53 +1,56 @@
-//! The bar pointer: where in the bar each sung note starts, and at what tempo, as the cheapest path through both.
+//! The bar-pointer HMM: finds at which place of the bar and at which tempo each sung note starts, as a Viterbi path.
 //!
 //! The bar-pointer model (Whiteley, Cemgil and Godsill, ISMIR 2006) moves a position through the bar at a tempo that drifts.
-//! A voice says something only where a note starts, so here the pointer is read at note starts alone: a state is a place of
-//! the bar and a tempo, and a step from one note to the next costs
+//! Only the starts of notes are observed, so this model has one state for each note: a place of the bar and a tempo. A step from one
+//! note to the next costs
 //!
-//! - what the tables say of that next place (`bars`),
-//! - how far the time between the notes lies from what the tempo makes of the distance, a normal distribution,
+//! - the cost of the next place in the learned tables (`bars`),
+//! - the deviation of the time between the notes from their distance at that tempo, normally distributed,
 //! - the change of tempo.
 //!
-//! A note may be passed over, at a price: what is no note should not bend the beat. After a long note or a rest the next phrase may
-//! start anywhere in the bar, at a price too: people hold a last note or breathe for as long as they like.
+//! A note may be skipped, at a cost, so that noise does not bend the beat. After a long distance between notes the pointer may jump
+//! to any place of the bar, also at a cost: singers hold a last note or breathe for as long as they like.
 
-use super::bars::{BarModel, TICKS};
+use super::{
+    bars::{BarModel, TICKS},
+    pauses::median,
+};
 
-/// Tempi lie this factor apart.
+/// The factor between two tempi.
 const TEMPO_STEP: f64 = 1.025;
-/// How exactly notes are sung: a constant share in seconds, and a share of the distance for rubato.
+/// Standard deviation of a note's time: a constant in seconds, and a share of the distance for rubato.
 const TIMING_S: f64 = 0.030;
 const TIMING_SHARE: f64 = 0.035;
-/// Beyond this a distance says no less, however long.
+/// The greatest standard deviation, for any distance.
 const TIMING_MOST_S: f64 = 0.16;
 /// Places further off than this many standard deviations are not tried.
 const REACH: f64 = 3.2;
 
 /// Cost of a change of tempo by 0, 1 and 2 steps.
 const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
-/// Cost of passing over a note.
-const PASS_COST: f32 = 2.6;
-/// Cost of starting a phrase where the tempo does not lead to, and of each e-fold by which the time before it is stretched or cut.
+/// Cost of skipping a note.
+const SKIP_COST: f32 = 2.6;
+/// Cost of a jump to a place that the tempo does not lead to, and of each e-fold by which it stretches or cuts the time before it.
 const JUMP_COST: f32 = 5.0;
 const STRETCH_COST: f32 = 2.0;
-/// Phrases start after so many usual distances between notes, and at least so many seconds.
-const PHRASE_GAP: f64 = 1.8;
-const PHRASE_GAP_S: f64 = 0.9;
-/// Most by which a jump stretches or cuts the time before it, as a factor.
+/// A jump is possible after this many times the median distance between notes, and after this many seconds at least.
+const JUMP_GAP: f64 = 1.8;
+const JUMP_GAP_S: f64 = 0.9;
+/// Greatest factor by which a jump stretches or cuts the time before it.
 const MOST_STRETCH: f64 = 2.0;
-/// States this much worse than the best are given up.
+/// States that cost this much more than the best are dropped.
 const BEAM: f32 = 9.0;
 
-/// A way through the notes.
+/// The path through the notes.
 #[derive(Debug, Clone)]
 pub(super) struct ViterbiPath {
-    /// Tick from a downbeat at which each note starts; `None` for notes passed over.
+    /// Tick from a downbeat at which each note starts; `None` for skipped notes.
     pub(super) ticks: Vec<Option<i64>>,
     /// Length of a quarter note in seconds, at each note.
     pub(super) quarter_s: Vec<f64>,
     /// Notes before which time was stretched or cut.
     pub(super) jumps: Vec<usize>,
-    /// Cost of timing, tempo and passing over, in nats: all but the tables'.
+    /// Cost of timing, tempo and skipped notes, in nats: all costs but those of the tables.
     pub(super) timing_cost: f32,
 }
 
@@ -75,7 +78,7 @@ const NONE: Back = Back {
     jumps: false,
 };
 
-/// The cheapest walk through the notes that start at `onsets_s`, within the quarter lengths given; `prior` is what each of
+/// The cheapest path through the notes that start at `onsets_s`, within the quarter lengths given; `prior` is what each of
 /// these costs to begin with. `None` with fewer than two notes or when no tempo fits.
 pub(super) fn viterbi(
     onsets_s: &[f64],
@@ -91,7 +94,7 @@ pub(super) fn viterbi(
     let mut totals = vec![f32::INFINITY; states * onsets_s.len()];
     let mut backs = vec![NONE; states * onsets_s.len()];
     // The song may begin at its first note or, that being noise, at the second.
-    for (note, dear) in [(0, 0.0), (1, PASS_COST)] {
+    for (note, dear) in [(0, 0.0), (1, SKIP_COST)] {
         for tempo in 0..quarters_s.len() {
             for place in 0..places {
                 totals[note * states + tempo * places + place] =
@@ -100,7 +103,7 @@ pub(super) fn viterbi(
         }
     }
     let reach = Reach::of(bar);
-    let phrase_gap_s = (PHRASE_GAP * usual_gap(onsets_s)).max(PHRASE_GAP_S);
+    let jump_gap_s = (JUMP_GAP * usual_gap(onsets_s)).max(JUMP_GAP_S);
     for note in 0..onsets_s.len() - 1 {
         let here = &totals[note * states..(note + 1) * states];
         let best = here.iter().copied().fold(f32::INFINITY, f32::min);
@@ -110,7 +113,7 @@ pub(super) fn viterbi(
             .enumerate()
             .filter(|(_, total)| *total < best + BEAM)
             .collect();
-        for (next, dear) in [(note + 1, 0.0), (note + 2, PASS_COST)] {
+        for (next, dear) in [(note + 1, 0.0), (note + 2, SKIP_COST)] {
             let Some(onset_s) = onsets_s.get(next) else {
                 continue;
             };
@@ -149,7 +152,7 @@ pub(super) fn viterbi(
                         arrive(after * places + to, cost, bars, false);
                     });
                 }
-                if next > note + 1 || gap_s < phrase_gap_s || total > best + BEAM - JUMP_COST {
+                if next > note + 1 || gap_s < jump_gap_s || total > best + BEAM - JUMP_COST {
                     continue;
                 }
                 let distance = gap_s * TICKS as f64 / quarters_s[tempo];
@@ -169,13 +172,12 @@ pub(super) fn viterbi(
 
 /// Median time from one note to the next.
 fn usual_gap(onsets_s: &[f64]) -> f64 {
-    let mut gaps: Vec<f64> = onsets_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let middle = gaps.len() / 2;
-    *gaps.select_nth_unstable_by(middle, f64::total_cmp).1
+    let gaps = onsets_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    median(gaps).expect("there are two notes at least")
 }
 
-/// How many bars on `to` comes nearest to `distance` ticks after `from`, and the logarithm of how far it is stretched or cut; `None`
-/// where that would be too far.
+/// The number of bars after which `to` is nearest to `distance` ticks after `from`, and the logarithm of the factor by which the
+/// distance is stretched or cut; `None` where the factor would be too great.
 fn nearest(bar: &BarModel, from: usize, to: usize, distance: f64) -> Option<(usize, f32)> {
     let within = bar.places[to] - bar.places[from];
     let bars = ((distance - within as f64) / bar.ticks as f64)
@@ -186,7 +188,7 @@ fn nearest(bar: &BarModel, from: usize, to: usize, distance: f64) -> Option<(usi
     (ticks > 0 && stretch <= MOST_STRETCH.ln()).then_some((bars as usize, stretch as f32))
 }
 
-/// Which places lie near a distance from a place.
+/// Finds the places near a distance from a place.
 struct Reach {
     bar_ticks: i64,
     places: Vec<i64>,
@@ -246,7 +248,7 @@ fn trace(
     let places = bar.places.len();
     let states = places * quarters_s.len();
     let mut best: Option<(usize, usize, f32)> = None;
-    for (note, dear) in [(notes - 1, 0.0), (notes - 2, PASS_COST)] {
+    for (note, dear) in [(notes - 1, 0.0), (notes - 2, SKIP_COST)] {
         for state in 0..states {
             let total = totals[note * states + state] + dear + bar.last[state % places];
             if total.is_finite() && best.is_none_or(|(_, _, least)| total < least) {
@@ -259,7 +261,7 @@ fn trace(
     let mut jumps = Vec::new();
     loop {
         let back = backs[note * states + state];
-        // The first two notes may both be where the song begins; the way back ends where there is no step.
+        // The song may begin at either of the first two notes; the trace ends where there is no step back.
         found.push((note, state, back.bars as usize));
         if back.jumps {
             jumps.push(note);
@@ -316,18 +318,18 @@ mod tests {
             })
             .collect();
         let quarters = tempi(80.0, 140.0);
-        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
-        let found: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
+        let path = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a path");
+        let found: Vec<i64> = path.ticks.iter().flatten().copied().collect();
         assert_eq!(found, ticks);
         assert!(
-            (walk.quarter_s[2] - 0.5).abs() < 0.04,
+            (path.quarter_s[2] - 0.5).abs() < 0.04,
             "{:?}",
-            walk.quarter_s
+            path.quarter_s
         );
         assert!(
-            (walk.quarter_s[57] - 0.64).abs() < 0.05,
+            (path.quarter_s[57] - 0.64).abs() < 0.05,
             "{:?}",
-            walk.quarter_s
+            path.quarter_s
         );
     }
 
@@ -337,9 +339,9 @@ mod tests {
         let mut onsets: Vec<f64> = (0..32).map(|beat| f64::from(beat) * 0.6).collect();
         onsets.insert(9, 8.0 * 0.6 + 0.07);
         let quarters = tempi(90.0, 110.0);
-        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
-        assert_eq!(walk.ticks[9], None, "{:?}", walk.ticks);
-        assert_eq!(walk.ticks.iter().flatten().count(), 32);
+        let path = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a path");
+        assert_eq!(path.ticks[9], None, "{:?}", path.ticks);
+        assert_eq!(path.ticks.iter().flatten().count(), 32);
     }
 
     #[test]
@@ -356,16 +358,16 @@ mod tests {
             }
         }
         let quarters = tempi(100.0, 140.0);
-        let walk = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a walk");
-        // Where the bars begin is not this search's to say.
-        let placed: Vec<i64> = walk.ticks.iter().flatten().copied().collect();
+        let path = viterbi(&onsets, &bar, &quarters, &vec![0.0; quarters.len()]).expect("a path");
+        // This search does not find where the bars begin.
+        let placed: Vec<i64> = path.ticks.iter().flatten().copied().collect();
         let found: Vec<i64> = placed.iter().map(|tick| tick - placed[0]).collect();
         assert_eq!(found, ticks);
-        assert_eq!(walk.jumps, [14]);
+        assert_eq!(path.jumps, [14]);
     }
 
     #[test]
-    fn one_note_is_no_walk() {
+    fn one_note_has_no_path() {
         let bar = BarModel::new(Metre::FourFour);
         assert!(viterbi(&[1.0], &bar, &tempi(60.0, 90.0), &[0.0; 99]).is_none());
     }

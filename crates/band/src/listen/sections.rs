@@ -1,25 +1,25 @@
-//! Sections: what each part of the song is for, and how full the band should be under it.
+//! Finds the sections of a song: the kind of each, and how full the band should be in it.
 //!
 //! Phrases are gathered into groups of about eight bars that start on bar lines. A group's energy is its loudness, register
-//! and density beside the rest of the song; the fullest groups and those that bring a fullest one back are choruses, what
-//! leads up into a chorus from well below is a build.
+//! and density relative to the rest of the song. The fullest groups and their returns are choruses; a group that rises into a
+//! chorus from well below is a build.
 
-use crate::analysis::{Beat, Note, Section, SectionKind, Span};
+use crate::analysis::{Beat, Note, Section, SectionKind, TimeSpan};
 
-/// A section wants to be about this long, in bars …
+/// A section is about this long, in bars …
 const BARS: usize = 8;
-/// … and in seconds at least this long, or it is a passing phrase.
+/// … and at least this long, in seconds.
 const SHORTEST_S: f64 = 7.0;
-/// A lead-in or an end shorter than this many bars needs no section of its own.
+/// A lead-in or an end of fewer bars than this is no section of its own.
 const EDGE_BARS: f64 = 0.9;
-/// A group this much like the fullest one is its return.
+/// A group that is similar to the fullest one by at least this is a return of it.
 const ALIKE: f64 = 0.72;
 
 /// The sections: in order, touching, bar aligned, from the first bar line to `duration_s`.
 pub(super) fn sections(
     notes: &[Note],
     beats: &[Beat],
-    phrases: &[Span],
+    phrases: &[TimeSpan],
     duration_s: f64,
 ) -> Vec<Section> {
     let bars: Vec<f64> = beats
@@ -43,7 +43,7 @@ pub(super) fn sections(
         .enumerate()
         .map(|(at, &from)| {
             let to = starts.get(at + 1).copied().unwrap_or(sung_to);
-            let span = Span {
+            let span = TimeSpan {
                 start_s: bars[from],
                 end_s: bars.get(to).copied().unwrap_or(duration_s),
             };
@@ -56,7 +56,7 @@ pub(super) fn sections(
     let sung_start_s = bars[sung_from];
     if sung_start_s > EDGE_BARS * bar_s {
         found.push(Section {
-            span: Span {
+            span: TimeSpan {
                 start_s: 0.0,
                 end_s: sung_start_s,
             },
@@ -77,7 +77,7 @@ pub(super) fn sections(
 
 fn whole(duration_s: f64) -> Section {
     Section {
-        span: Span {
+        span: TimeSpan {
             start_s: 0.0,
             end_s: duration_s,
         },
@@ -91,9 +91,9 @@ fn at_or_before(bars: &[f64], time_s: f64) -> usize {
     bars.partition_point(|bar| *bar <= time_s).saturating_sub(1)
 }
 
-/// The bar lines (by index) at which sections start: near every eighth bar, rather where a phrase starts.
-fn starts(bars: &[f64], phrases: &[Span], from: usize, to: usize, bar_s: f64) -> Vec<usize> {
-    // One for a phrase that starts about here, and the rest before it.
+/// The bar lines (by index) at which sections start: near every eighth bar, where a phrase starts if possible.
+fn starts(bars: &[f64], phrases: &[TimeSpan], from: usize, to: usize, bar_s: f64) -> Vec<usize> {
+    // One for a phrase that starts near here, plus a gain for the rest before it.
     let opens = |bar: usize| -> f64 {
         let Some(at) = phrases.iter().position(|phrase| {
             let from_line = phrase.start_s - bars[bar];
@@ -126,7 +126,7 @@ fn starts(bars: &[f64], phrases: &[Span], from: usize, to: usize, bar_s: f64) ->
 
 /// A group of phrases.
 struct Group {
-    span: Span,
+    span: TimeSpan,
     level_db: f64,
     pitch: f64,
     /// Notes a second.
@@ -136,7 +136,7 @@ struct Group {
 }
 
 impl Group {
-    fn of(span: Span, notes: &[Note], bar_s: f64) -> Self {
+    fn of(span: TimeSpan, notes: &[Note], bar_s: f64) -> Self {
         let inside: Vec<&Note> = notes
             .iter()
             .filter(|note| note.onset_s >= span.start_s - 0.05 && note.onset_s < span.end_s - 0.05)
@@ -187,7 +187,7 @@ impl Group {
     }
 }
 
-/// Energy of each group, 0..1: 6 dB, seven semitones or twice the notes beside the song's mean are each worth a lot.
+/// Energy of each group, 0..1, from its loudness, register and density relative to the song's mean.
 fn energies(groups: &[Group]) -> Vec<f32> {
     let mean = |value: &dyn Fn(&Group) -> f64| {
         groups.iter().map(value).sum::<f64>() / groups.len().max(1) as f64
@@ -247,7 +247,7 @@ fn kinds(groups: &[Group], energies: &[f32]) -> Vec<SectionKind> {
 fn close(found: &mut Vec<Section>, duration_s: f64, bar_s: f64) {
     let Some(last) = found.last_mut() else { return };
     if duration_s - last.span.end_s > EDGE_BARS * bar_s {
-        let span = Span {
+        let span = TimeSpan {
             start_s: last.span.end_s,
             end_s: duration_s,
         };
@@ -292,7 +292,7 @@ mod tests {
                         level_db: if section % 2 == 0 { -26.0 } else { -18.0 },
                     });
                 }
-                phrases.push(Span {
+                phrases.push(TimeSpan {
                     start_s: start,
                     end_s: start + 2.95,
                 });

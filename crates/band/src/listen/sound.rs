@@ -1,10 +1,10 @@
-//! The vocal as listening takes it: one channel at 16 kHz, cut into frames of 10 ms.
+//! Converts the vocal for listening: one channel at 16 kHz, in frames of 10 ms.
 
 use backline_audio::{Audio, resample};
 
 use crate::analysis::PITCH_HOP_S;
 
-/// The rate that listening works at: it holds ten harmonics of the highest pitch looked for.
+/// The sample rate of listening, enough for the harmonics of the highest pitch that is searched for.
 pub(super) const LISTEN_HZ: u32 = 16_000;
 
 /// Samples from one frame to the next.
@@ -13,7 +13,7 @@ pub(super) const HOP: usize = (LISTEN_HZ as f64 * PITCH_HOP_S) as usize;
 /// Level of digital silence in dBFS.
 pub(super) const FLOOR_DB: f32 = -120.0;
 
-/// The vocal is resampled in blocks of about this many seconds, so that a long one takes no room beside its 16 kHz.
+/// The vocal is resampled in blocks of about this many seconds, so that a long one needs no further memory than its 16 kHz.
 const BLOCK_S: usize = 20;
 /// Each block is resampled with this much before and after it, longer than any filter, and that is cut off again.
 const MARGIN_S: f64 = 0.5;
@@ -26,7 +26,7 @@ const CANCELLED: f64 = 0.003;
 /// One channel at [`LISTEN_HZ`], every sample a number within ±8; empty when the vocal can't be brought to that rate.
 ///
 /// Only the channels' mean is resampled, or the loudest channel where they cancel each other. Samples beyond ±8 (18 dB over
-/// full scale) are no recording, and their squares would drown everything else.
+/// full scale) are errors, and their power would exceed everything else.
 pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
     let frames = vocal.frames();
     // Blocks and margins are whole numbers of the shortest stretch that is whole at both rates.
@@ -68,7 +68,7 @@ pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
     heard
 }
 
-/// Takes off what is constant, which a voice is not.
+/// Removes the DC offset.
 pub(super) fn without_constant(mut heard: Vec<f32>) -> Vec<f32> {
     let sum: f64 = heard.iter().map(|sample| f64::from(*sample)).sum();
     let constant = (sum / heard.len().max(1) as f64) as f32;
@@ -78,7 +78,7 @@ pub(super) fn without_constant(mut heard: Vec<f32>) -> Vec<f32> {
     heard
 }
 
-/// All channels; the loudest alone when next to nothing of them is left in their mean: one was turned round on the way.
+/// All channels, or the loudest alone where they cancel each other: the polarity of one is inverted.
 fn worth_hearing(vocal: &Audio) -> Vec<&[f32]> {
     let power = |samples: &[f32]| -> f64 {
         let squares = samples.iter().map(|sample| f64::from(*sample).powi(2));
@@ -102,7 +102,7 @@ fn worth_hearing(vocal: &Audio) -> Vec<&[f32]> {
     loudest.map_or(all.clone(), |at| vec![all[at]])
 }
 
-/// The mean of the channels over a stretch, strays made silent.
+/// The mean of the channels over a stretch, with invalid samples made silent.
 fn mean_of(channels: &[&[f32]], from: usize, to: usize) -> Vec<f32> {
     let scale = 1.0 / channels.len().max(1) as f32;
     let mut mono = vec![0.0f32; to - from];

@@ -1,4 +1,4 @@
-//! Singing or speech: how fast the pitch moves while it is voiced.
+//! Separates singing from speech, by how fast the pitch moves while it is voiced.
 //!
 //! A singer holds a pitch and leaves it quickly; a speaker's pitch is never still. The median speed of the pitch, averaged over
 //! one period of a vibrato, separates the two: measured, 11 to 23 semitones a second on thirty recordings of five people
@@ -10,11 +10,11 @@ use crate::analysis::PitchFrame;
 
 use super::tuning::averages;
 
-/// Above this median speed the voice speaks, in semitones a second: the middle of what was measured, nearer to speech.
+/// Above this median speed a voice counts as speech, in semitones a second: between the measured ranges, nearer to speech.
 const SPOKEN: f32 = 9.0;
 /// Frames between the two averages that are compared: 100 ms.
 const APART: usize = 10;
-/// Fewer comparisons than this decide nothing: one second of voice.
+/// Fewer comparisons than this are not enough to decide: one second of voice.
 const FEWEST: usize = 100;
 
 /// Whether the voice speaks or raps rather than sings.

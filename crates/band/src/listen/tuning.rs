@@ -1,4 +1,4 @@
-//! How far the singer's tuning lies from A4 = 440 Hz.
+//! Measures how far the singer's tuning lies from A4 = 440 Hz.
 //!
 //! Cents live on a circle of 100, so their mean is the angle of the mean of unit vectors (circular statistics). The length
 //! of that mean says how clearly there is a tuning at all: 1 for a keyboard, near 0 for speech.
@@ -6,7 +6,7 @@
 use crate::analysis::PitchFrame;
 
 /// Pitch is averaged over this many frames to both sides first: together about one period of a vibrato, whose extremes would
-/// otherwise count most, being where pitch stands still.
+/// otherwise count most, because the pitch is stationary there.
 const REACH: usize = 9;
 /// Steady stretches only: an average that moved less than this many semitones over 100 ms.
 const STEADY_SEMITONES: f32 = 0.2;

@@ -1,5 +1,5 @@
-//! What is done to a whole part: the body it resounds in, room made for the bass, harshness taken off, distortion where it
-//! belongs, and the gain that brings it to its level.
+//! The channel strip of a part: resonances of the instrument's body, a high-pass that leaves the low range to the bass, less harshness,
+//! distortion for distorted instruments, and the gain to its level.
 
 use super::{
     half,
@@ -7,23 +7,23 @@ use super::{
     meter::{StepMeter, gated},
     plucked,
     stereo::{RATE_HZ, Stereo},
-    wave::Filter,
+    wave::TwoPoleFilter,
 };
-use crate::arrange::{Instrument, Part, Role};
+use crate::arrange::{Instrument, Role, ScorePart};
 
-/// Loudness at which a part of level 0 dB plays, on the K-weighted scale, where it plays.
+/// K-weighted loudness of a part of level 0 dB, measured where it plays.
 const PART_LUFS: f64 = -18.0;
 
-/// What was recorded keeps its heights, in hertz.
+/// Upper limit of the band of a recorded instrument, in hertz.
 const RECORDED_HZ: f32 = 16_000.0;
 
-/// Tenths of a second after which a filter that got nothing has nothing more to say.
-const RINGS_STEPS: usize = 3;
+/// Tenths of a second of silence after which the output of a filter is silent too.
+const TAIL_STEPS: usize = 3;
 
-/// Colours a part, and gives the gain that it is to be mixed with. What is `recorded` has its body and its amplifier already.
+/// Applies the channel strip to a part, and returns the gain for the mix. A `recorded` part already has its body and its amplifier.
 ///
-/// The balance is set by ear's measure, so that it holds for any density of notes.
-pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, recorded: bool) -> f32 {
+/// The gain follows from measured loudness, so it is right for any density of notes.
+pub(super) fn channel_strip(part: &ScorePart, stem: &mut Stereo, recorded: bool) -> f32 {
     let rate = RATE_HZ as f32;
     if part.instrument == Instrument::DistortedGuitar && !recorded {
         drive_oversampled(stem);
@@ -33,22 +33,22 @@ pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, recorded: bool) -> f
         high_hz = RECORDED_HZ;
     }
     let still = Cascade::new(
-        (Filter::new(low_hz, 0.7, rate), Pass::High),
-        (Filter::new(high_hz, 0.65, rate), Pass::Low),
+        (TwoPoleFilter::new(low_hz, 0.7, rate), Pass::High),
+        (TwoPoleFilter::new(high_hz, 0.65, rate), Pass::Low),
     );
     let mut filters = still;
     let body_of = || Body::new(part.instrument, rate).filter(|_| !recorded);
     let mut body = body_of();
-    // Both sides together, and nothing where nothing sounds: a part is silent for much of a song.
+    // Both sides together. Silent stretches are skipped: a part is silent for much of a song.
     let mut meter = StepMeter::new(f64::from(rate));
     let step = meter.step();
     let mut powers = Vec::with_capacity(stem.left.len() / step + 1);
-    let mut silent_for = RINGS_STEPS;
+    let mut silent_for = TAIL_STEPS;
     let steps = stem.left.chunks_mut(step).zip(stem.right.chunks_mut(step));
     for (left, right) in steps {
         let silent = left.iter().chain(right.iter()).all(|&sample| sample == 0.0);
         silent_for = if silent { silent_for + 1 } else { 0 };
-        if silent_for > RINGS_STEPS {
+        if silent_for > TAIL_STEPS {
             powers.push(0.0);
             continue;
         }
@@ -57,7 +57,7 @@ pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, recorded: bool) -> f
         }
         filters.pass(left, right);
         powers.push(meter.power(left, right));
-        if silent_for == RINGS_STEPS {
+        if silent_for == TAIL_STEPS {
             filters = still;
             body = body_of();
             meter.rest();
@@ -70,7 +70,7 @@ pub(super) fn channel_strip(part: &Part, stem: &mut Stereo, recorded: bool) -> f
     10f64.powf((target - loudness) / 20.0) as f32
 }
 
-/// The band that an instrument keeps to, in hertz.
+/// The frequency band of an instrument, in hertz.
 fn band(instrument: Instrument) -> (f32, f32) {
     match instrument {
         Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit => {
@@ -101,8 +101,8 @@ impl Body {
     fn new(instrument: Instrument, rate: f32) -> Option<Self> {
         let [(one_hz, one), (other_hz, other)] = plucked::body(instrument)?;
         let (first, second) = (
-            Filter::new(one_hz, 3.0, rate),
-            Filter::new(other_hz, 3.0, rate),
+            TwoPoleFilter::new(one_hz, 3.0, rate),
+            TwoPoleFilter::new(other_hz, 3.0, rate),
         );
         Some(Self {
             filters: Quad::new([first, first, second, second]),
@@ -119,7 +119,7 @@ impl Body {
     }
 }
 
-/// [`drive`] at twice the rate: what distortion adds above half the rate would come back as other tones.
+/// [`drive`] at twice the rate: without oversampling the distortion would alias.
 fn drive_oversampled(stem: &mut Stereo) {
     let frames = stem.left.len();
     let mut twice = Stereo::silent(2 * frames);
@@ -130,24 +130,24 @@ fn drive_oversampled(stem: &mut Stereo) {
     half::lower(&twice.right, 1.0, &mut stem.right);
 }
 
-/// An amplifier at its limit and its loudspeaker.
+/// A distorting amplifier and its loudspeaker.
 fn drive(stem: &mut Stereo, rate: f32) {
     let loud = stem
         .left
         .iter()
         .fold(1e-6f32, |peak, sample| peak.max(sample.abs()));
     for channel in [&mut stem.left, &mut stem.right] {
-        let mut high = Filter::new(95.0, 0.7, rate);
-        let mut cabinet = Filter::new(4300.0, 0.6, rate);
+        let mut high = TwoPoleFilter::new(95.0, 0.7, rate);
+        let mut cabinet = TwoPoleFilter::new(4300.0, 0.6, rate);
         let mut silent_for = 0;
-        for block in channel.chunks_mut(QUIET_FRAMES) {
+        for block in channel.chunks_mut(TAIL_FRAMES) {
             let silent = block.iter().all(|&sample| sample == 0.0);
             silent_for = if silent { silent_for + 1 } else { 0 };
             if silent_for > 1 {
                 continue;
             }
             for sample in block.iter_mut() {
-                // Soft, with a little more of one side: even harmonics are the warm ones.
+                // Soft and slightly asymmetric, which adds even harmonics.
                 let pushed = high.high(*sample) / loud * 5.0 + 0.12;
                 *sample = cabinet.low(pushed / (1.0 + pushed * pushed).sqrt() - 0.119);
             }
@@ -157,18 +157,18 @@ fn drive(stem: &mut Stereo, rate: f32) {
                 for (frame, sample) in block.iter_mut().enumerate() {
                     *sample *= 1.0 - (frame as f32 + 1.0) / frames;
                 }
-                high = Filter::new(95.0, 0.7, rate);
-                cabinet = Filter::new(4300.0, 0.6, rate);
+                high = TwoPoleFilter::new(95.0, 0.7, rate);
+                cabinet = TwoPoleFilter::new(4300.0, 0.6, rate);
             }
         }
     }
 }
 
-/// Frames after which an amplifier that got nothing has nothing more to say: a fifth of a second at twice the rate.
-const QUIET_FRAMES: usize = 17_640;
+/// Frames of silence after which the output of an amplifier is silent too: a fifth of a second at twice the rate.
+const TAIL_FRAMES: usize = 17_640;
 
-/// What a role's level is relative to the style's figures, in decibels.
-fn trim_db(part: &Part) -> f32 {
+/// Level of a role relative to the style's table, in decibels.
+fn trim_db(part: &ScorePart) -> f32 {
     let role = match part.role {
         Role::Drums => 0.5,
         Role::Percussion => -1.0,
@@ -178,7 +178,7 @@ fn trim_db(part: &Part) -> f32 {
         Role::Figure => -0.5,
         Role::Fills => 0.5,
     };
-    // Low notes weigh little on the K scale and much on the ear's.
+    // K weighting underrates low notes.
     let instrument = match part.instrument {
         Instrument::SubBass => -6.5,
         Instrument::UprightBass => -1.0,
@@ -188,8 +188,8 @@ fn trim_db(part: &Part) -> f32 {
     role + instrument
 }
 
-/// How much of a part goes into the room.
-pub(super) fn room_share(part: &Part) -> f32 {
+/// The reverb send of a part.
+pub(super) fn room_share(part: &ScorePart) -> f32 {
     match part.role {
         Role::Bass => 0.04,
         Role::Drums => 0.22,

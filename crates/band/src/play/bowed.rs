@@ -2,11 +2,13 @@
 
 use super::{
     lanes::{Cascade, Pass},
-    wave::{Envelope, Filter, Scratch, Strike, advance, decay_per_frame, saw, sine, turn},
+    wave::{
+        NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, advance, decay_per_frame, saw, sine, turn,
+    },
 };
 use crate::chance::Noise;
 
-/// What makes one of them sound unlike another.
+/// The parameters of an instrument.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bank {
     /// Saws a side.
@@ -19,7 +21,7 @@ pub(super) struct Bank {
     /// Cut-off in hertz at rest, and what force and the opening add to it.
     pub(super) rest_hz: f32,
     pub(super) open_hz: f32,
-    /// Time in which the opening comes (positive) or goes (negative), in seconds.
+    /// Time in which the filter opens (positive) or closes (negative), in seconds.
     pub(super) opening_s: f32,
     /// Quality of the filter.
     pub(super) q: f32,
@@ -90,13 +92,13 @@ pub(super) const LEAD: Bank = Bank {
     ring_s: f32::INFINITY,
 };
 
-/// Frames between two looks at filter and pitch: moves are slow, the tangent is not.
+/// Frames between two updates of filter and pitch: both change slowly, and the tangent is expensive.
 const CONTROL_FRAMES: usize = 32;
 
 /// Sounds one note.
-pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
+pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
-    let envelope = Envelope::new(kind.attack_s, kind.release_s, strike.held, rate);
+    let envelope = NoteEnvelope::new(kind.attack_s, kind.release_s, strike.held, rate);
     out.reset(envelope.frames());
     let mut noise = Noise::new(strike.seed);
     let fall = if kind.ring_s.is_finite() {
@@ -105,7 +107,7 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
         1.0
     };
     let total = kind.saws * 2;
-    // Each player has a pitch of his own, evenly spread so that no two notes beat alike.
+    // Each saw has a pitch of its own, evenly spread so that no two notes beat alike.
     let mut sides = [0, 1].map(|side| {
         let players: Vec<(f32, f32)> = (0..kind.saws)
             .map(|player| {
@@ -128,9 +130,9 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
             (seconds / kind.opening_s * 2.0).exp()
         };
         let hz = kind.rest_hz + kind.open_hz * share * strike.velocity + strike.hz * 0.8;
-        Filter::new(hz.min(6500.0), kind.q, rate)
+        TwoPoleFilter::new(hz.min(6500.0), kind.q, rate)
     };
-    let gentle = Filter::new(7000.0, 0.6, rate);
+    let gentle = TwoPoleFilter::new(7000.0, 0.6, rate);
     let mut filters = Cascade::new((cutoff(0.0), Pass::Low), (gentle, Pass::Low));
     let mut level = 0.22 * strike.velocity / (kind.saws as f32).sqrt();
     let blocks = out
@@ -166,13 +168,13 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut Scratch) {
 }
 
 /// A saw and a square an octave apart, the filter closing after the attack.
-pub(super) fn synth_bass(strike: &Strike, out: &mut Scratch) {
+pub(super) fn synth_bass(strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
-    let envelope = Envelope::new(0.004, 0.06, strike.held, rate);
+    let envelope = NoteEnvelope::new(0.004, 0.06, strike.held, rate);
     out.reset_mono(envelope.frames());
     let step = strike.hz / rate;
     let (mut one, mut other) = (0.0f32, 0.5f32);
-    let mut filter = Filter::new(400.0, 1.0, rate);
+    let mut filter = TwoPoleFilter::new(400.0, 1.0, rate);
     let mut pure = 0.0f32;
     for (frame, sample) in out.left.iter_mut().enumerate() {
         if frame.is_multiple_of(CONTROL_FRAMES) {
@@ -192,9 +194,9 @@ pub(super) fn synth_bass(strike: &Strike, out: &mut Scratch) {
 }
 
 /// A deep sine that starts a little higher, with the second and third harmonic that small loudspeakers need.
-pub(super) fn sub_bass(strike: &Strike, out: &mut Scratch) {
+pub(super) fn sub_bass(strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
-    let envelope = Envelope::new(0.006, 0.09, strike.held, rate);
+    let envelope = NoteEnvelope::new(0.006, 0.09, strike.held, rate);
     out.reset_mono(envelope.frames());
     let mut phase = 0.0f32;
     let fall = decay_per_frame(5.0, rate);

@@ -1,19 +1,19 @@
-//! The kits: every piece is a few modes and some filtered noise.
+//! Synthesises the kits: every piece is a few modes and filtered noise.
 //!
-//! A stroke is made once for each of three forces and four variants and then laid wherever it is played.
+//! A stroke is computed once for each of three forces and four variants, and copied wherever it is played.
 
 use std::collections::BTreeMap;
 
 use super::{
     partials::Partials,
-    wave::{Filter, decay_per_frame, sine},
+    wave::{TwoPoleFilter, decay_per_frame, sine},
 };
 use crate::{
     arrange::Instrument,
     chance::{Chance, Noise},
 };
 
-/// A kit that remembers the strokes it has made.
+/// A kit, with a cache of its strokes.
 pub(super) struct Kit {
     instrument: Instrument,
     rate: f32,
@@ -22,7 +22,7 @@ pub(super) struct Kit {
 }
 
 impl Kit {
-    /// A kit for `instrument`, with its own chance.
+    /// A kit for `instrument`, with its own random numbers.
     pub(super) fn new(instrument: Instrument, seed: u64, rate: f32) -> Self {
         Self {
             instrument,
@@ -192,7 +192,7 @@ fn thump(
     let fall = decay_per_frame(seconds * 0.9, rate);
     let click_fall = decay_per_frame(0.012, rate);
     let (mut phase, mut level, mut beater) = (0.0f32, 0.9f32, click);
-    let mut skin = Filter::new(2600.0, 0.7, rate);
+    let mut skin = TwoPoleFilter::new(2600.0, 0.7, rate);
     (0..frames)
         .map(|frame| {
             let now = frame as f32 / rate;
@@ -222,8 +222,8 @@ fn snare(
         skin.add(hz, level, decay_s * 2.0, 0.0, rate);
     }
     let (mut high, mut low) = (
-        Filter::new(wires_hz.0, 0.7, rate),
-        Filter::new(wires_hz.1, 0.6, rate),
+        TwoPoleFilter::new(wires_hz.0, 0.7, rate),
+        TwoPoleFilter::new(wires_hz.1, 0.6, rate),
     );
     let fall = decay_per_frame(wires_s * 1.6, rate);
     let mut level = wires;
@@ -239,10 +239,10 @@ fn snare(
         .collect()
 }
 
-/// Three hands, not quite together, and the room that answers.
+/// Three claps, slightly apart, and their reverb.
 fn clap(rate: f32, noise: &mut Noise) -> Vec<f32> {
-    let mut band = Filter::new(1250.0, 1.1, rate);
-    let mut low = Filter::new(5200.0, 0.6, rate);
+    let mut band = TwoPoleFilter::new(1250.0, 1.1, rate);
+    let mut low = TwoPoleFilter::new(5200.0, 0.6, rate);
     (0..(0.26 * rate) as usize)
         .map(|frame| {
             let now = frame as f32 / rate;
@@ -282,8 +282,8 @@ fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) ->
         );
     }
     let (mut high, mut low) = (
-        Filter::new(6200.0, 0.8, rate),
-        Filter::new(10_500.0, 0.6, rate),
+        TwoPoleFilter::new(6200.0, 0.8, rate),
+        TwoPoleFilter::new(10_500.0, 0.6, rate),
     );
     let fall = decay_per_frame(decay_s * 2.4, rate);
     let mut level = 0.42;
@@ -302,8 +302,8 @@ fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) ->
 
 fn crash(rate: f32, noise: &mut Noise) -> Vec<f32> {
     let (mut high, mut low) = (
-        Filter::new(2400.0, 0.6, rate),
-        Filter::new(9500.0, 0.6, rate),
+        TwoPoleFilter::new(2400.0, 0.6, rate),
+        TwoPoleFilter::new(9500.0, 0.6, rate),
     );
     (0..(2.2 * rate) as usize)
         .map(|frame| {
@@ -333,8 +333,8 @@ fn ride(rate: f32, tune: f32, force: f32, noise: &mut Noise) -> Vec<f32> {
         metal.add(hz * tune, level, 1.5, number as f32 * 0.23, rate);
     }
     let (mut high, mut low) = (
-        Filter::new(4200.0, 0.7, rate),
-        Filter::new(9000.0, 0.6, rate),
+        TwoPoleFilter::new(4200.0, 0.7, rate),
+        TwoPoleFilter::new(9000.0, 0.6, rate),
     );
     metal
         .samples((1.3 * rate) as usize)
@@ -354,7 +354,7 @@ fn jingle(rate: f32, tune: f32, noise: &mut Noise) -> Vec<f32> {
     for (number, hz) in [5210.0, 6730.0, 7990.0, 9120.0].into_iter().enumerate() {
         metal.add(hz * tune, 0.06, 0.25, number as f32 * 0.31, rate);
     }
-    let mut high = Filter::new(6000.0, 0.8, rate);
+    let mut high = TwoPoleFilter::new(6000.0, 0.8, rate);
     metal
         .samples((0.22 * rate) as usize)
         .into_iter()
@@ -378,8 +378,8 @@ fn hiss(
     noise: &mut Noise,
 ) -> Vec<f32> {
     let (mut high, mut low) = (
-        Filter::new(band_hz.0, 0.7, rate),
-        Filter::new(band_hz.1, 0.7, rate),
+        TwoPoleFilter::new(band_hz.0, 0.7, rate),
+        TwoPoleFilter::new(band_hz.1, 0.7, rate),
     );
     (0..(seconds * rate) as usize)
         .map(|frame| {

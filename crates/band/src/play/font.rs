@@ -1,5 +1,5 @@
-//! A SoundFont's instruments in place of our own: the acoustic ones and electric guitars and basses, of which recordings are better than
-//! what is synthesised here. Synthesisers, organ, electric piano, drum machine and voices stay our own, and so does what a font lacks.
+//! Plays instruments of a SoundFont instead of synthesised ones: acoustic instruments, electric guitars and basses, whose recordings are
+//! better. Synthesisers, organ, electric piano, drum machine and voices stay synthesised, and so do instruments that the font lacks.
 //!
 //! The bytes are the caller's, read once and shared by all parts; each part has a synthesiser of its own, so that parts may be
 //! played on any number of threads and balanced, placed and mastered like all others. Compressed fonts (`.sf3`) are refused.
@@ -20,11 +20,11 @@ use super::{
     stereo::{RATE_HZ, Stereo},
 };
 use crate::{
-    arrange::{Instrument, Part, ScoreNote},
+    arrange::{Instrument, ScoreNote, ScorePart},
     midi::{bend, program},
 };
 
-/// Frames that the synthesiser works out at once: a note starts within 1.5 ms of its time.
+/// Frames that the synthesiser computes at once: a note starts within 1.5 ms of its time.
 const BLOCK: usize = 64;
 
 /// A SoundFont (`.sf2`) that is ready to play.
@@ -57,13 +57,13 @@ impl Font {
         }
     }
 
-    /// Its own name for itself.
+    /// The name in the file.
     pub fn name(&self) -> &str {
         self.0.get_info().get_bank_name()
     }
 
     /// Whether it plays a part: an instrument that is better from a font, with a sound for each of the part's notes.
-    pub(crate) fn plays(&self, part: &Part) -> bool {
+    pub(crate) fn plays(&self, part: &ScorePart) -> bool {
         let bank = if part.instrument.is_percussion() {
             128
         } else {
@@ -73,7 +73,7 @@ impl Font {
         let preset = self.0.get_presets().iter().find(|preset| {
             (preset.get_bank_number(), preset.get_patch_number()) == (bank, program)
         });
-        let Some(preset) = preset.filter(|_| is_lent(part.instrument)) else {
+        let Some(preset) = preset.filter(|_| is_better_from_font(part.instrument)) else {
             return false;
         };
         let instruments = self.0.get_instruments();
@@ -98,13 +98,13 @@ impl Font {
             .all(|(key, velocity)| sounds(key, velocity))
     }
 
-    /// Plays a part, level and place not yet set. Unwinds with [`Damaged`] where the font can't be played: [`caught`] makes an error of it.
-    pub(super) fn part(&self, part: &Part, tuning_cents: f32, frames: usize) -> Stereo {
+    /// Plays a part, without level and position. Unwinds with [`Damaged`] where the font can't be played; [`caught`] makes that an error.
+    pub(super) fn part(&self, part: &ScorePart, tuning_cents: f32, frames: usize) -> Stereo {
         quietly(|| self.play(part, tuning_cents, frames))
             .unwrap_or_else(|_| resume_unwind(Box::new(Damaged)))
     }
 
-    fn play(&self, part: &Part, tuning_cents: f32, frames: usize) -> Stereo {
+    fn play(&self, part: &ScorePart, tuning_cents: f32, frames: usize) -> Stereo {
         let mut settings = SynthesizerSettings::new(RATE_HZ as i32);
         settings.block_size = BLOCK;
         settings.enable_reverb_and_chorus = false;
@@ -158,10 +158,10 @@ impl Font {
     }
 }
 
-/// A font whose numbers make no sense, seen only when it is played.
+/// A font with invalid numbers, which are found only when it is played.
 struct Damaged;
 
-/// Runs what plays; an error where a font turns out to be damaged.
+/// Runs the playing; an error where the font is damaged.
 pub(crate) fn caught<T>(play: impl FnOnce() -> T) -> Result<T, FontError> {
     catch_unwind(AssertUnwindSafe(play)).map_err(|panic| match panic.is::<Damaged>() {
         true => FontError {
@@ -176,8 +176,8 @@ fn velocity_of(note: &ScoreNote) -> i32 {
     (note.velocity * 127.0).round().clamp(1.0, 127.0) as i32
 }
 
-/// Whether a font's recording is better than our own synthesis.
-fn is_lent(instrument: Instrument) -> bool {
+/// Whether an instrument is played by a font rather than synthesised.
+fn is_better_from_font(instrument: Instrument) -> bool {
     match instrument {
         Instrument::AcousticKit
         | Instrument::BrushKit

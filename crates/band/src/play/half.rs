@@ -1,14 +1,14 @@
-//! Half the rate and back: what holds nothing above 9 kHz is played at 22.05 kHz, for half the work and half the memory.
+//! Converts to half the rate and back: sounds without content above 9 kHz are computed at 22.05 kHz, with half the work and memory.
 //!
-//! One half-band filter serves both ways; it is centred, so nothing is delayed.
+//! One half-band filter is used both ways. It is symmetric about its centre, so nothing is delayed.
 
 use super::stereo::Stereo;
 
 /// Taps on each side of the middle.
 const REACH: usize = 14;
-/// Frames that are worked out at once.
+/// Frames that are computed at once.
 const BLOCK: usize = 1024;
-/// A block and what the filter sees around it.
+/// A block and the frames around it that the filter needs.
 const WINDOW: usize = BLOCK + 2 * REACH;
 
 /// Frames at half the rate that cover `frames`.

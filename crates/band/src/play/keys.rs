@@ -2,14 +2,14 @@
 
 use super::{
     partials::Partials,
-    wave::{Envelope, Filter, Scratch, Strike, advance, decay_per_frame, sine, turn},
+    wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, advance, decay_per_frame, sine, turn},
 };
 use crate::chance::Noise;
 
 /// A struck string: inharmonic partials, the low ones in two polarisations that beat against each other and fade at two speeds.
 ///
 /// Stretch after Fletcher's f·n·√(1 + B·n²); the hammer softens with force and strikes at an eighth of the string.
-pub(super) fn piano(strike: &Strike, out: &mut Scratch) {
+pub(super) fn piano(strike: &Strike, out: &mut NoteBuffer) {
     let register = f32::from(strike.midi) - 60.0;
     let stretch = 0.000_35 * (register / 16.0).exp2();
     let ring_s = 9.0 * (-register / 22.0).exp2();
@@ -32,10 +32,10 @@ pub(super) fn piano(strike: &Strike, out: &mut Scratch) {
         }
     }
     let release_s = if strike.ringing { 0.7 } else { 0.28 };
-    let envelope = Envelope::new(0.003, release_s, strike.held, strike.rate);
+    let envelope = NoteEnvelope::new(0.003, release_s, strike.held, strike.rate);
     out.reset_mono(envelope.frames());
     partials.render(&mut out.left);
-    let mut thump = Filter::new(380.0, 0.7, strike.rate);
+    let mut thump = TwoPoleFilter::new(380.0, 0.7, strike.rate);
     let mut thump_level = 0.5 * strike.velocity;
     let thump_decay = decay_per_frame(0.06, strike.rate);
     for sample in &mut out.left {
@@ -53,11 +53,11 @@ pub(super) fn piano(strike: &Strike, out: &mut Scratch) {
 }
 
 /// Two operators and a tine: the modulation fades as the reed swings out.
-pub(super) fn electric_piano(strike: &Strike, out: &mut Scratch) {
+pub(super) fn electric_piano(strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
     let register = f32::from(strike.midi) - 60.0;
     let ring_s = 5.5 * (-register / 26.0).exp2();
-    let envelope = Envelope::new(
+    let envelope = NoteEnvelope::new(
         0.004,
         if strike.ringing { 0.5 } else { 0.16 },
         strike.held,
@@ -120,7 +120,7 @@ pub(super) fn electric_piano(strike: &Strike, out: &mut Scratch) {
     envelope.shape(&mut out.right);
 }
 
-/// Frames worked out side by side.
+/// Frames that are computed together.
 const LANES: usize = 8;
 /// Their numbers.
 const NEXT: [f32; LANES] = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
@@ -134,7 +134,7 @@ fn sines(mut turns: [f32; LANES]) -> [f32; LANES] {
 }
 
 /// Drawbars 8', 5⅓', 16', 4', 2⅔' and 2' through a slow rotor.
-pub(super) fn organ(strike: &Strike, out: &mut Scratch) {
+pub(super) fn organ(strike: &Strike, out: &mut NoteBuffer) {
     let mut partials = Partials::new();
     for (ratio, amplitude) in [
         (0.5, 0.45),
@@ -153,7 +153,7 @@ pub(super) fn organ(strike: &Strike, out: &mut Scratch) {
             strike.rate,
         );
     }
-    let envelope = Envelope::new(0.012, 0.07, strike.held, strike.rate);
+    let envelope = NoteEnvelope::new(0.012, 0.07, strike.held, strike.rate);
     out.reset(envelope.frames());
     partials.render(&mut out.left);
     let rotor = (strike.start_s * 0.9).fract() as f32;
@@ -172,7 +172,13 @@ pub(super) fn organ(strike: &Strike, out: &mut Scratch) {
 }
 
 /// Tuned bars: modes as (ratio, amplitude, share of the decay).
-fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f32, tremolo: f32) {
+fn bar(
+    strike: &Strike,
+    out: &mut NoteBuffer,
+    modes: &[(f32, f32, f32)],
+    ring_s: f32,
+    tremolo: f32,
+) {
     let mut partials = Partials::new();
     for &(ratio, amplitude, share) in modes {
         let soft = if ratio > 1.0 { strike.velocity } else { 1.0 };
@@ -184,7 +190,7 @@ fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f3
             strike.rate,
         );
     }
-    let envelope = Envelope::new(
+    let envelope = NoteEnvelope::new(
         0.002,
         if strike.ringing { 0.9 } else { 0.35 },
         strike.held,
@@ -202,7 +208,7 @@ fn bar(strike: &Strike, out: &mut Scratch, modes: &[(f32, f32, f32)], ring_s: f3
 }
 
 /// Vibraphone: the fundamental, its double octave, a hint of the third mode, and the fans.
-pub(super) fn vibraphone(strike: &Strike, out: &mut Scratch) {
+pub(super) fn vibraphone(strike: &Strike, out: &mut NoteBuffer) {
     bar(
         strike,
         out,
@@ -213,7 +219,7 @@ pub(super) fn vibraphone(strike: &Strike, out: &mut Scratch) {
 }
 
 /// Glockenspiel: the modes of a free bar (1 : 2.756 : 5.404 : 8.933).
-pub(super) fn glockenspiel(strike: &Strike, out: &mut Scratch) {
+pub(super) fn glockenspiel(strike: &Strike, out: &mut NoteBuffer) {
     bar(
         strike,
         out,
@@ -224,12 +230,12 @@ pub(super) fn glockenspiel(strike: &Strike, out: &mut Scratch) {
 }
 
 /// A breathy tone with few harmonics and a vibrato that comes late.
-pub(super) fn flute(strike: &Strike, out: &mut Scratch) {
+pub(super) fn flute(strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
-    let envelope = Envelope::new(0.055, 0.12, strike.held, rate);
+    let envelope = NoteEnvelope::new(0.055, 0.12, strike.held, rate);
     out.reset_mono(envelope.frames());
     let mut noise = Noise::new(strike.seed);
-    let mut breath = Filter::new(strike.hz * 2.0, 1.2, rate);
+    let mut breath = TwoPoleFilter::new(strike.hz * 2.0, 1.2, rate);
     let (mut phase, mut vibrato) = (0.0f32, 0.0f32);
     let level = 0.3 * strike.velocity;
     for (frame, sample) in out.left.iter_mut().enumerate() {

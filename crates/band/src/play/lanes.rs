@@ -1,6 +1,6 @@
-//! Four filters side by side: the same arithmetic on four values at once is what processors are quick at.
+//! Four filters computed together: processors do the same arithmetic on four values at once (SIMD).
 
-use super::wave::Filter;
+use super::wave::TwoPoleFilter;
 
 /// Both sides of a sound through two filters, one after the other.
 ///
@@ -14,7 +14,7 @@ pub(super) struct Cascade {
     mix: [[f32; 4]; 3],
 }
 
-/// What a filter of a [`Cascade`] lets through.
+/// The kind of a filter of a [`Cascade`].
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Pass {
     Low,
@@ -22,8 +22,8 @@ pub(super) enum Pass {
 }
 
 impl Cascade {
-    /// `first`, then `second`, each with what it lets through.
-    pub(super) fn new(first: (Filter, Pass), second: (Filter, Pass)) -> Self {
+    /// `first`, then `second`, each with its kind.
+    pub(super) fn new(first: (TwoPoleFilter, Pass), second: (TwoPoleFilter, Pass)) -> Self {
         let mut mix = [[0.0; 4]; 3];
         for (lane, (filter, pass)) in [first, first, second, second].into_iter().enumerate() {
             let shares = match pass {
@@ -41,13 +41,13 @@ impl Cascade {
         }
     }
 
-    /// Moves the first filter, which must be a low-pass.
-    pub(super) fn tune(&mut self, filter: &Filter) {
+    /// Changes the first filter, which must be a low-pass.
+    pub(super) fn tune(&mut self, filter: &TwoPoleFilter) {
         self.filters.tune(0, filter);
         self.filters.tune(1, filter);
     }
 
-    /// Takes both sides through the filters, in place.
+    /// Filters both sides in place.
     pub(super) fn pass(&mut self, left: &mut [f32], right: &mut [f32]) {
         let mut filters = *self;
         for (left, right) in left.iter_mut().zip(right) {
@@ -82,7 +82,7 @@ pub(super) struct Quad {
 
 impl Quad {
     /// Four filters at rest.
-    pub(super) fn new(filters: [Filter; 4]) -> Self {
+    pub(super) fn new(filters: [TwoPoleFilter; 4]) -> Self {
         Self {
             a1: filters.map(|filter| filter.a1),
             a2: filters.map(|filter| filter.a2),
@@ -92,13 +92,13 @@ impl Quad {
         }
     }
 
-    fn tune(&mut self, lane: usize, filter: &Filter) {
+    fn tune(&mut self, lane: usize, filter: &TwoPoleFilter) {
         self.a1[lane] = filter.a1;
         self.a2[lane] = filter.a2;
         self.a3[lane] = filter.a3;
     }
 
-    /// Drops what is far below hearing: numbers that small cost a hundred times as much.
+    /// Flushes denormals, which cost a hundred times as much.
     pub(super) fn flush_denormals(&mut self) {
         for state in self.first.iter_mut().chain(&mut self.second) {
             if state.abs() < 1e-20 {
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn a_cascade_is_two_filters_a_frame_late() {
         let (one, other) = (
-            Filter::new(120.0, 0.7, 44_100.0),
-            Filter::new(5000.0, 0.6, 44_100.0),
+            TwoPoleFilter::new(120.0, 0.7, 44_100.0),
+            TwoPoleFilter::new(5000.0, 0.6, 44_100.0),
         );
         let mut cascade = Cascade::new((one, Pass::High), (other, Pass::Low));
         let (mut high, mut low) = (one, other);

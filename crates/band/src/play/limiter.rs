@@ -1,6 +1,6 @@
-//! The last step of a master: to the target loudness under the ceiling, and measured.
+//! The last step of mastering: brings a sum to the target loudness under the ceiling, and measures it.
 //!
-//! The limiter looks at sixteen frames at a time, and between the samples only where they come near the ceiling.
+//! The limiter processes sixteen frames at a time, and interpolates between samples only near the ceiling.
 
 use backline_audio::{Audio, Loudness};
 
@@ -10,26 +10,26 @@ use super::{
     target::{CEILING_DBTP, Mastered, TARGET_LUFS},
 };
 
-/// The limiter's own ceiling: lower than the master's, for what its smoothing lets through between samples and for what an MP3
-/// adds when it is decoded, up to .8 dB where drums are loud.
+/// The limiter's own ceiling. It is lower than the master's, because smoothing lets some peaks between samples pass and because decoding
+/// an MP3 adds up to .8 dB where drums are loud.
 const LIMITER_DBTP: f64 = -2.0;
 
-/// Most rounds of foreseeing what the limiter takes. Most takes need three; drums alone give back little a round.
+/// Most rounds of compensation for the loudness that the limiter takes. Most takes need three; drums alone need more.
 const ROUNDS: usize = 40;
 
 /// How many blocks the limiter looks ahead: 4.4 ms.
 const AHEAD: usize = 12;
 
-/// Time in which the limiter lets go, in seconds.
+/// Release time of the limiter, in seconds.
 const RELEASE_S: f32 = 0.12;
 
-/// The true peak that digital silence is given.
+/// The true peak that is reported for digital silence.
 const SILENCE_DBTP: f64 = -150.0;
 
-/// Samples below this share of a limit do not come near it between each other: 6 dB.
+/// Between samples below this share of a limit no peak reaches the limit: 6 dB.
 const NEAR: f32 = 0.5;
 
-/// Raises or lowers to the target under the ceiling, foreseeing what the limiter takes and giving it back.
+/// Sets the gain to the target under the ceiling, and compensates for the loudness that the limiter takes.
 pub(super) fn to_target(mut sum: Stereo) -> Mastered {
     let energies = block_energies(&sum.left, &sum.right, RATE_HZ);
     let Some(start) = energies_loudness(&energies, |_| 1.0, RATE_HZ) else {
@@ -62,7 +62,7 @@ pub(super) fn to_target(mut sum: Stereo) -> Mastered {
     let mut loudness = measure(&sum);
     let over_db = loudness.true_peak_dbtp - (CEILING_DBTP - 0.02);
     if over_db > 0.0 {
-        // What slipped between the samples is taken off everything: a tenth of a decibel, well inside the loudness bar.
+        // Peaks that remain between samples lower the whole: a tenth of a decibel, well within the tolerance of loudness.
         let gain = 10f64.powf(-over_db / 20.0) as f32;
         for sample in sum.left.iter_mut().chain(&mut sum.right) {
             *sample *= gain;
@@ -81,7 +81,7 @@ fn finished(sum: Stereo, loudness: Loudness) -> Mastered {
     Mastered { audio, loudness }
 }
 
-/// Loudness and true peak, as `backline_audio::loudness` measures them, far quicker: a test holds the two together.
+/// Loudness and true peak, as `backline_audio::loudness` measures them but much faster; a test compares the two.
 fn measure(sum: &Stereo) -> Loudness {
     let loudest = sum
         .left
@@ -95,7 +95,7 @@ fn measure(sum: &Stereo) -> Loudness {
     }
 }
 
-/// The gain at the start of every block and at the end of the last: down before a peak arrives, and slow to come back.
+/// The gain at the start of every block and at the end of the last: it falls before a peak arrives and recovers slowly.
 fn gains(peaks: &[f32], gain: f32, ceiling: f32) -> Vec<f32> {
     let needed: Vec<f32> = peaks
         .iter()
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn what_is_reported_is_what_the_reference_measures() {
         let mut noise = crate::chance::Noise::new(9);
-        let mut low = super::super::wave::Filter::new(3000.0, 0.7, RATE_HZ as f32);
+        let mut low = super::super::wave::TwoPoleFilter::new(3000.0, 0.7, RATE_HZ as f32);
         let left: Vec<f32> = (0..RATE_HZ as usize * 8)
             .map(|frame| {
                 let swell = 0.05 + (frame as f32 / 30_000.0).sin().powi(8);

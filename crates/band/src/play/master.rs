@@ -1,4 +1,4 @@
-//! Mastering: tone, bus compression, loudness, and a ceiling that no sample and nothing between two samples passes.
+//! Mastering: tone, bus compression, loudness, and a true-peak ceiling.
 
 use backline_audio::Audio;
 
@@ -8,11 +8,11 @@ use super::{
     meter::{StepMeter, gated, k_loudness},
     stereo::{RATE_HZ, Stereo},
     target::Mastered,
-    wave::Filter,
+    wave::TwoPoleFilter,
 };
 use crate::arrange::Finish;
 
-/// Where the programme stands while tone and bus compression work on it, in LUFS.
+/// Working level of tone and bus compression, in LUFS.
 const WORKING_LUFS: f64 = -16.0;
 
 /// Loudness of a sum; `None` for silence.
@@ -36,7 +36,7 @@ pub(crate) fn master_at(mut sum: Stereo, lufs: Option<f64>, finish: &Finish) -> 
     to_target(sum)
 }
 
-/// The style's tone: a tilt round 700 Hz, wear, saturation. Gives the loudness that it leaves.
+/// Applies the style's tone: a tilt around 700 Hz and saturation. Returns the loudness after it.
 fn tone(sum: &mut Stereo, lufs: Option<f64>, finish: &Finish) -> Option<f64> {
     let mut meter = StepMeter::new(f64::from(RATE_HZ));
     let mut steps: Vec<f64> = Vec::new();
@@ -50,8 +50,8 @@ fn tone(sum: &mut Stereo, lufs: Option<f64>, finish: &Finish) -> Option<f64> {
     gated(&steps)
 }
 
-/// What of the tone is linear: the working level for a sum heard at `lufs`, no DC, the tilt, the end of the heights; `after` takes
-/// over what is done, `step` frames at a time.
+/// The linear part of the tone: the working level of a sum that measures `lufs`, no DC, the tilt, a low-pass. `after` gets the result,
+/// `step` frames at a time.
 fn tilt(
     sum: &mut Stereo,
     lufs: f64,
@@ -63,16 +63,16 @@ fn tilt(
     let level = 10f64.powf((WORKING_LUFS - lufs) / 20.0) as f32;
     let low_gain = 10f32.powf(-1.8 * finish.brightness / 20.0) - 1.0;
     let high_gain = 10f32.powf((3.0 * finish.brightness - 0.5) / 20.0) - 1.0;
-    // Worn tape ends early; a clean master hardly does.
+    // The more saturation, the lower the low-pass; a clean master has hardly any.
     let top_hz = (17_000.0
         - 6000.0 * (-finish.brightness).max(0.0)
         - 11_000.0 * (finish.grit - 0.2).max(0.0))
     .max(4500.0);
-    let dc = Filter::new(24.0, 0.7, rate);
-    let air = Filter::new(4200.0, 0.5, rate);
+    let dc = TwoPoleFilter::new(24.0, 0.7, rate);
+    let air = TwoPoleFilter::new(4200.0, 0.5, rate);
     let (split, top) = (
-        Filter::new(700.0, 0.5, rate),
-        Filter::new(top_hz, 0.6, rate),
+        TwoPoleFilter::new(700.0, 0.5, rate),
+        TwoPoleFilter::new(top_hz, 0.6, rate),
     );
     // The tape takes in what was tilted a frame earlier.
     let mut ends = Quad::new([dc, dc, top, top]);
@@ -97,10 +97,10 @@ fn tilt(
     }
 }
 
-/// What mastering did to a sum, frame by frame, so that it can be done to each part of it: the parts then add up to the take.
+/// The effect of mastering on a sum, frame by frame, to apply it to each part: the mastered parts then add up to the take.
 ///
-/// All of mastering is a filter, which is linear, and after it gains that differ from frame to frame: saturation, compression and
-/// limiter are each a factor of the sample that they are given.
+/// Mastering is a filter, which is linear, followed by a gain for each frame: saturation, compression and limiter each multiply the
+/// sample by a factor.
 #[derive(Debug)]
 pub(crate) struct Mastering {
     lufs: Option<f64>,
@@ -109,14 +109,14 @@ pub(crate) struct Mastering {
 }
 
 impl Mastering {
-    /// How `sum`, heard at `lufs`, became `finished`.
+    /// From `sum`, which measures `lufs`, and the `finished` recording that was made of it.
     pub(crate) fn between(
         mut sum: Stereo,
         lufs: Option<f64>,
         finish: &Finish,
         finished: &Audio,
     ) -> Self {
-        /// Below this a sample says nothing of its gain: the one before goes on.
+        /// Below this level a sample is too small to compute its gain: the gain before continues.
         const LEAST: f32 = 1e-6;
         if let Some(lufs) = lufs {
             tilt(&mut sum, lufs, finish, BUS_FRAMES, |_, _| ());
@@ -138,7 +138,7 @@ impl Mastering {
         }
     }
 
-    /// Does the same to a part.
+    /// Applies it to a part.
     pub(crate) fn finish(&self, part: &mut Stereo) {
         let Some(lufs) = self.lufs else {
             return;
@@ -155,7 +155,7 @@ impl Mastering {
     }
 }
 
-/// Saturation: the more, the rounder.
+/// The saturator.
 fn saturate(samples: &mut [f32], grit: f32) {
     let drive = 1.0 + 2.0 * grit;
     let share = grit.min(0.8);
@@ -166,10 +166,11 @@ fn saturate(samples: &mut [f32], grit: f32) {
     }
 }
 
-/// Frames between two looks of the bus compressor.
+/// Frames between two updates of the bus compressor.
 const BUS_FRAMES: usize = 16;
 
-/// Slow bus compression, 2:1 from 3.5 dB above the programme's own level so that the arc of a song is left, and a soft clipper over the highest peaks.
+/// The bus compressor, slow, 2:1 from 3.5 dB above the programme's own level so that the dynamics of the song remain, and a soft clipper
+/// for the highest peaks.
 fn compress_bus(sum: &mut Stereo, lufs: f64) {
     let looks = RATE_HZ as f32 / BUS_FRAMES as f32;
     let level = 10f32.powf(((WORKING_LUFS - lufs) / 20.0) as f32);
@@ -187,7 +188,7 @@ fn compress_bus(sum: &mut Stereo, lufs: f64) {
         let squares = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
         let now = (squares(left) + squares(right)) * (level * level * 0.5 / left.len() as f32);
         power += (now - power) * if now > power { attack } else { release };
-        // Half of what is over, in decibels: the square root of the ratio of powers, rooted again for amplitude.
+        // Half of the excess in decibels: the fourth root of the ratio of powers, as a gain of amplitude.
         let target = level
             * if power > threshold {
                 (threshold / power).sqrt().sqrt()
@@ -204,17 +205,17 @@ fn compress_bus(sum: &mut Stereo, lufs: f64) {
     }
 }
 
-/// Straight up to −6 dB, then bent so that +6 dB comes out at about −1: peaks are rounded before the limiter sees them.
+/// The soft clipper: linear up to −6 dB, then curved so that +6 dB becomes about −1 dB. It rounds peaks before the limiter.
 fn soft_clip(sample: f32) -> f32 {
     let size = sample.abs();
     let over = (size - 0.5).max(0.0);
     (size - over + over / (1.0 + over * 1.1)).copysign(sample)
 }
 
-/// Time in which what still rings at the end goes to nothing, in seconds.
+/// Length of the fade at the end, in seconds.
 const FADE_S: f32 = 0.6;
 
-/// What still rings at the end dies away instead of being cut: a room may ring for longer than a recording.
+/// Fades the end out: the reverb may be longer than the recording.
 fn fade_out(sum: &mut Stereo) {
     let fade = ((FADE_S * RATE_HZ as f32) as usize).min(sum.left.len() / 4);
     for channel in [&mut sum.left, &mut sum.right] {

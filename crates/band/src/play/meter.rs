@@ -1,6 +1,6 @@
-//! Loudness for balancing, many times a take: the K-weighted, gated measure of ITU-R BS.1770-4 without its true-peak part.
+//! Measures loudness for balancing, many times a take: the K-weighted, gated measure of ITU-R BS.1770-4 without its true peak.
 //!
-//! What is reported to the user is measured by `backline_audio::loudness`; a test holds the two together.
+//! The loudness that reports show is measured by `backline_audio::loudness`; a test compares the two.
 
 /// Integrated loudness in LUFS of a stereo signal; `None` when every block is below the absolute gate.
 pub(super) fn k_loudness(left: &[f32], right: &[f32], rate_hz: u32) -> Option<f64> {
@@ -125,7 +125,7 @@ impl StepMeter {
         self.step
     }
 
-    /// Forgets what it heard.
+    /// Resets the filters.
     pub(super) fn rest(&mut self) {
         self.state = [[0.0; 4]; 2];
         self.given = [0.0; 4];
@@ -164,7 +164,7 @@ impl StepMeter {
         sum[2] + sum[3]
     }
 
-    /// Whether what it holds is far below anything that is measured; it is then emptied.
+    /// Whether its state is far below anything that is measured; the state is then cleared.
     fn is_still(&mut self) -> bool {
         let held = self.state.as_flattened().iter().chain(&self.given);
         let still = held.into_iter().all(|value| value.abs() < 1e-9);

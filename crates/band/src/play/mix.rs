@@ -1,4 +1,4 @@
-//! The voice over the band: cleaned, evened, in the band's room, and with a place of its own between 1 and 4 kHz.
+//! Mixes the voice with the band: cleans and compresses the voice, adds the band's reverb, and ducks the band between 1 and 4 kHz.
 
 use backline_audio::Audio;
 
@@ -10,14 +10,14 @@ use super::{
     stage::room_seed,
     stereo::{RATE_HZ, Stereo},
     target::{Mastered, TARGET_LUFS},
-    wave::Filter,
+    wave::TwoPoleFilter,
 };
 use crate::arrange::{Room, Score};
 
-/// How the voice is laid over the band.
+/// How the voice is mixed with the band.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Voicing {
-    /// How far the voice stands above the band, in loudness units.
+    /// Loudness of the voice above the band, in loudness units.
     pub above_lu: f32,
     /// The band's room.
     pub room: Room,
@@ -65,7 +65,7 @@ pub(crate) fn lay_over_at(
     to_target(sum)
 }
 
-/// Prepares the voice for the mix and makes way for it in the band; `None` where there is no voice.
+/// Prepares the voice for the mix and ducks the band; `None` where there is no voice.
 fn beside(
     voice: &[f32],
     band: &mut Stereo,
@@ -74,11 +74,11 @@ fn beside(
 ) -> Option<Vec<f32>> {
     let frames = band.left.len();
     let voice = placed(voice, frames, loudness.unwrap_or(TARGET_LUFS), voicing)?;
-    make_way(band, &voice);
+    duck_band(band, &voice);
     Some(voice)
 }
 
-/// The voice and the band as [`lay_over`] adds them, without the voice's room: for measuring how well the voice is heard.
+/// The voice and the band as [`lay_over`] adds them, without the voice's reverb: for measuring how well the voice is heard.
 pub fn layers(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> (Vec<f32>, Stereo) {
     let mut band = Stereo {
         left: instrumental.channels[0].clone(),
@@ -94,10 +94,10 @@ fn placed(voice: &[f32], frames: usize, band: f64, voicing: &Voicing) -> Option<
     let mut voice = voice[..voice.len().min(frames)].to_vec();
     without_rumble(&mut voice);
     let sung = k_loudness(&voice, &voice, RATE_HZ)?;
-    // A voice's mean square follows from its loudness closely enough for what looks at it slowly.
+    // The mean square of a voice follows from its loudness, closely enough for slow followers.
     let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
     level(&mut voice, reference);
-    soften_hiss(&mut voice);
+    de_ess(&mut voice);
     compress(&mut voice, reference);
     let sung = k_loudness(&voice, &voice, RATE_HZ)?;
     let gain = 10f64.powf((band + f64::from(voicing.above_lu) - sung) / 20.0) as f32;
@@ -105,13 +105,13 @@ fn placed(voice: &[f32], frames: usize, band: f64, voicing: &Voicing) -> Option<
     Some(voice)
 }
 
-/// Frames between two looks of what follows the voice.
-const LOOK_FRAMES: usize = 64;
+/// Frames between two updates of the followers of the voice.
+const UPDATE_FRAMES: usize = 64;
 
 fn without_rumble(voice: &mut [f32]) {
     let rate = RATE_HZ as f32;
-    let mut rumble = Filter::new(75.0, 0.7, rate);
-    for block in voice.chunks_mut(LOOK_FRAMES) {
+    let mut rumble = TwoPoleFilter::new(75.0, 0.7, rate);
+    for block in voice.chunks_mut(UPDATE_FRAMES) {
         for sample in block {
             *sample = rumble.high(*sample);
         }
@@ -124,35 +124,35 @@ fn without_rumble(voice: &mut [f32]) {
     }
 }
 
-/// The share of the way that something goes in a look, to be there in `seconds`.
-fn ease(seconds: f32) -> f32 {
-    1.0 - (-(LOOK_FRAMES as f32) / (seconds * RATE_HZ as f32)).exp()
+/// The coefficient of a follower with a time constant of `seconds`.
+fn smoothing(seconds: f32) -> f32 {
+    1.0 - (-(UPDATE_FRAMES as f32) / (seconds * RATE_HZ as f32)).exp()
 }
 
 fn mean_square(block: &[f32]) -> f32 {
     block.iter().map(|sample| sample * sample).sum::<f32>() / block.len().max(1) as f32
 }
 
-/// Multiplies with a gain that moves from look to look in straight lines; `look` gives the next from a block.
-fn ride(voice: &mut [f32], mut look: impl FnMut(&[f32]) -> f32) {
+/// Applies a gain that is interpolated linearly between updates; `next_gain` returns the next gain for a block.
+fn apply_gain(voice: &mut [f32], mut next_gain: impl FnMut(&[f32]) -> f32) {
     let mut gain = 1.0f32;
-    for block in voice.chunks_mut(LOOK_FRAMES) {
-        let step = look(block) - gain;
+    for block in voice.chunks_mut(UPDATE_FRAMES) {
+        let step = next_gain(block) - gain;
         for (frame, sample) in block.iter_mut().enumerate() {
-            *sample *= gain + step * frame as f32 / LOOK_FRAMES as f32;
+            *sample *= gain + step * frame as f32 / UPDATE_FRAMES as f32;
         }
         gain += step;
     }
 }
 
-/// Evens the voice's slow swells by at most 5 dB.
+/// Levels slow changes of the voice, by at most 5 dB.
 fn level(voice: &mut [f32], reference: f32) {
-    let (slow, follow) = (ease(0.3), ease(0.15));
+    let (slow, follow) = (smoothing(0.3), smoothing(0.15));
     let (mut power, mut gain) = (reference, 1.0f32);
-    ride(voice, |block| {
+    apply_gain(voice, |block| {
         power += (mean_square(block) - power) * slow;
         let over_db = 10.0 * (power / reference).max(1e-6).log10();
-        // Silence is not lifted: only what is near the singer's own level is.
+        // Only what is near the singer's own level is raised, not silence.
         let change_db = if over_db < -18.0 {
             0.0
         } else {
@@ -163,16 +163,16 @@ fn level(voice: &mut [f32], reference: f32) {
     });
 }
 
-/// Takes what is over of the hiss of an s: the band above 5.5 kHz where it is more than a third of the whole.
-fn soften_hiss(voice: &mut [f32]) {
+/// The de-esser: reduces the band above 5.5 kHz where it has more than a third of the power.
+fn de_ess(voice: &mut [f32]) {
     const HISS_HZ: f32 = 5500.0;
     const SHARE: f32 = 0.33;
     const LEAST: f32 = 0.35;
-    let mut split = Filter::new(HISS_HZ, 0.6, RATE_HZ as f32);
-    let (quick, slow) = (ease(0.003), ease(0.03));
+    let mut split = TwoPoleFilter::new(HISS_HZ, 0.6, RATE_HZ as f32);
+    let (quick, slow) = (smoothing(0.003), smoothing(0.03));
     let mut gain = 1.0f32;
-    let mut high = [0.0f32; LOOK_FRAMES];
-    for block in voice.chunks_mut(LOOK_FRAMES) {
+    let mut high = [0.0f32; UPDATE_FRAMES];
+    for block in voice.chunks_mut(UPDATE_FRAMES) {
         for (high, sample) in high.iter_mut().zip(block.iter()) {
             *high = split.high(*sample);
         }
@@ -183,7 +183,7 @@ fn soften_hiss(voice: &mut [f32]) {
         let before = gain;
         gain += (target - gain) * if target < gain { quick } else { slow };
         for (frame, (sample, high)) in block.iter_mut().zip(&high).enumerate() {
-            let now = before + (gain - before) * frame as f32 / LOOK_FRAMES as f32;
+            let now = before + (gain - before) * frame as f32 / UPDATE_FRAMES as f32;
             *sample -= (1.0 - now) * high;
         }
     }
@@ -193,9 +193,9 @@ fn soften_hiss(voice: &mut [f32]) {
 fn compress(voice: &mut [f32], reference: f32) {
     const OVER_DB: f32 = 3.0;
     const KEPT: f32 = 1.0 / 3.0;
-    let (attack, release) = (ease(0.006), ease(0.12));
+    let (attack, release) = (smoothing(0.006), smoothing(0.12));
     let mut power = 0.0f32;
-    ride(voice, |block| {
+    apply_gain(voice, |block| {
         let now = mean_square(block);
         power += (now - power) * if now > power { attack } else { release };
         let over_db = 10.0 * (power / reference).max(1e-6).log10() - OVER_DB;
@@ -203,31 +203,31 @@ fn compress(voice: &mut [f32], reference: f32) {
     });
 }
 
-/// How deep the band makes way for the voice around [`WAY_HZ`], in decibels, how much deeper where it covers the voice, and how wide.
-const WAY_DB: f32 = 5.0;
+/// Depth of the ducking around [`DUCK_HZ`], in decibels, additional depth where the band covers the voice, and width.
+const DUCK_DB: f32 = 5.0;
 const COVERED_DB: f32 = 7.0;
-const WAY_HZ: f32 = 2000.0;
-const WAY_Q: f32 = 0.6;
+const DUCK_HZ: f32 = 2000.0;
+const DUCK_Q: f32 = 0.6;
 
-/// Takes the middle out of the band where the voice sounds: keyed by the voice between 1 and 4 kHz, there in 20 ms, gone in 300.
-fn make_way(band: &mut Stereo, voice: &[f32]) {
+/// Ducks the middle of the band where the voice sounds: keyed by the voice between 1 and 4 kHz, attack 20 ms, release 300 ms.
+fn duck_band(band: &mut Stereo, voice: &[f32]) {
     let rate = RATE_HZ as f32;
-    let mut ear = Filter::new(WAY_HZ, WAY_Q, rate);
+    let mut ear = TwoPoleFilter::new(DUCK_HZ, DUCK_Q, rate);
     let mut sides = [
-        Filter::new(WAY_HZ, WAY_Q, rate),
-        Filter::new(WAY_HZ, WAY_Q, rate),
+        TwoPoleFilter::new(DUCK_HZ, DUCK_Q, rate),
+        TwoPoleFilter::new(DUCK_HZ, DUCK_Q, rate),
     ];
-    let (quick, slow) = (ease(0.02), ease(0.3));
+    let (quick, slow) = (smoothing(0.02), smoothing(0.3));
     let mut depth = 0.0f32;
     let blocks = band
         .left
-        .chunks_mut(LOOK_FRAMES)
-        .zip(band.right.chunks_mut(LOOK_FRAMES));
+        .chunks_mut(UPDATE_FRAMES)
+        .zip(band.right.chunks_mut(UPDATE_FRAMES));
     for (number, (left, right)) in blocks.enumerate() {
-        let from = (number * LOOK_FRAMES).min(voice.len());
-        let key = &voice[from..(from + LOOK_FRAMES).min(voice.len())];
+        let from = (number * UPDATE_FRAMES).min(voice.len());
+        let key = &voice[from..(from + UPDATE_FRAMES).min(voice.len())];
         let (mut sung, mut played) = (0.0f32, 0.0f32);
-        let mut middles = [[0.0f32; LOOK_FRAMES]; 2];
+        let mut middles = [[0.0f32; UPDATE_FRAMES]; 2];
         for sample in key {
             sung += ear.band(*sample).powi(2);
         }
@@ -239,32 +239,32 @@ fn make_way(band: &mut Stereo, voice: &[f32]) {
             filter.flush_denormals();
         }
         ear.flush_denormals();
-        // As far as it is needed: nothing where the voice is 9 dB above what is played there, all where they are alike, and more
-        // where it is below: a loud style keeps its level and still lets the words through.
+        // Only as far as needed: none where the voice is 9 dB above the band there, the full depth where both are equal, and more where
+        // the voice is below. So a loud style keeps its level and the lyrics stay clear.
         let above_db = 10.0 * ((sung + 1e-9) / (played + 1e-9)).log10();
         let target = if sung / (key.len().max(1) as f32) < 1e-6 {
             0.0
         } else {
-            let deepest_db = WAY_DB + (-above_db).clamp(0.0, COVERED_DB);
+            let deepest_db = DUCK_DB + (-above_db).clamp(0.0, COVERED_DB);
             (1.0 - 10f32.powf(-deepest_db / 20.0)) * ((9.0 - above_db) / 9.0).clamp(0.0, 1.0)
         };
         let before = depth;
         depth += (target - depth) * if target > depth { quick } else { slow };
         for (channel, middles) in [left, right].into_iter().zip(&middles) {
             for (frame, (sample, middle)) in channel.iter_mut().zip(middles).enumerate() {
-                let now = before + (depth - before) * frame as f32 / LOOK_FRAMES as f32;
+                let now = before + (depth - before) * frame as f32 / UPDATE_FRAMES as f32;
                 *sample -= now * middle;
             }
         }
     }
 }
 
-/// What of the voice goes into the room, in decibels.
+/// The reverb send of the voice, in decibels.
 const SEND_DB: f32 = -14.0;
-/// A dry band still has this much of a room around its singer.
+/// Least reverb of the voice, where the band is dry.
 const LEAST_WET: f32 = 0.12;
 
-/// Puts the voice into the band's room.
+/// Adds the band's reverb to the voice.
 fn add_room(voice: &[f32], voicing: &Voicing, sum: &mut Stereo) {
     let room = &voicing.room;
     if room.wet <= 0.0 {
@@ -290,7 +290,7 @@ fn add_room(voice: &[f32], voicing: &Voicing, sum: &mut Stereo) {
     half::raise(&heard, sum);
 }
 
-/// The share of reverb of a usual style, at which the send is what it says.
+/// The share of reverb at which the send has its nominal level.
 const USUAL_WET: f32 = 0.25;
 
 #[cfg(test)]
@@ -366,8 +366,8 @@ mod tests {
 
     /// Power between 1 and 4 kHz every 50 ms.
     fn middle(samples: &[f32]) -> Vec<f32> {
-        let mut low = Filter::new(1000.0, 0.7, RATE_HZ as f32);
-        let mut high = Filter::new(4000.0, 0.7, RATE_HZ as f32);
+        let mut low = TwoPoleFilter::new(1000.0, 0.7, RATE_HZ as f32);
+        let mut high = TwoPoleFilter::new(4000.0, 0.7, RATE_HZ as f32);
         let band: Vec<f32> = samples.iter().map(|x| high.low(low.high(*x))).collect();
         band.chunks(RATE_HZ as usize / 20)
             .map(mean_square)
@@ -382,7 +382,7 @@ mod tests {
             left: band.channels[0].clone(),
             right: band.channels[1].clone(),
         };
-        make_way(&mut way, &placed);
+        duck_band(&mut way, &placed);
         let sung = middle(&placed);
         let before = middle(&band.channels[0]);
         let after = middle(&way.left);

@@ -1,7 +1,7 @@
-//! Makes the sound: plays a score, puts it in a room, masters it, and lays the voice over it.
+//! Makes the sound: plays a score, adds reverb, masters it, and mixes the voice with it.
 //!
-//! Everything is synthesised here, unless the caller brings a SoundFont for some of it; there are no samples of anybody's instruments. The same score and seed give the same bytes
-//! for any number of threads, because every note has its own chance and parts are summed in score order.
+//! All sounds are synthesised, unless the caller gives a SoundFont for some instruments; no samples are included. The same score and
+//! seed give the same bytes for any number of threads: every note has its own random numbers, and parts are summed in score order.
 
 mod balance;
 mod bowed;
@@ -36,7 +36,7 @@ pub use master::master;
 pub(crate) use master::{Mastering, loudness_of, master_at};
 pub(crate) use mix::lay_over_at;
 pub use mix::{Voicing, lay_over, layers};
-pub use stage::{Sound, play};
-pub(crate) use stage::{side_by_side, solo};
+pub use stage::{SoundSource, play};
+pub(crate) use stage::{in_parallel, solo};
 pub use stereo::{RATE_HZ, Stereo};
 pub use target::{CEILING_DBTP, Mastered, TARGET_LUFS};

@@ -4,11 +4,11 @@ use std::f32::consts::PI;
 
 use super::wave::decay_per_frame;
 
-/// Frames for which a partial goes by its own recurrence before its place is worked out anew, so that no error grows.
+/// Frames for which a partial follows its recurrence before its state is computed anew, so that no error grows.
 const BLOCK: usize = 512;
-/// Frames worked out side by side.
+/// Frames that are computed together.
 const LANES: usize = 8;
-/// A partial below this, against a full-scale tone, is over: −100 dB.
+/// A partial ends below this amplitude, relative to full scale: −100 dB.
 const OVER: f32 = 1e-5;
 
 /// A sum of decaying sines.
@@ -20,7 +20,7 @@ pub(super) struct Partials(Vec<Partial>);
 
 #[derive(Debug, Clone, Copy)]
 struct Partial {
-    /// Where it stands: a point that turns and shrinks.
+    /// Its state: a point that turns and shrinks.
     re: f32,
     im: f32,
     /// How far it turns in 0..16 frames.

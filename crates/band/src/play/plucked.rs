@@ -5,11 +5,11 @@
 
 use super::{
     partials::Partials,
-    wave::{Envelope, Filter, Scratch, Strike, decay_per_frame},
+    wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, decay_per_frame},
 };
 use crate::{arrange::Instrument, chance::Noise};
 
-/// What makes one plucked instrument sound unlike another.
+/// The parameters of a plucked instrument.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pluck {
     /// Time in which a note at middle C falls by 60 dB, in seconds.
@@ -22,7 +22,7 @@ pub(super) struct Pluck {
     pub(super) position: f32,
     /// Share of a pure fundamental that is added, for basses.
     pub(super) weight: f32,
-    /// Time in which a note dies when it is let go, in seconds.
+    /// Release time of a note, in seconds.
     pub(super) release_s: f32,
 }
 
@@ -104,7 +104,7 @@ pub(super) fn body(instrument: Instrument) -> Option<[(f32, f32); 2]> {
 }
 
 /// Sounds one note.
-pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
+pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
     let register = f32::from(strike.midi) - 60.0;
     let damping = damping_at(if strike.muted { 0.5 } else { kind.damping }, rate);
@@ -118,7 +118,7 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
     let fraction = period - damping - whole;
     let allpass = (1.0 - fraction) / (1.0 + fraction);
     let loss = decay_per_frame(ring_s, rate).powf(period);
-    let envelope = Envelope::new(
+    let envelope = NoteEnvelope::new(
         0.0015,
         if strike.ringing {
             kind.release_s * 2.0
@@ -134,7 +134,7 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
     let (now, then) = (loss * (1.0 - damping), loss * damping);
     let level = 0.5 * strike.velocity.powf(1.1);
     let (mut before, mut ap_in, mut ap_out) = (0.0f32, 0.0f32, 0.0f32);
-    // A period at a time: what is heard, then what comes back of it.
+    // A period at a time: the output, then the filtered feedback.
     for heard in out.left.chunks_mut(line.len()) {
         let mut loudest = 0.0f32;
         for (sample, place) in heard.iter_mut().zip(&mut line) {
@@ -151,7 +151,7 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
         }
     }
     if kind.weight > 0.0 {
-        // The pure fundamental starts from nothing.
+        // The pure fundamental starts at 0.
         let mut weight = Partials::new();
         weight.add(strike.hz, kind.weight * level, ring_s * 0.6, 0.0, rate);
         weight.render(&mut out.left);
@@ -159,19 +159,19 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut Scratch) {
     envelope.shape(&mut out.left);
 }
 
-/// The damping that takes as much off a given height at `rate` as `damping` does at 44.1 kHz.
+/// The damping that attenuates a given frequency at `rate` as much as `damping` does at 44.1 kHz.
 fn damping_at(damping: f32, rate: f32) -> f32 {
     let share = damping * (1.0 - damping) * (rate / 44_100.0) * (rate / 44_100.0);
     0.5 * (1.0 - (1.0 - 4.0 * share).max(0.0).sqrt())
 }
 
-/// One period of noise as the finger or the pick leaves it: darker when soft, with the notch of its place on the string, centred.
+/// The excitation, one period of noise: darker when soft, with the notch of the place of plucking, its mean subtracted.
 fn excitation(kind: &Pluck, strike: &Strike, frames: usize, period: f32) -> Vec<f32> {
     let mut noise = Noise::new(strike.seed);
     let cutoff = (kind.pick_hz * (0.35 + 0.65 * strike.velocity)).max(strike.hz * 1.5);
     let (mut first, mut second) = (
-        Filter::new(cutoff, 0.6, strike.rate),
-        Filter::new(cutoff * 1.6, 0.6, strike.rate),
+        TwoPoleFilter::new(cutoff, 0.6, strike.rate),
+        TwoPoleFilter::new(cutoff * 1.6, 0.6, strike.rate),
     );
     // The filters settle on one period before the one that is kept, so that the loop has no seam.
     let raw: Vec<f32> = (0..frames).map(|_| noise.next()).collect();
@@ -194,7 +194,7 @@ fn excitation(kind: &Pluck, strike: &Strike, frames: usize, period: f32) -> Vec<
         *sample -= mean;
         power += *sample * *sample;
     }
-    // Equal force, equal level, whatever the noise was.
+    // Normalised: equal force gives equal level for any noise.
     let level = 0.35 / (power / frames as f32).sqrt().max(1e-6);
     for sample in &mut line {
         *sample *= level;

@@ -1,27 +1,27 @@
-//! The pump of dance music: each kick presses everything but the drums down, and it comes back before the next.
+//! The sidechain compression of dance music: each kick lowers everything but the drums until shortly before the next kick.
 
 use super::stereo::{RATE_HZ, Stereo};
 use crate::arrange::{Role, Score};
 
 /// General MIDI number of the kick.
 const KICK: u8 = 36;
-/// Time in which what is pressed down goes down, ahead of the kick, and stays down, in seconds.
-const DOWN_S: f64 = 0.006;
-const HELD_S: f64 = 0.03;
-/// Longest time in which it comes back, in seconds; with quicker kicks it is back before the next.
-const BACK_S: f64 = 0.3;
-/// Of the time to the next kick the share in which it comes back.
-const BACK_SHARE: f64 = 0.75;
+/// Attack time, ahead of the kick, and hold time, in seconds.
+const ATTACK_S: f64 = 0.006;
+const HOLD_S: f64 = 0.03;
+/// Longest release time, in seconds; with faster kicks it is shorter.
+const RELEASE_S: f64 = 0.3;
+/// The release time as a share of the time to the next kick.
+const RELEASE_SHARE: f64 = 0.75;
 
-/// When it is pressed down, and how deep.
+/// The times of the kicks, and the depth.
 pub(super) struct Pump {
     kicks_s: Vec<f64>,
-    /// What is taken away at the deepest, 0..1.
+    /// Greatest reduction, 0..1.
     depth: f32,
 }
 
 impl Pump {
-    /// The pump of a score; `None` where its style has none or no kick is played.
+    /// The sidechain compression of a score; `None` where its style has none or no kick is played.
     pub(super) fn of(score: &Score) -> Option<Self> {
         let kicks_s: Vec<f64> = score
             .parts
@@ -35,22 +35,24 @@ impl Pump {
         (score.finish.pump_db > 0.0 && !kicks_s.is_empty()).then_some(Self { kicks_s, depth })
     }
 
-    /// Presses a part down at every kick.
+    /// Lowers a part at every kick.
     pub(super) fn press(&self, sound: &mut Stereo) {
         let rate = f64::from(RATE_HZ);
         let frames = sound.left.len();
         for (number, kick_s) in self.kicks_s.iter().enumerate() {
             let next_s = self.kicks_s.get(number + 1).copied();
-            let back_s = next_s.map_or(BACK_S, |next| (BACK_SHARE * (next - kick_s)).min(BACK_S));
-            let from = ((kick_s - DOWN_S).max(0.0) * rate) as usize;
-            let until = next_s.map_or(f64::INFINITY, |next| next - DOWN_S);
-            let to = ((kick_s + HELD_S + back_s).min(until).max(0.0) * rate) as usize;
+            let back_s = next_s.map_or(RELEASE_S, |next| {
+                (RELEASE_SHARE * (next - kick_s)).min(RELEASE_S)
+            });
+            let from = ((kick_s - ATTACK_S).max(0.0) * rate) as usize;
+            let until = next_s.map_or(f64::INFINITY, |next| next - ATTACK_S);
+            let to = ((kick_s + HOLD_S + back_s).min(until).max(0.0) * rate) as usize;
             for frame in from.min(frames)..to.min(frames) {
                 let after_s = frame as f64 / rate - kick_s;
                 let share = if after_s < 0.0 {
-                    1.0 + after_s / DOWN_S
+                    1.0 + after_s / ATTACK_S
                 } else {
-                    let back = ((after_s - HELD_S) / back_s).clamp(0.0, 1.0);
+                    let back = ((after_s - HOLD_S) / back_s).clamp(0.0, 1.0);
                     1.0 - back * back * (3.0 - 2.0 * back)
                 };
                 let gain = 1.0 - self.depth * share as f32;

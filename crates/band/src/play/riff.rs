@@ -1,5 +1,5 @@
-//! The chunks of a SoundFont, checked before the library reads them: it makes room for whatever length a chunk claims, and copies what
-//! its tables claim to share.
+//! Checks the chunks of a SoundFont before the library reads them: the library allocates whatever length a chunk claims, and copies
+//! what its tables claim to share.
 
 /// Chunks of the first list that the library reads as four bytes, whatever length they claim.
 const VERSIONS: [&[u8]; 2] = [b"ifil", b"iver"];
@@ -12,7 +12,7 @@ const ORDERED: [(&[u8], usize, usize); 4] = [
     (b"ibag", 4, 0),
 ];
 
-/// Checks that every chunk lies in its list, and every list in the file. What else can be wrong the library sees.
+/// Checks that every chunk lies in its list, and every list in the file. The library checks the rest.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let Some(mut rest) = bytes.get(12..) else {
         return Err("the file is too short".to_owned());

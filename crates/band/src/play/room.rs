@@ -1,40 +1,40 @@
-//! The room: a synthetic impulse response that the parts' sends are convolved with, and an echo in the song's own time. Both run
-//! at half the rate: a room gives no heights back.
+//! Reverb and echo: a synthetic impulse response that the parts' sends are convolved with, and an echo in the tempo of the song. Both
+//! run at half the rate: reverb has no high frequencies.
 //!
-//! The response is what a hall's is from a tenth of a second on, noise that dies away (Moorer, "About this reverberation business",
-//! 1979), the heights faster than the rest; before it a few single reflections, the same for every song of a style.
+//! The response of a hall after a tenth of a second is decaying noise whose high frequencies decay faster (Moorer, "About this
+//! reverberation business", 1979). Before it there are a few single reflections, the same for every song of a style.
 
 use rustfft::{FftPlannerScalar, num_complex::Complex};
 
 use super::{
     stereo::Stereo,
-    wave::{Filter, decay_per_frame},
+    wave::{TwoPoleFilter, decay_per_frame},
 };
 use crate::chance::{Chance, Noise};
 
 /// Time before the first reflection in seconds.
 const PRE_DELAY_S: f32 = 0.012;
 
-/// Single reflections on each side, the time within which they come, and how loud they are beside the noise.
+/// Number of single reflections on each side, the time within which they come, and their level relative to the noise.
 const REFLECTIONS: usize = 9;
 const REFLECTIONS_S: f32 = 0.055;
 const REFLECTIONS_GAIN: f32 = 2.2;
 
-/// Time in which the noise comes up after the pre-delay, in seconds.
+/// Time in which the noise fades in after the pre-delay, in seconds.
 const RISE_S: f32 = 0.03;
 
-/// Where the heights begin, in hertz, and their share of the decay.
-const HEIGHTS_HZ: f32 = 2600.0;
-const HEIGHTS_SHARE: f32 = 0.6;
+/// Frequency from which the decay is shorter, in hertz, and its share of the decay.
+const DAMPING_HZ: f32 = 2600.0;
+const DAMPING_SHARE: f32 = 0.6;
 
-/// What the room answers with, per second of its decay, as energy of each side's response.
+/// Energy of each side's response, for a second of decay.
 const ENERGY_PER_S: f32 = 0.15;
 
-/// What a room's share comes to in the sum.
+/// Gain of the reverb in the sum.
 pub(super) const LEVEL: f32 = 1.35;
 
-/// What either side of the room hears of the other side's sound; squares of it and of the own side's add to 1.
-const ACROSS: f32 = 0.6;
+/// Gain of each side's sound in the reverb of the other side; its square and that of the own side's gain add to 1.
+const CROSSFEED: f32 = 0.6;
 const OWN: f32 = 0.8;
 
 /// Adds the reverb of `send` to `out`. `decay_s` is the time in which it falls by 60 dB; `seed` chooses the room.
@@ -50,10 +50,13 @@ pub(super) fn reverb(
         return;
     }
     let [left, right] = response(decay_s, seed, rate);
-    let mut low_cut = [Filter::new(180.0, 0.7, rate), Filter::new(180.0, 0.7, rate)];
+    let mut low_cut = [
+        TwoPoleFilter::new(180.0, 0.7, rate),
+        TwoPoleFilter::new(180.0, 0.7, rate),
+    ];
     let mut high_cut = [
-        Filter::new(6000.0, 0.6, rate),
-        Filter::new(6000.0, 0.6, rate),
+        TwoPoleFilter::new(6000.0, 0.6, rate),
+        TwoPoleFilter::new(6000.0, 0.6, rate),
     ];
     let mut shaped = |frame: usize| {
         let pair = match (send.left.get(frame), send.right.get(frame)) {
@@ -67,7 +70,10 @@ pub(super) fn reverb(
         }
         let [left, right] =
             [0, 1].map(|side: usize| high_cut[side].low(low_cut[side].high(pair[side])));
-        Complex::new(OWN * left + ACROSS * right, OWN * right + ACROSS * left)
+        Complex::new(
+            OWN * left + CROSSFEED * right,
+            OWN * right + CROSSFEED * left,
+        )
     };
     // Both sides go through one transform, one as its real part and one as its imaginary part.
     let size = (2 * left.len()).next_power_of_two();
@@ -133,7 +139,7 @@ pub(super) fn reverb(
     }
 }
 
-/// The room's answer to a click, on each side.
+/// The impulse response, for each side.
 fn response(decay_s: f32, seed: u64, rate: f32) -> [Vec<f32>; 2] {
     let decay_s = decay_s.clamp(0.1, 8.0);
     let ahead = (PRE_DELAY_S * rate) as usize;
@@ -141,9 +147,9 @@ fn response(decay_s: f32, seed: u64, rate: f32) -> [Vec<f32>; 2] {
     [0u64, 1].map(|side| {
         let mut chance = Chance::new(seed, &[97, side]);
         let mut noise = Noise::new(chance.seed());
-        let mut split = Filter::new(HEIGHTS_HZ, 0.6, rate);
+        let mut split = TwoPoleFilter::new(DAMPING_HZ, 0.6, rate);
         let fall = decay_per_frame(decay_s, rate);
-        let high_fall = decay_per_frame(decay_s * HEIGHTS_SHARE, rate);
+        let high_fall = decay_per_frame(decay_s * DAMPING_SHARE, rate);
         let (mut level, mut high_level) = (1.0f32, 1.0f32);
         let mut wave = vec![0.0f32; frames];
         for (at, sample) in wave[ahead..].iter_mut().enumerate() {
@@ -177,10 +183,13 @@ pub(super) fn echo(send: &[f32], time_s: f32, level: f32, rate: f32, out: &mut S
     let frames = ((time_s * rate) as usize).max(1);
     let (mut left, mut right) = (vec![0.0f32; frames], vec![0.0f32; frames]);
     let mut dark = [
-        Filter::new(2600.0, 0.6, rate),
-        Filter::new(2600.0, 0.6, rate),
+        TwoPoleFilter::new(2600.0, 0.6, rate),
+        TwoPoleFilter::new(2600.0, 0.6, rate),
     ];
-    let mut thin = [Filter::new(250.0, 0.7, rate), Filter::new(250.0, 0.7, rate)];
+    let mut thin = [
+        TwoPoleFilter::new(250.0, 0.7, rate),
+        TwoPoleFilter::new(250.0, 0.7, rate),
+    ];
     let mut at = 0;
     let frames_out = out.left.len();
     for (frame, &input) in send.iter().enumerate().take(frames_out) {
@@ -218,7 +227,7 @@ mod tests {
         let energy = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
         let of = |side: &[f32], click: usize| energy(&side[click..(click + 8_900).min(60_000)]);
         for click in &clicks[..3] {
-            for (side, own, share) in [(&out.left, &left, OWN), (&out.right, &right, ACROSS)] {
+            for (side, own, share) in [(&out.left, &left, OWN), (&out.right, &right, CROSSFEED)] {
                 let (found, whole) = (of(side, *click), share * share * energy(own));
                 assert!(
                     (0.2..1.0).contains(&(found / whole)),
@@ -256,8 +265,8 @@ mod tests {
                 }
                 // Schroeder's curve of what lies below the heights, from -5 to -35 dB.
                 let mut low = [
-                    Filter::new(1400.0, 0.6, RATE),
-                    Filter::new(1400.0, 0.6, RATE),
+                    TwoPoleFilter::new(1400.0, 0.6, RATE),
+                    TwoPoleFilter::new(1400.0, 0.6, RATE),
                 ];
                 let wave: Vec<f32> = side
                     .iter()

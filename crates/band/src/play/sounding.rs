@@ -1,13 +1,13 @@
-//! One part by our own synthesis: every note sounded by its instrument and laid at its time and place.
+//! Synthesises one part: every note at its time and position.
 
 use super::{
     bowed, drums, keys, plucked,
     stereo::Stereo,
     sung,
-    wave::{Scratch, Strike},
+    wave::{NoteBuffer, Strike},
 };
 use crate::{
-    arrange::{Articulation, Instrument, Part, Role, Score, ScoreNote},
+    arrange::{Articulation, Instrument, Role, Score, ScoreNote, ScorePart},
     chance::Chance,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// `rate` is the one that the part is played at, `frames` the length at that rate.
 pub(super) fn own(
     score: &Score,
-    part: &Part,
+    part: &ScorePart,
     number: usize,
     seed: u64,
     rate: f32,
@@ -25,7 +25,7 @@ pub(super) fn own(
     let mut stem = Stereo::silent(frames);
     let kit_seed = Chance::new(seed, &[71, number as u64]).seed();
     let mut kit = drums::Kit::new(part.instrument, kit_seed, rate);
-    let mut scratch = Scratch::default();
+    let mut scratch = NoteBuffer::default();
     for (index, note) in part.notes.iter().enumerate() {
         let start_s = (note.start_s - lead_s(part.instrument)).max(0.0);
         let start = (start_s * f64::from(rate)).round() as usize;
@@ -68,7 +68,7 @@ pub(super) fn own(
     stem
 }
 
-/// How long before its beat a player who needs time to sound starts, in seconds: half of the attack then lies before it.
+/// How long before its beat a note with a slow attack starts, in seconds: half of the attack lies before the beat.
 pub(super) fn lead_s(instrument: Instrument) -> f64 {
     match instrument {
         Instrument::Strings => 0.08,
@@ -87,9 +87,9 @@ fn lay(channel: &mut [f32], start: usize, samples: &[f32], gain: f32) {
     }
 }
 
-/// Frames after which stroke number `index` is choked; `None` when it rings out. The hats are one pair of cymbals: closing them
-/// ends what rang open.
-fn choked_after(part: &Part, index: usize, rate: f32) -> Option<usize> {
+/// Frames after which stroke number `index` is choked; `None` when it rings out. The hats are one pair of cymbals: a closed stroke
+/// ends an open one.
+fn choked_after(part: &ScorePart, index: usize, rate: f32) -> Option<usize> {
     let note = part.notes.get(index).filter(|note| note.midi == OPEN_HAT)?;
     let next = part.notes[index + 1..]
         .iter()
@@ -129,7 +129,7 @@ fn sound(
     tuning_cents: f32,
     chance: &mut Chance,
     rate: f32,
-    out: &mut Scratch,
+    out: &mut NoteBuffer,
 ) {
     let cents = tuning_cents + chance.between(-1.5, 1.5);
     let strike = Strike {
@@ -173,8 +173,8 @@ fn sound(
     }
 }
 
-/// A guitar played twice, a side each, a hair apart.
-fn doubled(strike: &Strike, out: &mut Scratch) {
+/// A guitar that is recorded twice, left and right, slightly apart in time.
+fn doubled(strike: &Strike, out: &mut NoteBuffer) {
     plucked::pluck(
         &plucked::DRIVEN,
         &Strike {
@@ -194,8 +194,8 @@ fn doubled(strike: &Strike, out: &mut Scratch) {
     out.mono = false;
 }
 
-/// Where a note stands: keyboards and harps spread low to high, the rest keep their place.
-fn place(part: &Part, note: &ScoreNote) -> f32 {
+/// The position of a note: keyboards and harps spread from low to high, the others keep the position of the part.
+fn place(part: &ScorePart, note: &ScoreNote) -> f32 {
     let spread = match part.instrument {
         Instrument::Piano
         | Instrument::Harp
@@ -237,7 +237,7 @@ mod tests {
                 velocity: 0.7,
                 articulation: Articulation::Normal,
             };
-            let mut out = Scratch::default();
+            let mut out = NoteBuffer::default();
             let early = ScoreNote {
                 length_s: note.length_s + lead_s(instrument),
                 ..note

@@ -1,4 +1,4 @@
-//! Plays a score: every part by itself, brought to its level, placed, and summed with its share of the room.
+//! Plays a score: every part alone, then its level and position, then the sum with its reverb.
 
 use super::{
     balance, half,
@@ -6,11 +6,11 @@ use super::{
     room, sounding,
     stereo::{RATE_HZ, Stereo},
 };
-use crate::arrange::{Instrument, Part, Role, Score};
+use crate::arrange::{Instrument, Role, Score, ScorePart};
 
 /// Where the instruments' sounds come from.
 #[derive(Debug, Clone, Default)]
-pub enum Sound {
+pub enum SoundSource {
     /// Own synthesis.
     #[default]
     Own,
@@ -19,23 +19,23 @@ pub enum Sound {
     Font(super::Font),
 }
 
-impl Sound {
+impl SoundSource {
     /// The instruments of a score that a SoundFont plays, in the order of the score.
-    pub(crate) fn lent(&self, score: &Score) -> Vec<Instrument> {
-        let mut lent: Vec<Instrument> = Vec::new();
-        for part in score.parts.iter().filter(|part| self.lends(part)) {
-            if !lent.contains(&part.instrument) {
-                lent.push(part.instrument);
+    pub(crate) fn font_instruments(&self, score: &Score) -> Vec<Instrument> {
+        let mut found: Vec<Instrument> = Vec::new();
+        for part in score.parts.iter().filter(|part| self.uses_font(part)) {
+            if !found.contains(&part.instrument) {
+                found.push(part.instrument);
             }
         }
-        lent
+        found
     }
 
     #[cfg_attr(
         not(feature = "soundfont"),
-        expect(unused_variables, reason = "own synthesis lends nothing")
+        expect(unused_variables, reason = "no font can be given")
     )]
-    fn lends(&self, part: &Part) -> bool {
+    fn uses_font(&self, part: &ScorePart) -> bool {
         match self {
             Self::Own => false,
             #[cfg(feature = "soundfont")]
@@ -46,14 +46,14 @@ impl Sound {
 
 /// Plays `score` on at most `threads` threads; the samples do not depend on how many.
 ///
-/// The sum is not mastered: its level is the style's balance, not a target. Beside it memory holds the room's share of it, at
-/// half the rate, and one part a thread.
-pub fn play(score: &Score, sound: &Sound, seed: u64, threads: usize) -> Stereo {
+/// The sum is not mastered: its level is the style's balance, not a target. Memory holds the sum, its reverb send at half the rate, and
+/// one part for each thread.
+pub fn play(score: &Score, sound: &SoundSource, seed: u64, threads: usize) -> Stereo {
     together(score, sound, 0..score.parts.len(), seed, threads)
 }
 
-/// One part alone with its own share of the room and of the echo: all parts' solos together are what [`play`] gives.
-pub(crate) fn solo(score: &Score, sound: &Sound, number: usize, seed: u64) -> Stereo {
+/// One part alone with its own reverb and echo: the sum of all parts' solos is the result of [`play`].
+pub(crate) fn solo(score: &Score, sound: &SoundSource, number: usize, seed: u64) -> Stereo {
     let parts = number.min(score.parts.len())..(number + 1).min(score.parts.len());
     together(score, sound, parts, seed, 1)
 }
@@ -61,7 +61,7 @@ pub(crate) fn solo(score: &Score, sound: &Sound, number: usize, seed: u64) -> St
 /// Some of the score's parts in their room.
 fn together(
     score: &Score,
-    sound: &Sound,
+    sound: &SoundSource,
     parts: std::ops::Range<usize>,
     seed: u64,
     threads: usize,
@@ -69,9 +69,9 @@ fn together(
     let frames = (score.length_s * f64::from(RATE_HZ)).ceil() as usize;
     let mut buses = Buses::new(score, frames);
     let numbers: Vec<usize> = parts.collect();
-    // A few parts at a time: a stem of a long song is large, and their order in the sum is the score's.
+    // A few parts at a time: a part of a long song is large. They are summed in the order of the score.
     for group in numbers.chunks(threads.clamp(1, 8)) {
-        let stems = side_by_side(group, |number| stem(score, sound, number, seed, frames));
+        let stems = in_parallel(group, |number| stem(score, sound, number, seed, frames));
         for (&number, stem) in group.iter().zip(stems) {
             buses.take(stem, &score.parts[number]);
         }
@@ -90,11 +90,11 @@ struct PlayedPart {
 struct Buses {
     /// The parts as they were played.
     dry: Stereo,
-    /// What goes into the room, at half the rate: a room gives no heights back.
+    /// The reverb send, at half the rate: reverb has no high frequencies.
     send: Stereo,
-    /// What goes into the echo, at half the rate; nothing where there is no echo.
+    /// The echo send, at half the rate; `None` without echo.
     echo: Vec<f32>,
-    /// The kick's hold on all but the drums; nothing where it has none.
+    /// The sidechain compression by the kick of all parts but the drums; `None` where the style has none.
     pump: Option<Pump>,
 }
 
@@ -110,7 +110,7 @@ impl Buses {
     }
 
     /// Adds a part to the sum and to the room.
-    fn take(&mut self, mut stem: PlayedPart, part: &Part) {
+    fn take(&mut self, mut stem: PlayedPart, part: &ScorePart) {
         for channel in [&mut stem.sound.left, &mut stem.sound.right] {
             channel.iter_mut().for_each(|sample| *sample *= stem.gain);
         }
@@ -136,7 +136,7 @@ impl Buses {
         }
     }
 
-    /// The room's answer, and everything at the whole rate.
+    /// Adds reverb and echo, and returns the sum at the full rate.
     fn into_room(mut self, score: &Score) -> Stereo {
         let rate = RATE_HZ as f32 / 2.0;
         let room = &score.room;
@@ -163,13 +163,13 @@ impl Buses {
     }
 }
 
-/// Which room of its kind a score is played in: the same for every song of a style.
+/// The seed of the reverb: the same for every song of a style.
 pub(super) fn room_seed(score: &Score) -> u64 {
     score.style as u64 + 1
 }
 
 /// What `one` gives for each of `items`, in order, the first on this thread and each other on one of its own.
-pub(crate) fn side_by_side<T: Send>(items: &[usize], one: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn in_parallel<T: Send>(items: &[usize], one: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let [first, others @ ..] = items else {
         return Vec::new();
     };
@@ -190,12 +190,18 @@ pub(crate) fn side_by_side<T: Send>(items: &[usize], one: impl Fn(usize) -> T + 
     })
 }
 
-/// One part: its sound, its colour, its level, its place.
-fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) -> PlayedPart {
+/// One part: its sound, channel strip, level and position.
+fn stem(
+    score: &Score,
+    source: &SoundSource,
+    number: usize,
+    seed: u64,
+    frames: usize,
+) -> PlayedPart {
     let part = &score.parts[number];
     let (mut sound, recorded) = match source {
         #[cfg(feature = "soundfont")]
-        Sound::Font(font) if font.plays(part) => (
+        SoundSource::Font(font) if font.plays(part) => (
             placed(font.part(part, score.tuning_cents, frames), part.pan),
             true,
         ),
@@ -208,7 +214,7 @@ fn stem(score: &Score, source: &Sound, number: usize, seed: u64, frames: usize) 
     PlayedPart { sound, gain }
 }
 
-/// A part in the middle, moved to its place.
+/// Moves a part from the middle to its position.
 #[cfg(feature = "soundfont")]
 fn placed(mut stem: Stereo, pan: f32) -> Stereo {
     let (left, right) = sounding::pan_gains(pan);
@@ -217,7 +223,7 @@ fn placed(mut stem: Stereo, pan: f32) -> Stereo {
     stem
 }
 
-/// Whether a part is heard again as an echo.
+/// Whether a part has an echo.
 fn echoes(role: Role) -> bool {
     matches!(role, Role::Fills | Role::Figure)
 }

@@ -1,6 +1,6 @@
 //! Backing voices on "ooh": a few singers a side, each a soft pulse through the vowel's resonances.
 
-use super::wave::{Envelope, Filter, Scratch, Strike, advance, saw, sine};
+use super::wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, advance, saw, sine};
 use crate::chance::Noise;
 
 /// Resonances of "ooh" for a man in hertz, with their quality and share (after Peterson and Barney 1952); a woman's lie a
@@ -12,23 +12,28 @@ const SINGERS: usize = 3;
 const CONTROL_FRAMES: usize = 32;
 
 /// Sounds one note.
-pub(super) fn voices(strike: &Strike, out: &mut Scratch) {
+pub(super) fn voices(strike: &Strike, out: &mut NoteBuffer) {
     let rate = strike.rate;
-    let envelope = Envelope::new(0.14, 0.28, strike.held, rate);
+    let envelope = NoteEnvelope::new(0.14, 0.28, strike.held, rate);
     out.reset(envelope.frames());
     let mut noise = Noise::new(strike.seed);
     let size = if strike.midi >= 58 { 1.17 } else { 1.0 };
     for side in 0..2 {
-        let mut singers: Vec<Singer> = (0..SINGERS)
-            .map(|_| Singer::new(strike, &mut noise))
+        let mut singers: Vec<BackingVoice> = (0..SINGERS)
+            .map(|_| BackingVoice::new(strike, &mut noise))
             .collect();
-        // A high note carries its vowel's first resonance with it, as trained singers do.
-        let mut throat: Vec<(Filter, f32)> = OOH
+        // A high note raises its vowel's first resonance, as trained singers do.
+        let mut throat: Vec<(TwoPoleFilter, f32)> = OOH
             .iter()
-            .map(|&(hz, q, share)| (Filter::new((hz * size).max(strike.hz), q, rate), share))
+            .map(|&(hz, q, share)| {
+                (
+                    TwoPoleFilter::new((hz * size).max(strike.hz), q, rate),
+                    share,
+                )
+            })
             .collect();
-        let mut breath = Filter::new(1800.0, 0.8, rate);
-        let mut soft = Filter::new(3200.0, 0.6, rate);
+        let mut breath = TwoPoleFilter::new(1800.0, 0.8, rate);
+        let mut soft = TwoPoleFilter::new(3200.0, 0.6, rate);
         let level = 0.3 * strike.velocity / (SINGERS as f32).sqrt();
         let channel = if side == 0 {
             &mut out.left
@@ -51,7 +56,7 @@ pub(super) fn voices(strike: &Strike, out: &mut Scratch) {
     }
 }
 
-struct Singer {
+struct BackingVoice {
     step: f32,
     bend: f32,
     phase: f32,
@@ -60,7 +65,7 @@ struct Singer {
     scoop_cents: f32,
 }
 
-impl Singer {
+impl BackingVoice {
     fn new(strike: &Strike, noise: &mut Noise) -> Self {
         Self {
             step: strike.hz * (noise.next() * 7.0 / 1200.0).exp2() / strike.rate,

@@ -1,4 +1,4 @@
-//! What a finished recording is: its loudness, its ceiling.
+//! The targets of a finished recording: loudness and ceiling.
 
 use backline_audio::{Audio, Loudness};
 

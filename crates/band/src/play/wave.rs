@@ -1,4 +1,4 @@
-//! The small parts of every voice: sine, saw, envelopes, filters.
+//! The building blocks of synthesis: sine, sawtooth, envelopes, filters.
 
 use std::f32::consts::PI;
 
@@ -7,9 +7,9 @@ use std::f32::consts::PI;
 pub(super) struct Strike {
     /// Fundamental in hertz.
     pub(super) hz: f32,
-    /// MIDI note number, for what depends on the register.
+    /// MIDI note number, for parameters that depend on the register.
     pub(super) midi: u8,
-    /// Frames until the key is let go.
+    /// Frames until the key is released.
     pub(super) held: usize,
     /// How hard, 0..1.
     pub(super) velocity: f32,
@@ -17,25 +17,25 @@ pub(super) struct Strike {
     pub(super) muted: bool,
     /// Left ringing.
     pub(super) ringing: bool,
-    /// Start in seconds, for what moves independently of the notes (tremolo, rotor).
+    /// Start in seconds, for modulation that is independent of the notes (tremolo, rotor).
     pub(super) start_s: f64,
-    /// Seed of the note's own chance.
+    /// Seed of the note's own random numbers.
     pub(super) seed: u64,
     /// Frames per second.
     pub(super) rate: f32,
 }
 
-/// Where a voice writes a note: two channels of equal length, or the left one alone for both.
+/// A buffer for one note: two channels of equal length, or the left one alone for both.
 #[derive(Default)]
-pub(super) struct Scratch {
+pub(super) struct NoteBuffer {
     pub(super) left: Vec<f32>,
     pub(super) right: Vec<f32>,
-    /// Whether the left channel is meant for both sides.
+    /// Whether the left channel is for both sides.
     pub(super) mono: bool,
 }
 
-impl Scratch {
-    /// Empties it for `frames` frames of silence on both sides.
+impl NoteBuffer {
+    /// Clears it to `frames` frames of silence on both sides.
     pub(super) fn reset(&mut self, frames: usize) {
         self.mono = false;
         for channel in [&mut self.left, &mut self.right] {
@@ -44,7 +44,7 @@ impl Scratch {
         }
     }
 
-    /// Empties it for `frames` frames of silence that are the same on both sides.
+    /// Clears it to `frames` frames of silence on the left channel, for both sides.
     pub(super) fn reset_mono(&mut self, frames: usize) {
         self.mono = true;
         self.left.clear();
@@ -99,14 +99,14 @@ pub(super) fn decay_per_frame(seconds: f32, rate: f32) -> f32 {
     (-6.907_755 / (seconds.max(0.001) * rate)).exp()
 }
 
-/// Attack, sustain and release: a raised rise, a level, and a fall to nothing; never a corner that clicks.
-pub(super) struct Envelope {
+/// Attack, sustain and release, without corners: a corner would click.
+pub(super) struct NoteEnvelope {
     attack: f32,
     held: f32,
     release: f32,
 }
 
-impl Envelope {
+impl NoteEnvelope {
     /// An envelope with times in seconds over a note held for `held` frames.
     pub(super) fn new(attack_s: f32, release_s: f32, held: usize, rate: f32) -> Self {
         Self {
@@ -133,7 +133,7 @@ impl Envelope {
         rise * fall * fall
     }
 
-    /// Shapes a whole note; between rise and fall there is nothing to do.
+    /// Applies the envelope to a whole note; the sustain has gain 1.
     pub(super) fn shape(&self, samples: &mut [f32]) {
         let rise = (self.attack as usize + 1).min(samples.len());
         let fall = (self.held as usize).clamp(rise, samples.len());
@@ -148,7 +148,7 @@ impl Envelope {
 
 /// A two-pole filter in the trapezoidal state-variable form (Zavalishin, The Art of VA Filter Design).
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Filter {
+pub(super) struct TwoPoleFilter {
     pub(super) a1: f32,
     pub(super) a2: f32,
     pub(super) a3: f32,
@@ -157,7 +157,7 @@ pub(super) struct Filter {
     second: f32,
 }
 
-impl Filter {
+impl TwoPoleFilter {
     /// A filter at `hz` with quality `q`.
     pub(super) fn new(hz: f32, q: f32, rate: f32) -> Self {
         let mut filter = Self::default();
@@ -165,7 +165,7 @@ impl Filter {
         filter
     }
 
-    /// Moves it, its state kept.
+    /// Changes frequency and quality, and keeps the state.
     pub(super) fn tune(&mut self, hz: f32, q: f32, rate: f32) {
         let g = (PI * hz.clamp(10.0, rate * 0.45) / rate).tan();
         self.k = 1.0 / q;
@@ -183,8 +183,8 @@ impl Filter {
         (v1, v2)
     }
 
-    /// Drops what is far below hearing: numbers that small cost a hundred times as much. To be called now and then where silence
-    /// may follow sound.
+    /// Flushes denormals, which cost a hundred times as much: a state far below hearing becomes 0. Call it regularly where silence may
+    /// follow sound.
     pub(super) fn flush_denormals(&mut self) {
         for state in [&mut self.first, &mut self.second] {
             if state.abs() < 1e-20 {
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn an_envelope_has_no_corner() {
-        let envelope = Envelope::new(0.005, 0.02, 4410, 44_100.0);
+        let envelope = NoteEnvelope::new(0.005, 0.02, 4410, 44_100.0);
         let gains: Vec<f32> = (0..envelope.frames() + 10)
             .map(|frame| envelope.at(frame))
             .collect();

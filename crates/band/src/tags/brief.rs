@@ -1,4 +1,4 @@
-//! What the tags say, in the band's own terms.
+//! The meaning of the tags, in terms of the band.
 
 use serde::Deserialize;
 
@@ -27,15 +27,15 @@ pub struct Brief {
     pub unknown: Vec<String>,
     /// What was understood and is not obeyed, or is obeyed by something near it, in sentences for the user.
     pub remarks: Vec<String>,
-    /// What asked for the instruments of `wanted`.
+    /// The phrases that named the instruments of `wanted`.
     pub(crate) asked: Vec<Asked>,
-    /// A word for speed, and whether it asks for a fast song.
+    /// A word for speed, and whether it means fast.
     pub(crate) speed: Option<(String, bool)>,
     /// Styles that the negative tags refuse.
     pub(crate) refused_styles: Vec<StyleId>,
     /// Traits that no sounding instrument may have.
     pub(crate) forbidden: Traits,
-    /// Where mood and production words push the arrangement and the sound.
+    /// How mood and production words change the arrangement and the sound.
     pub(crate) nudge: Nudge,
     /// Effects that the negative tags refuse, and effects that the tags ask for.
     pub(crate) refused_effects: Effects,
@@ -49,7 +49,7 @@ pub(crate) struct Asked {
     pub(crate) phrase: String,
     /// Who would play it.
     pub(crate) instrument: Instrument,
-    /// What else would do: "drums" are played by any kit.
+    /// Instruments that also match: "drums" are played by any kit.
     pub(crate) traits: Traits,
 }
 
@@ -62,7 +62,7 @@ impl Asked {
     }
 }
 
-/// Pushes away from a style's own character; each is a sum over the words, held to −1..1.
+/// Changes to a style's own character; each is a sum over the words, clamped to −1..1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Nudge {
@@ -72,10 +72,10 @@ pub(crate) struct Nudge {
     /// How bright the sound is.
     #[serde(deserialize_with = "signed")]
     pub(crate) brightness: f32,
-    /// How much room there is around it.
+    /// How much reverb there is.
     #[serde(deserialize_with = "signed")]
     pub(crate) space: f32,
-    /// How worn the sound is: tape, vinyl, saturation.
+    /// How saturated the sound is: tape, vinyl, saturation.
     #[serde(deserialize_with = "signed")]
     pub(crate) grit: f32,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Nudge {
 /// An effect that can be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Effect {
+pub(super) enum SoundEffect {
     /// Room around the sound.
     Reverb,
     /// Echo.
@@ -109,12 +109,12 @@ pub(crate) struct Effects {
 
 impl Effects {
     /// The flag of one effect.
-    pub(super) fn of(&mut self, effect: Effect) -> &mut bool {
+    pub(super) fn of(&mut self, effect: SoundEffect) -> &mut bool {
         match effect {
-            Effect::Reverb => &mut self.reverb,
-            Effect::Delay => &mut self.delay,
-            Effect::Grit => &mut self.grit,
-            Effect::Swing => &mut self.swing,
+            SoundEffect::Reverb => &mut self.reverb,
+            SoundEffect::Delay => &mut self.delay,
+            SoundEffect::Grit => &mut self.grit,
+            SoundEffect::Swing => &mut self.swing,
         }
     }
 }
@@ -130,7 +130,7 @@ impl Brief {
         !self.forbids(instrument) && (!self.only_wanted || self.wanted.contains(&instrument))
     }
 
-    /// What a word for speed is against: the band follows the singer, whatever the word.
+    /// A remark where a word for speed contradicts the tempo: the band follows the singer.
     pub(crate) fn against_the_singer(&self, tempo_bpm: f64) -> Option<String> {
         /// Slower is not fast, and faster is not slow, in beats a minute.
         const NOT_FAST_BPM: f64 = 90.0;
@@ -148,7 +148,7 @@ impl Brief {
         })
     }
 
-    /// What helps to listen.
+    /// The hints for listening.
     pub fn hints(&self) -> Hints {
         let waltz = self.styles.first() == Some(&StyleId::Waltz);
         Hints {
@@ -160,7 +160,7 @@ impl Brief {
 }
 
 impl Nudge {
-    /// The sum of two pushes, held to the range.
+    /// The sum of two changes, clamped to the range.
     pub(crate) fn plus(self, other: Nudge) -> Nudge {
         let sum = |a: f32, b: f32| (a + b).clamp(-1.0, 1.0);
         Nudge {
@@ -171,7 +171,7 @@ impl Nudge {
         }
     }
 
-    /// The same push the other way, for a word that is negated.
+    /// The opposite change, for a negated word.
     pub(crate) fn opposite(self) -> Nudge {
         Nudge {
             energy: -self.energy,

@@ -1,22 +1,22 @@
 //! From the two tag lines to a [`Brief`].
 //!
-//! A line is cut at commas, semicolons, bars, full stops and line ends; within a piece the longest phrase that the vocabulary knows is
-//! taken, word by word. "no", "without" and "-less" turn a phrase into a refusal. Refusals win over wishes wherever they stand.
+//! A line is cut at commas, semicolons, bars, full stops and line ends; within a piece the longest phrase of the vocabulary is taken at
+//! each word. "no", "without" and "-less" make a phrase a refusal. A refusal overrides a wish, whatever their order.
 
 use super::{
-    brief::{Asked, Brief, Effect},
+    brief::{Asked, Brief, SoundEffect},
     musical::{key_at, metre_of, tempo_at},
     split::{pieces_of, words_of},
-    words::{Entry, Meaning, PHRASE_LIMIT_WORDS, look_up},
+    words::{Meaning, PHRASE_LIMIT_WORDS, VocabularyEntry, look_up},
 };
 use crate::catalogue::{Instrument, Traits};
 
-/// Longest line that is read, in characters: four times what the service family takes, the rest is reported as not understood.
+/// Longest line that is read, in characters: four times the limit of the vendors. The rest is reported as not understood.
 const LINE_LIMIT_CHARS: usize = 4000;
 
 /// Reads what `tags` ask for and what `negative_tags` forbid.
 ///
-/// The negative line is obeyed whatever the first line says; "no drums" in the first line forbids as well.
+/// The negative line overrides the first line; "no drums" in the first line forbids drums as well.
 pub fn read_tags(tags: &str, negative_tags: &str) -> Brief {
     let mut brief = Brief::default();
     read_line(tags, false, &mut brief);
@@ -25,7 +25,7 @@ pub fn read_tags(tags: &str, negative_tags: &str) -> Brief {
     brief
 }
 
-/// Takes out of the wishes what is refused, and each repeat.
+/// Removes refused wishes and repeats.
 fn resolve_conflicts(brief: &mut Brief) {
     let forbidden = brief.forbidden;
     let refused = |asked: &mut Asked| forbidden.meets(asked.instrument.traits());
@@ -159,7 +159,7 @@ fn read_piece(piece: &str, negative: bool, brief: &mut Brief) {
     if let (Some(word), false) = (only, negative) {
         if sounding.is_empty() && words.len() > 1 {
             brief.remarks.push(format!(
-                "`{word}` keeps nobody out: `{}` names no instrument",
+                "`{word}` has no effect: `{}` names no instrument",
                 piece.trim()
             ));
         }
@@ -183,7 +183,7 @@ fn refuse(meaning: &Meaning, brief: &mut Brief) {
         }
         Meaning::Effect(effect, _) => {
             *brief.refused_effects.of(effect) = true;
-            if effect == Effect::Grit {
+            if effect == SoundEffect::Grit {
                 brief.forbidden = brief.forbidden.and(Traits::DISTORTED);
             }
         }
@@ -191,8 +191,8 @@ fn refuse(meaning: &Meaning, brief: &mut Brief) {
     }
 }
 
-/// Writes one wish into the brief, and what of it can't be had.
-fn wish(entry: &Entry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
+/// Writes one wish into the brief, with a remark where it can't be met.
+fn wish(entry: &VocabularyEntry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instrument>) {
     let mut ask = |instrument: Instrument, traits: Traits, brief: &mut Brief| {
         sounding.push(instrument);
         brief.wanted.push(instrument);
@@ -239,7 +239,7 @@ fn wish(entry: &Entry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instr
         }
         Meaning::Feel(nudge) => brief.nudge = brief.nudge.plus(nudge),
         Meaning::Tempo(nudge, fast) => {
-            // A word for speed is a wish about feeling: the singer's own tempo is never overruled by it.
+            // A word for speed never changes the tempo: the band follows the singer.
             brief.nudge = brief.nudge.plus(nudge);
             brief.speed = Some((phrase.to_owned(), fast));
         }
@@ -247,7 +247,7 @@ fn wish(entry: &Entry, phrase: &str, brief: &mut Brief, sounding: &mut Vec<Instr
         Meaning::Effect(effect, nudge) => {
             *brief.wanted_effects.of(effect) = true;
             brief.nudge = brief.nudge.plus(nudge);
-            if effect == Effect::Grit && nudge.grit >= 0.5 {
+            if effect == SoundEffect::Grit && nudge.grit >= 0.5 {
                 ask(Instrument::DistortedGuitar, Traits::DISTORTED, brief);
             }
         }

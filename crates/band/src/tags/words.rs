@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use serde::Deserialize;
 
-use super::brief::{Effect, Nudge};
+use super::brief::{Nudge, SoundEffect};
 use crate::{
     analysis::Metre,
     catalogue::{Instrument, StyleId, Traits},
@@ -16,51 +16,51 @@ use crate::{
 pub(super) enum Meaning {
     /// A style of music.
     Style(StyleId),
-    /// A style that is named for who plays it: "only" keeps everybody else out.
+    /// A style that is named after its instruments: "only" forbids all others.
     Ensemble(StyleId, Vec<Instrument>),
     /// Voices and nothing else.
     Unaccompanied,
-    /// The singer's own part: nothing to add, but a refusal keeps every voice of the band's out.
+    /// The singer's own part: nothing to add, but a refusal forbids backing voices.
     Singer,
-    /// An instrument or a family of them: what a wish brings in, and what a refusal keeps out.
+    /// An instrument or a family of instruments: what a wish adds, and what a refusal forbids.
     Sound {
-        /// The instrument that a wish for it brings in; `None` where the phrase is only good for refusing.
+        /// The instrument that a wish adds; `None` where the phrase can only be refused.
         wants: Option<Instrument>,
         /// What a refusal forbids.
         traits: Traits,
     },
     /// A mood or a quality of sound.
     Feel(Nudge),
-    /// A word for speed, and whether it asks for a fast song.
+    /// A word for speed, and whether it means fast.
     Tempo(Nudge, bool),
     /// A metre.
     Metre(Metre),
     /// An effect that can be refused.
-    Effect(Effect, Nudge),
-    /// Known, and nothing has to be done: filler words.
+    Effect(SoundEffect, Nudge),
+    /// A filler word: known, without effect.
     Understood,
 }
 
 /// A phrase of the vocabulary.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct VocabularyEntry {
     pub(super) meaning: Meaning,
-    /// Whether the band does not have what the phrase names, and the nearest thing plays.
+    /// Whether the band lacks what the phrase names, and plays the nearest instrument or style.
     pub(super) is_nearest: bool,
-    /// What a refused style takes with it: the sounds that it is named for.
+    /// Sounds that a refusal of the style forbids too: those that it is named after.
     pub(super) refused_with: Traits,
 }
 
 /// The entry of a phrase of lower-case words with single spaces; `None` when it is unknown.
-fn entry_of(phrase: &str) -> Option<&'static Entry> {
-    static VOCABULARY: LazyLock<HashMap<String, Entry>> = LazyLock::new(|| {
+fn entry_of(phrase: &str) -> Option<&'static VocabularyEntry> {
+    static VOCABULARY: LazyLock<HashMap<String, VocabularyEntry>> = LazyLock::new(|| {
         read(FILE, TEXT).unwrap_or_else(|error| panic!("a test reads the vocabulary: {error}"))
     });
     VOCABULARY.get(phrase)
 }
 
 /// Finds a phrase as written, without its plural, and with "-less" cut off (the flag is then true).
-pub(super) fn look_up(phrase: &str) -> Option<(&'static Entry, bool)> {
+pub(super) fn look_up(phrase: &str) -> Option<(&'static VocabularyEntry, bool)> {
     if let Some(entry) = entry_of(phrase) {
         return Some((entry, false));
     }
@@ -176,14 +176,14 @@ enum NamedMetre {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EffectRow {
-    effect: Effect,
+    effect: SoundEffect,
     #[serde(default)]
     push: Nudge,
     words: Vec<String>,
 }
 
 /// Reads a vocabulary.
-fn read(file: &str, text: &str) -> Result<HashMap<String, Entry>, DataError> {
+fn read(file: &str, text: &str) -> Result<HashMap<String, VocabularyEntry>, DataError> {
     let table: Table = parse(file, text)?;
     let mut entries = Entries {
         file,
@@ -238,7 +238,7 @@ fn read(file: &str, text: &str) -> Result<HashMap<String, Entry>, DataError> {
     for row in table.refused_with_style {
         for phrase in row.words {
             match entries.found.get_mut(&phrase) {
-                Some(Entry {
+                Some(VocabularyEntry {
                     meaning: Meaning::Style(_) | Meaning::Ensemble(..),
                     refused_with,
                     ..
@@ -253,7 +253,7 @@ fn read(file: &str, text: &str) -> Result<HashMap<String, Entry>, DataError> {
 struct Entries<'a> {
     file: &'a str,
     text: &'a str,
-    found: HashMap<String, Entry>,
+    found: HashMap<String, VocabularyEntry>,
 }
 
 impl Entries<'_> {
@@ -266,22 +266,18 @@ impl Entries<'_> {
         for phrase in phrases {
             let as_read = phrase.to_lowercase().replace(['-', '_'], " ");
             if phrase != as_read || phrase.split(' ').any(str::is_empty) {
-                return Err(self.error(
-                    &phrase,
-                    0,
-                    "is never read so: small letters, single spaces",
-                ));
+                return Err(self.error(&phrase, 0, "must be in lower case, with single spaces"));
             }
             if phrase.split(' ').count() > PHRASE_LIMIT_WORDS {
                 return Err(self.error(&phrase, 0, "is too long: four words at most"));
             }
-            let entry = Entry {
+            let entry = VocabularyEntry {
                 meaning: meaning.clone(),
                 is_nearest,
                 refused_with: Traits::NONE,
             };
             if self.found.contains_key(&phrase) {
-                return Err(self.error(&phrase, 1, "stands here for the second time"));
+                return Err(self.error(&phrase, 1, "is in the file twice"));
             }
             self.found.insert(phrase, entry);
         }
@@ -326,13 +322,13 @@ mod tests {
                 "[funk, funky,",
                 "[funk, jazz,",
                 "[jazz,",
-                "`jazz` stands here for the second time",
+                "`jazz` is in the file twice",
             ),
             (
                 "[funk, funky,",
                 "[funk, Funky,",
                 "[funk,",
-                "`Funky` is never read so",
+                "`Funky` must be in lower case",
             ),
             (
                 "[funk, funky,",

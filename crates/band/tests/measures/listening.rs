@@ -8,7 +8,7 @@
 
 use backline_audio::{Audio, loudness};
 use backline_band::{
-    Brief, Part, RATE_HZ, Role, Score, Sound, Stereo, StyleId, Voicing,
+    Brief, RATE_HZ, Role, Score, ScorePart, SoundSource, Stereo, StyleId, Voicing,
     analysis::{Chord, HarmonySettings, Quality},
     arrange, harmonise, layers, master, play,
 };
@@ -48,7 +48,7 @@ impl SoundMeasures {
     pub fn of(style: StyleId) -> Self {
         let score = score(style, 100.0);
         let (analysis, _) = song(Metre::FourFour, 100.0);
-        let finished = master(play(&score, &Sound::Own, SEED, 1), &score.finish);
+        let finished = master(play(&score, &SoundSource::Own, SEED, 1), &score.finish);
         let sung = voice_of(&analysis, RATE_HZ).channels.remove(0);
         let (voice, band) = layers(&sung, &finished.audio, &Voicing::of(&score));
         let measured = loudness(&finished.audio);
@@ -161,7 +161,7 @@ fn spectrum_off_db(audio: &Audio) -> f64 {
 pub fn timing_sd_ms(style: StyleId) -> f64 {
     let score = score(style, 100.0);
     let mut offs: Vec<f64> = Vec::new();
-    let steady = |part: &&Part| matches!(part.role, Role::Drums | Role::Bass);
+    let steady = |part: &&ScorePart| matches!(part.role, Role::Drums | Role::Bass);
     for part in score.parts.iter().filter(steady) {
         for note in &part.notes {
             let off = score
@@ -212,7 +212,7 @@ pub fn bass_off_chord(style: StyleId) -> f64 {
 }
 
 fn chord_at(score: &Score, time_s: f64) -> &Chord {
-    let sounds = |span: &backline_band::analysis::Span| span.start_s - 0.05 <= time_s;
+    let sounds = |span: &backline_band::analysis::TimeSpan| span.start_s - 0.05 <= time_s;
     let mut before = score.chords.iter().rev();
     &before
         .find(|(span, _)| sounds(span))

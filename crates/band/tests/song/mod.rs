@@ -12,7 +12,7 @@ use backline_audio::Audio;
 use backline_band::ArrangeSettings;
 use backline_band::analysis::{
     Analysis, Beat, Chord, ChordSpan, Confidence, Key, Metre, Mode, Note, Quality, Section,
-    SectionKind, Span,
+    SectionKind, TimeSpan,
 };
 
 /// What is asked of the arranger where a test does not say otherwise.
@@ -55,7 +55,7 @@ pub fn song(metre: Metre, tempo_bpm: f64) -> (Analysis, Vec<ChordSpan>) {
                 roots[bar % 4]
             };
             ChordSpan {
-                span: Span {
+                span: TimeSpan {
                     start_s: bar as f64 * bar_s,
                     end_s: (bar + 1) as f64 * bar_s,
                 },
@@ -87,13 +87,13 @@ pub fn song(metre: Metre, tempo_bpm: f64) -> (Analysis, Vec<ChordSpan>) {
     }
     let phrases = [(2, 6), (8, 14), (16, 22), (23, 24)]
         .iter()
-        .map(|&(from, to)| Span {
+        .map(|&(from, to)| TimeSpan {
             start_s: from as f64 * bar_s,
             end_s: to as f64 * bar_s,
         })
         .collect();
     let section = |from: usize, to: usize, kind, energy| Section {
-        span: Span {
+        span: TimeSpan {
             start_s: from as f64 * bar_s,
             end_s: to as f64 * bar_s,
         },

@@ -1,7 +1,7 @@
 //! Traditional tunes, typed from memory: (length in beats, MIDI number; 0 is a rest), with metre and beats before the first bar.
 
 use backline_band::analysis::{
-    Analysis, Beat, Confidence, Key, Metre, Mode, Note, Section, SectionKind, Span,
+    Analysis, Beat, Confidence, Key, Metre, Mode, Note, Section, SectionKind, TimeSpan,
 };
 
 /// A tune.
@@ -258,7 +258,7 @@ impl Tune {
             2 * in_bar - self.pickup
         }) as f64;
         let mut notes = Vec::new();
-        let mut phrases: Vec<Span> = Vec::new();
+        let mut phrases: Vec<TimeSpan> = Vec::new();
         let mut rested = true;
         for &(beats, midi) in self.notes {
             let note = Note {
@@ -274,7 +274,7 @@ impl Tune {
             }
             match phrases.last_mut() {
                 Some(phrase) if !rested => phrase.end_s = note.offset_s,
-                _ => phrases.push(Span {
+                _ => phrases.push(TimeSpan {
                     start_s: note.onset_s,
                     end_s: note.offset_s,
                 }),
@@ -303,7 +303,7 @@ impl Tune {
             },
             phrases,
             sections: vec![Section {
-                span: Span {
+                span: TimeSpan {
                     start_s: 0.0,
                     end_s: duration_s,
                 },

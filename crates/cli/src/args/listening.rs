@@ -8,9 +8,10 @@ use clap::{ArgGroup, Args as ClapArgs, ValueEnum};
 ///
 /// Reads the stars and notes that the listening page exports. --to copies the tracks with names that sort, checks each copy against the
 /// hash of the kept file, and writes picks.json (settings, task, key, hash), picks.csv and the playlist picks.m3u8 beside them. Picking
-/// again into the same folder replaces these three lists; a track that is there keeps its number, no track is overwritten or removed, and
-/// files of tracks without a star are named. If one of the files cannot be used, no list is written. --webmushra writes a listening test for webMUSHRA: the tracks as WAV, equally loud, a
-/// configuration with a page for each stem, and stimuli.csv, which lists what each stimulus is.
+/// again into the same folder replaces these three lists; existing copies keep their numbers, no copy is overwritten or removed, and copies
+/// of tracks that have no star any more are listed. If one of the files cannot be used, no list is written. --webmushra writes a
+/// listening test for webMUSHRA: the tracks as WAV, equally loud, a configuration with a page for each stem, and stimuli.csv, which
+/// lists what each stimulus is.
 #[derive(Debug, ClapArgs)]
 #[command(group(ArgGroup::new("what").required(true).multiple(true).args(["to", "webmushra"])), after_help = "\
 Examples:
@@ -21,7 +22,7 @@ pub(crate) struct PickArgs {
     /// The table of stars and notes, as the page's Export saves it
     #[arg(value_name = "CSV")]
     pub(crate) stars: PathBuf,
-    /// The manifest whose tracks are meant; without it the one in the nearest ledger at or above this folder that has starred tracks
+    /// The manifest of the tracks [default: the one with starred tracks in the nearest ledger at or above this folder]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
     /// Copy the tracks to this folder, created if it is missing

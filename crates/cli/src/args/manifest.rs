@@ -82,9 +82,9 @@ pub(crate) struct ValidateArgs {
 
 /// Show what a run would do
 ///
-/// Compares the manifest with the ledger and shows a grid of stems and presets, with a sign for each job: + to buy, ~ to buy in the
-/// place of another job that an earlier run bought, > in progress, f to fetch, = kept, ? in doubt, ! failed, x expired, v vetoed,
-/// p partial. Buys nothing and makes no network request.
+/// Compares the manifest with the ledger and shows a grid of stems and presets, with a sign for each job: + to buy, ~ to buy
+/// instead of a job that an earlier run bought with other settings, > in progress, f to fetch, = kept, ? in doubt, ! failed, x expired,
+/// v vetoed, p partial. Buys nothing and makes no network request.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -148,7 +148,7 @@ pub(crate) struct RunArgs {
 /// How others can watch a run.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct WatchArgs {
-    /// Serve a live page and metrics of the run at this address, such as 127.0.0.1:7070; on a terminal until Ctrl-C
+    /// Serve a live page and metrics of the run at this address, such as 127.0.0.1:7070; with a terminal, the server runs until Ctrl-C
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub(crate) serve: Option<SocketAddr>,
     /// Allow other machines to connect; there is no authentication
@@ -170,8 +170,8 @@ Examples:
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
-    /// Download the tracks of tasks that were bought in addition to a job's own, and nothing else; `~task-` and the task's id end
-    /// the names of their files
+    /// Download only the tracks of tasks that were bought in addition to a job's own; the names of their files end with `~task-` and
+    /// the task's id
     #[arg(long, conflicts_with_all = ["serve", "otlp"])]
     pub(crate) other_tasks: bool,
     #[command(flatten)]

@@ -18,7 +18,7 @@ pub(crate) struct ChosenRunArgs {
     /// An older run, by its id or the start of its id
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
-    /// Include jobs that earlier runs of the manifest bought and that it does not have any more
+    /// Include jobs that earlier runs bought and that are no longer in the manifest
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -65,8 +65,8 @@ pub(crate) struct ReportArgs {
     /// The folder for the reports [default: the manifest's output directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Join the ratings of this table, which the listening page exports: stars and notes, or blind results; may be repeated. They are kept
-    /// beside the reports in ratings.json, in place of earlier ones, and later runs join them again
+    /// Add the ratings of a table that the listening page exported (stars and notes, or blind results); may be repeated. They are
+    /// saved as ratings.json beside the reports, instead of earlier ratings, and later runs add them again
     #[arg(long, value_name = "CSV")]
     pub(crate) ratings: Vec<PathBuf>,
 }
@@ -138,8 +138,8 @@ pub(crate) struct OutcomeArgs {
     /// Submit the job again, even if that pays twice
     #[arg(long)]
     pub(crate) buy_again: bool,
-    /// Undo the last `resolve` of the job, if it was not submitted since: the job is in doubt again, and tracks of a task that was
-    /// given by mistake get `~undone` in their names
+    /// Undo the last `resolve` of the job, unless the job was submitted since: the job is in doubt again, and tracks of a wrong task
+    /// are renamed with `~undone`
     #[arg(long)]
     pub(crate) undo: bool,
 }

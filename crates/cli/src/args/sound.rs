@@ -68,8 +68,8 @@ pub(crate) enum PlayPart {
 
 /// Play an accompaniment to one recording
 ///
-/// Does what the studio does for a task, without a manifest, server or ledger: for trying tags, and for stems and MIDI. The same
-/// recording, tags and seed give the same bytes on the same machine. Existing files are not overwritten without --force.
+/// Plays what the studio plays for a task, but needs no manifest, server or ledger. Use it to try tags and to get stems or MIDI. The
+/// same recording, tags and seed give the same bytes on the same machine. Existing files are not overwritten without --force.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -79,10 +79,10 @@ pub(crate) struct PlayArgs {
     /// The recording: WAV, AIFF, FLAC, MP3, AAC, ALAC or Vorbis
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// How it should sound
+    /// The style, instruments and mood to play, as in a manifest
     #[arg(long, value_name = "TAGS", default_value = "")]
     pub(crate) tags: String,
-    /// What must not be heard; overrides all other options
+    /// The instruments, styles and effects to leave out; overrides all other options
     #[arg(long, value_name = "TAGS", default_value = "")]
     pub(crate) negative_tags: String,
     /// How closely to follow the style's conventions, 0 to 1

@@ -15,7 +15,7 @@ const MAX_SLIP: usize = 3;
 /// Recording and replaying the provider's responses.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct TapeArgs {
-    /// Record the provider's responses in this folder, without secrets; polls for results, without callbacks
+    /// Record the provider's responses in this folder, without secrets; the run polls for results and receives no callbacks
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
     /// Replay recorded responses instead of calling the provider: offline and free, with a separate ledger and output directory
@@ -75,7 +75,7 @@ pub(crate) struct HookTestArgs {
         conflicts_with = "lua"
     )]
     pub(crate) argv: Vec<String>,
-    /// Test this Lua script instead of a program: a file, or as in a manifest the text of a script
+    /// Test a Lua script instead of a program: its file, or its text as in a manifest
     #[arg(long, value_name = "SCRIPT", conflicts_with = "service")]
     pub(crate) lua: Option<String>,
     /// The program is a service: it keeps running and exchanges JSON lines
@@ -113,8 +113,8 @@ pub(crate) struct DiffArgs {
     /// The newer side
     #[arg(value_name = "B")]
     pub(crate) new: String,
-    /// The manifest whose ledger has the runs [default: the nearest ledger at or above this folder, then that of a side that is a
-    /// manifest]
+    /// The manifest whose ledger has the runs [default: the nearest ledger at or above this folder, else the ledger of A or B if that
+    /// is a manifest]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,
     /// Exit with code 9 if anything differs

@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_run_in_events() {
-        let shared = example::Shared::default();
+        let shared = example::SharedOutput::default();
         example::Story::new()
             .tell(&mut JsonEvents::new(Box::new(shared.clone())))
             .unwrap();
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn each_line_is_a_record_again_but_for_its_token() {
         let story = example::Story::new();
-        let shared = example::Shared::default();
+        let shared = example::SharedOutput::default();
         story
             .tell(&mut JsonEvents::new(Box::new(shared.clone())))
             .unwrap();

@@ -19,7 +19,7 @@ const WORD_COLUMNS: usize = 12;
 
 /// A line for people.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Line {
+pub(crate) struct ConsoleLine {
     /// The quietest level that shows it.
     pub(crate) level: Level,
     style: Style,
@@ -29,7 +29,7 @@ pub(crate) struct Line {
     detail: String,
 }
 
-impl Line {
+impl ConsoleLine {
     fn new(level: Level, style: Style, word: &'static str, detail: impl Into<String>) -> Self {
         Self {
             level,
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_line_fits_a_terminal_and_keeps_the_take() {
-        let line = Line::success("accepted", "task 0123")
+        let line = ConsoleLine::success("accepted", "task 0123")
             .about("a stem with a long name × a preset with a long name take 3");
         let options = ConsoleOptions {
             columns: Some(60),
@@ -162,7 +162,8 @@ mod tests {
         for wide in [80, 100] {
             let line = |value: &str| {
                 let subject = format!("angel × lofi [weirdness_constraint={value}] take 1");
-                let line = Line::success("accepted", "task 01a22726c02c722bb3a2ef1be1d4a47a");
+                let line =
+                    ConsoleLine::success("accepted", "task 01a22726c02c722bb3a2ef1be1d4a47a");
                 let text = line.about(subject).in_table(0, &TimeZone::UTC, wide);
                 anstream::adapter::strip_str(&text).to_string()
             };

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use backline_engine::event::{Event, Record};
 
 use super::Out;
-use super::line::Line;
+use super::line::ConsoleLine;
 use super::record;
 use crate::closing::closing_text;
 use crate::plan_state::PlanState;
@@ -34,7 +34,7 @@ impl Lines {
         }
     }
 
-    fn put(&mut self, line: &Line, at_ms: i64) {
+    fn put(&mut self, line: &ConsoleLine, at_ms: i64) {
         if line.level <= self.options.level {
             self.out.write(&line.render(at_ms, &self.options));
         }
@@ -72,7 +72,7 @@ mod tests {
     use crate::sink::Level;
 
     fn told(level: Level, colour: bool) -> String {
-        let shared = example::Shared::default();
+        let shared = example::SharedOutput::default();
         let options = ConsoleOptions {
             level,
             colour,

@@ -15,7 +15,7 @@ use anstream::{AutoStream, ColorChoice};
 use crate::runner::without_commands;
 
 pub use json_events::JsonEvents;
-pub(crate) use line::Line;
+pub(crate) use line::ConsoleLine;
 pub use lines::Lines;
 pub(crate) use record::line_of;
 

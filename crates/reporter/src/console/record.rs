@@ -14,7 +14,7 @@ use backline_engine::job::Job;
 use backline_engine::status::JobStatus;
 use jiff::tz::TimeZone;
 
-use super::line::Line;
+use super::line::ConsoleLine;
 use crate::plan_state::PlanState;
 use crate::printable::clean;
 use crate::sink::ConsoleOptions;
@@ -29,7 +29,7 @@ pub(crate) fn line_of(
     record: &Record,
     plan_state: &mut PlanState,
     options: &ConsoleOptions,
-) -> Line {
+) -> ConsoleLine {
     let ConsoleOptions {
         zone, standpoint, ..
     } = options;
@@ -78,7 +78,7 @@ fn full_line(
     plan_state: &mut PlanState,
     zone: &TimeZone,
     from: &Standpoint,
-) -> Line {
+) -> ConsoleLine {
     let change = plan_state.apply(record);
     let becomes = |state| change.as_ref().is_some_and(|change| change.becomes(state));
     let failed = becomes(JobStatus::Failed);
@@ -93,7 +93,7 @@ fn full_line(
     };
     let line = match &record.event {
         Event::Stage { .. } if !remarks.is_empty() => {
-            Line::warning("remark", excerpt(&remarks.join("; ")))
+            ConsoleLine::warning("remark", excerpt(&remarks.join("; ")))
         }
         Event::RunStarted {
             name,
@@ -105,7 +105,7 @@ fn full_line(
             let uploads = upload_host
                 .as_ref()
                 .map(|host| format!("; recordings are uploaded to {}", clean(host)));
-            Line::plain(
+            ConsoleLine::plain(
                 "run",
                 format!(
                     "{}: {} with {}, {to_submit} to submit{}",
@@ -121,13 +121,13 @@ fn full_line(
                 Moment::Before => "before the first submission",
                 Moment::After => "at the end of the run",
             };
-            Line::plain("credits", format!("{} {when}", figure(*balance)))
+            ConsoleLine::plain("credits", format!("{} {when}", figure(*balance)))
         }
         Event::Paused {
             until_ms,
             code,
             message,
-        } => Line::warning(
+        } => ConsoleLine::warning(
             "waiting",
             format!(
                 "until {}  {}",
@@ -135,7 +135,7 @@ fn full_line(
                 failure_text(*code, message)
             ),
         ),
-        Event::AccountAdopted { from, task_id } => Line::plain(
+        Event::AccountAdopted { from, task_id } => ConsoleLine::plain(
             "adopted",
             format!(
                 "account {}: the provider shows its task {}",
@@ -143,24 +143,26 @@ fn full_line(
                 clean(&task_id.to_string())
             ),
         ),
-        Event::UploadStarted { stem } => Line::detail("uploading", "").about(clean(stem)),
-        Event::Uploaded { stem, .. } => Line::plain("uploaded", "").about(clean(stem)),
+        Event::UploadStarted { stem } => ConsoleLine::detail("uploading", "").about(clean(stem)),
+        Event::Uploaded { stem, .. } => ConsoleLine::plain("uploaded", "").about(clean(stem)),
         Event::UploadFailed {
             stem,
             message,
             retried,
         } => retry_line(*retried, "not uploaded", message).about(clean(stem)),
-        Event::Intent { attempt, .. } => Line::detail("sending", format!("attempt {attempt}")),
+        Event::Intent { attempt, .. } => {
+            ConsoleLine::detail("sending", format!("attempt {attempt}"))
+        }
         Event::Decided { point, verdict } => match verdict {
-            Verdict::Pass => Line::detail("passed", point.as_str()),
+            Verdict::Pass => ConsoleLine::detail("passed", point.as_str()),
             Verdict::Change { key, .. } => {
-                Line::plain("changed", format!("bought as job {}", key.short()))
+                ConsoleLine::plain("changed", format!("bought as job {}", key.short()))
             }
-            Verdict::Veto { why } => Line::warning("vetoed", excerpt(why)),
-            Verdict::Fail { message } => Line::error("hook failed", excerpt(message)),
+            Verdict::Veto { why } => ConsoleLine::warning("vetoed", excerpt(why)),
+            Verdict::Fail { message } => ConsoleLine::error("hook failed", excerpt(message)),
         },
-        Event::InputMissing { message } => Line::warning("skipped", excerpt(message)),
-        Event::Recognized { key, .. } => Line::detail(
+        Event::InputMissing { message } => ConsoleLine::warning("skipped", excerpt(message)),
+        Event::Recognized { key, .. } => ConsoleLine::detail(
             "recognized",
             format!("bought before as job {}", key.short()),
         ),
@@ -170,7 +172,8 @@ fn full_line(
             message,
             ..
         } => {
-            let line = Line::warning("hook", format!("{}: {}", clean(hook), excerpt(message)));
+            let line =
+                ConsoleLine::warning("hook", format!("{}: {}", clean(hook), excerpt(message)));
             match about {
                 Some(key) => line.about(plan_state.label(key)),
                 None => line,
@@ -179,7 +182,7 @@ fn full_line(
         Event::TrackNoted {
             note: TrackNote::Renamed { from: old, to },
             ..
-        } => Line::plain(
+        } => ConsoleLine::plain(
             "renamed",
             format!("{} to {}", clean(&from.name(old)), clean(&from.name(to))),
         ),
@@ -194,10 +197,10 @@ fn full_line(
                     format!("copied to {}", clean(to))
                 }
             };
-            Line::detail("noted", format!("{}  {said}", track(*index, *part)))
+            ConsoleLine::detail("noted", format!("{}  {said}", track(*index, *part)))
         }
         Event::Repeated { attempt } => {
-            Line::warning("repeating", format!("the request of attempt {attempt}"))
+            ConsoleLine::warning("repeating", format!("the request of attempt {attempt}"))
         }
         Event::Accepted { task_id, via, .. } => {
             let how = match via {
@@ -206,12 +209,12 @@ fn full_line(
                 Via::User => ", as you said",
                 Via::Refusal => ", which existed already",
             };
-            Line::success(
+            ConsoleLine::success(
                 "accepted",
                 format!("task {}{how}", clean(&task_id.to_string())),
             )
         }
-        Event::Claimed { task_id, .. } => Line::detail(
+        Event::Claimed { task_id, .. } => ConsoleLine::detail(
             "callback",
             format!(
                 "names task {}; checking it with the provider",
@@ -220,7 +223,7 @@ fn full_line(
         ),
         Event::ClaimRejected {
             task_id, message, ..
-        } => Line::warning(
+        } => ConsoleLine::warning(
             "callback",
             format!(
                 "task {} is not this job's: {}",
@@ -229,17 +232,17 @@ fn full_line(
             ),
         ),
         Event::Refused { code, message, .. } if failed => {
-            Line::error("refused", failure_text(*code, message))
+            ConsoleLine::error("refused", failure_text(*code, message))
         }
         // It ends the run, whose closing has the whole message.
         Event::Refused { code, message, .. } if record.event.is_refusal_of_run() => {
             let text = failure_text(*code, message);
-            Line::warning("refused", fit(&text, REFUSAL_COLUMNS))
+            ConsoleLine::warning("refused", fit(&text, REFUSAL_COLUMNS))
         }
         Event::Refused { code, message, .. } => {
-            Line::warning("refused", failure_text(*code, message))
+            ConsoleLine::warning("refused", failure_text(*code, message))
         }
-        Event::NotSent { message, .. } => Line::warning("not sent", excerpt(message)),
+        Event::NotSent { message, .. } => ConsoleLine::warning("not sent", excerpt(message)),
         Event::Lost {
             message, response, ..
         } => {
@@ -249,12 +252,14 @@ fn full_line(
                 true => String::new(),
                 false => format!("; possible task id: {}", ids.join(", ")),
             };
-            Line::error("in doubt", format!("{}{named}", excerpt(message)))
+            ConsoleLine::error("in doubt", format!("{}{named}", excerpt(message)))
         }
-        Event::NeverBought { .. } => Line::plain("free again", "never bought, as you said"),
-        Event::BuyAgain { .. } => Line::warning("free again", "to be bought again, as you said"),
-        Event::Reopened { .. } => Line::warning("in doubt", "again, as you said"),
-        Event::Stage { stage, .. } => Line::detail(
+        Event::NeverBought { .. } => ConsoleLine::plain("free again", "never bought, as you said"),
+        Event::BuyAgain { .. } => {
+            ConsoleLine::warning("free again", "to be bought again, as you said")
+        }
+        Event::Reopened { .. } => ConsoleLine::warning("in doubt", "again, as you said"),
+        Event::Stage { stage, .. } => ConsoleLine::detail(
             match stage {
                 TaskStage::Pending => "pending",
                 TaskStage::Text => "text ready",
@@ -273,7 +278,7 @@ fn full_line(
             message,
             refunded,
         } => ended_line("partial", *code, message, *refunded),
-        Event::DetailsUnavailable { message } => Line::warning(
+        Event::DetailsUnavailable { message } => ConsoleLine::warning(
             "waiting",
             format!(
                 "details unavailable: {}; polling goes on, at most until `limits.deadline`",
@@ -289,7 +294,7 @@ fn full_line(
                     path,
                     ..
                 },
-        } => Line::warning(
+        } => ConsoleLine::warning(
             "unverified",
             format!(
                 "{}  {}: {}",
@@ -299,8 +304,8 @@ fn full_line(
             ),
         ),
         Event::TrackKept { index, part, file } => match kept {
-            Some(kept) => Line::success("kept", kept),
-            None => Line::detail(
+            Some(kept) => ConsoleLine::success("kept", kept),
+            None => ConsoleLine::detail(
                 "fetched",
                 format!(
                     "{}  {}",
@@ -323,7 +328,7 @@ fn full_line(
             index,
             part,
             changed: false,
-        } => Line::error(
+        } => ConsoleLine::error(
             "missing",
             format!("the file of {} was deleted or moved", track(*index, *part)),
         ),
@@ -331,14 +336,14 @@ fn full_line(
             index,
             part,
             changed: true,
-        } => Line::error(
+        } => ConsoleLine::error(
             "changed",
             format!(
                 "the file of {} was changed on disk; it will be moved aside",
                 track(*index, *part)
             ),
         ),
-        Event::CallbacksRefused(refused) => Line::warning(
+        Event::CallbacksRefused(refused) => ConsoleLine::warning(
             "callbacks",
             format!(
                 "{} refused: {} with an unknown secret, {} unsigned, {} signed with another key, {} signed too long ago, {} unreadable, {} refused because too many were waiting",
@@ -351,7 +356,7 @@ fn full_line(
                 refused.turned_away
             ),
         ),
-        Event::RunEnded { outcome, .. } => Line::detail("end", ended(outcome)),
+        Event::RunEnded { outcome, .. } => ConsoleLine::detail("end", ended(outcome)),
     };
     match &record.job {
         Some(key) => line.about(plan_state.label(key)),
@@ -360,11 +365,11 @@ fn full_line(
 }
 
 /// The line for the least time that the account's rate allows.
-pub(crate) fn paced(least_ms: u64) -> Line {
+pub(crate) fn paced(least_ms: u64) -> ConsoleLine {
     let least = span(i64::try_from(least_ms).unwrap_or(i64::MAX));
-    Line::plain(
+    ConsoleLine::plain(
         "paced",
-        format!("submitting takes {least} at the least: the account's rate allows no more"),
+        format!("submitting takes at least {least} at the account's rate limit"),
     )
 }
 
@@ -381,11 +386,11 @@ fn ended(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn retry_line(retried: bool, word: &'static str, message: &str) -> Line {
+fn retry_line(retried: bool, word: &'static str, message: &str) -> ConsoleLine {
     if retried {
-        Line::warning(word, format!("{}; tried again", excerpt(message)))
+        ConsoleLine::warning(word, format!("{}; tried again", excerpt(message)))
     } else {
-        Line::error(word, excerpt(message))
+        ConsoleLine::error(word, excerpt(message))
     }
 }
 
@@ -414,11 +419,16 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
 }
 
 /// The end of a task without all of its tracks.
-fn ended_line(heading: &'static str, code: Option<i64>, message: &str, refunded: bool) -> Line {
+fn ended_line(
+    heading: &'static str,
+    code: Option<i64>,
+    message: &str,
+    refunded: bool,
+) -> ConsoleLine {
     let credits = match refunded {
         true => " (credits given back)",
         false => "",
     };
     let details = failure_text(code, message);
-    Line::error(heading, format!("{details}{credits}"))
+    ConsoleLine::error(heading, format!("{details}{credits}"))
 }

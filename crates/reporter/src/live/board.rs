@@ -10,7 +10,7 @@ use backline_engine::settings::JobKey;
 use backline_engine::status::JobStatus;
 use backline_engine::store::RunBounds;
 
-use crate::console::{Line, line_of};
+use crate::console::{ConsoleLine, line_of};
 use crate::plan_state::PlanState;
 use crate::printable::clean;
 use crate::sink::{ConsoleOptions, Level, PlanFacts};
@@ -71,7 +71,7 @@ struct Balance {
 /// An event as a line, and when it happened.
 pub(crate) struct TimedLine {
     pub(crate) at_ms: i64,
-    pub(crate) line: Line,
+    pub(crate) line: ConsoleLine,
 }
 
 /// The account's window as far as this run knows it.

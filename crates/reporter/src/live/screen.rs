@@ -147,7 +147,7 @@ mod tests {
     use std::num::NonZero;
 
     use super::*;
-    use crate::example::Shared;
+    use crate::example::SharedOutput;
 
     fn cells(number: u16) -> NonZero<u16> {
         NonZero::new(number).unwrap()
@@ -156,14 +156,14 @@ mod tests {
     /// A terminal, what a screen draws on it, and how much of that it has seen.
     struct Terminal {
         parser: vt100::Parser,
-        shared: Shared,
+        shared: SharedOutput,
         seen: usize,
         screen: Screen,
     }
 
     impl Terminal {
         fn new(columns: u16, rows: u16) -> Self {
-            let shared = Shared::default();
+            let shared = SharedOutput::default();
             let mut parser = vt100::Parser::new(cells(rows), cells(columns), 100);
             parser.process(b"$ backline run\r\n");
             Self {

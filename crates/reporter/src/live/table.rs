@@ -262,7 +262,7 @@ mod tests {
     use super::*;
     use crate::example;
 
-    fn table(shared: &example::Shared) -> LiveTable {
+    fn table(shared: &example::SharedOutput) -> LiveTable {
         let options = ConsoleOptions {
             zone: TimeZone::UTC,
             ..ConsoleOptions::default()
@@ -274,7 +274,7 @@ mod tests {
         LiveTable::new(Box::new(shared.clone()), size, options)
     }
 
-    fn screen(shared: &example::Shared) -> String {
+    fn screen(shared: &example::SharedOutput) -> String {
         let mut parser = vt100::Parser::new(48.try_into().unwrap(), 80.try_into().unwrap(), 0);
         parser.process(shared.text().as_bytes());
         parser.screen().contents()
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_run_leaves_what_went_wrong_and_its_closing() {
-        let (shared, story) = (example::Shared::default(), example::Story::new());
+        let (shared, story) = (example::SharedOutput::default(), example::Story::new());
         let mut table = table(&shared);
         let mut log = table.log_writer();
         table.plan(&story.plan());
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_below_what_was_drawn_last() {
-        let (shared, story) = (example::Shared::default(), example::Story::new());
+        let (shared, story) = (example::SharedOutput::default(), example::Story::new());
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let mut table = table(&shared);
             table.plan(&story.plan());
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn time_that_passes_is_drawn_though_nothing_happens() {
-        let (shared, story) = (example::Shared::default(), example::Story::new());
+        let (shared, story) = (example::SharedOutput::default(), example::Story::new());
         let mut table = table(&shared);
         table.plan(&story.plan());
         let drawn = shared.text().len();

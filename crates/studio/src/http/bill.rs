@@ -12,25 +12,25 @@ use axum::response::{IntoResponse, Response};
 
 use super::connection::ConnectionHandle;
 use crate::gate;
-use crate::responses::Refusal;
-use crate::shared::Shared;
+use crate::responses::RequestError;
+use crate::shared::StudioState;
 use crate::store::bills;
 
 pub(super) async fn show(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
     if !connection.peer().ip().to_canonical().is_loopback() || !gate::names_loopback(&headers) {
-        return Err(Refusal::NoSuchPath);
+        return Err(RequestError::NoSuchPath);
     }
-    gate::admit_key(&headers, Some(&shared.bill_key)).ok_or(Refusal::Unauthorized)?;
+    gate::admit_key(&headers, Some(&shared.bill_key)).ok_or(RequestError::Unauthorized)?;
     let entries = shared.store.read("read the bill", bills::list).await?;
     let mut lines = String::new();
     for entry in entries {
         let line = serde_json::to_string(&entry).map_err(|error| {
             tracing::error!(%error, "could not write the bill");
-            Refusal::Internal
+            RequestError::Internal
         })?;
         lines.push_str(&line);
         lines.push('\n');

@@ -17,13 +17,13 @@ use super::files;
 use crate::faulty;
 use crate::mime;
 use crate::misbehave::{
-    FileFault, FileKind, MalformedKind, PollResponse, Refuse, Reply, ReplyBody, Shape,
-    SubmitResponse, foreign, of_task,
+    FileFault, FileKind, MalformedKind, PollResponse, Refuse, Reply, ReplyBody, Shape, SubmitFault,
+    foreign, of_task,
 };
 use crate::responses;
-use crate::shared::Shared;
+use crate::shared::StudioState;
 use crate::store::faults;
-use crate::store::tasks::{self, StoredTrack, Task};
+use crate::store::tasks::{self, StoredTask, StoredTrack};
 
 /// The page of a gateway whose service does not respond.
 const GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
@@ -94,26 +94,26 @@ pub(super) async fn malform(response: Response, kind: MalformedKind) -> Response
 
 /// The response that takes the place of `accepted`, the acceptance of `task_id`; `other_id` was accepted before it.
 pub(super) async fn faulty_response(
-    response: SubmitResponse,
+    response: SubmitFault,
     accepted: Response,
     task_id: &str,
     other_id: &str,
     connection: &ConnectionHandle,
 ) -> Response {
     match response {
-        SubmitResponse::Drop => {
+        SubmitFault::Drop => {
             connection.cut();
             StatusCode::OK.into_response()
         }
-        SubmitResponse::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
-        SubmitResponse::ServerErrorInBody => coded(StatusCode::OK, 500),
-        SubmitResponse::TimeoutInBody => coded(StatusCode::OK, 408),
-        SubmitResponse::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
-        SubmitResponse::NoTaskId => responses::success(json!({})),
-        SubmitResponse::NullData => responses::success(Value::Null),
-        SubmitResponse::Cut => half_then_break(accepted).await,
-        SubmitResponse::Empty => StatusCode::OK.into_response(),
-        SubmitResponse::Reply(it) => reply(&it, task_id, other_id),
+        SubmitFault::ServerError => coded(StatusCode::INTERNAL_SERVER_ERROR, 500),
+        SubmitFault::ServerErrorInBody => coded(StatusCode::OK, 500),
+        SubmitFault::TimeoutInBody => coded(StatusCode::OK, 408),
+        SubmitFault::BadGateway => page(StatusCode::BAD_GATEWAY, GATEWAY_PAGE),
+        SubmitFault::NoTaskId => responses::success(json!({})),
+        SubmitFault::NullData => responses::success(Value::Null),
+        SubmitFault::Cut => half_then_break(accepted).await,
+        SubmitFault::Empty => StatusCode::OK.into_response(),
+        SubmitFault::Reply(it) => reply(&it, task_id, other_id),
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) fn poll(
 
 /// `GET /bent/<task id>/<n>.<extension>`: a track whose file is not always what it should be; `silence` has no byte.
 pub(super) async fn file(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     ConnectInfo(_): ConnectInfo<ConnectionHandle>,
     Path((task_id, name)): Path<(String, String)>,
     request: Request,
@@ -160,7 +160,7 @@ pub(super) async fn file(
     let task = match task {
         Ok(Some(task)) => task,
         Ok(None) => return StatusCode::NOT_FOUND.into_response(),
-        Err(error) => return responses::Refusal::from(error).into_response(),
+        Err(error) => return responses::RequestError::from(error).into_response(),
     };
     let kept = task.tracks.iter().find(|kept| Some(kept.number) == number);
     let Some(kept) = kept else {
@@ -172,7 +172,7 @@ pub(super) async fn file(
             move |connection: &rusqlite::Connection| faults::count_use(connection, &task_id, what);
         match shared.store.write("count a fetch", count).await {
             Ok(fetches) => fetches,
-            Err(error) => return responses::Refusal::from(error).into_response(),
+            Err(error) => return responses::RequestError::from(error).into_response(),
         }
     } else {
         1
@@ -185,8 +185,8 @@ pub(super) async fn file(
 
 /// The file of a track with something wrong with it.
 async fn spoil(
-    shared: &Shared,
-    task: &Task,
+    shared: &StudioState,
+    task: &StoredTask,
     kept: &StoredTrack,
     fault: &FileFault,
     mut request: Request,
@@ -271,7 +271,7 @@ async fn spoil(
 }
 
 /// The true bytes of a track, or that they are gone.
-async fn read(shared: &Shared, kept: &StoredTrack) -> Result<Vec<u8>, Response> {
+async fn read(shared: &StudioState, kept: &StoredTrack) -> Result<Vec<u8>, Response> {
     let path = shared.folder.files().join(&kept.audio);
     let read = tokio::fs::read(&path).await;
     read.map_err(|_| StatusCode::NOT_FOUND.into_response())

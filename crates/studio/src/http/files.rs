@@ -11,11 +11,11 @@ use super::range;
 use crate::cover;
 use crate::mime;
 use crate::names;
-use crate::shared::Shared;
+use crate::shared::StudioState;
 
 /// `GET /files/…`: a file, whole or by ranges, with its type, length, ETag and date.
 pub(super) async fn serve(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     Path(path): Path<String>,
     request: Request,
 ) -> Response {
@@ -27,7 +27,7 @@ pub(super) async fn serve(
 }
 
 /// Sends the file at `path` below `files/`, in the range that `request` names.
-pub(super) async fn send(shared: &Shared, path: &str, mut request: Request) -> Response {
+pub(super) async fn send(shared: &StudioState, path: &str, mut request: Request) -> Response {
     let file = shared.folder.files().join(path);
     match tokio::fs::metadata(&file).await {
         Ok(found) if found.is_file() => range::normalise(&mut request, found.len()),

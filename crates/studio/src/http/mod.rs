@@ -36,11 +36,11 @@ use crate::config::{BASE64_BODY_BYTES, JSON_BODY_BYTES, REQUEST_TIMEOUT, STREAM_
 use crate::gate;
 use crate::misbehave::Codes;
 use crate::operation::OperationKind;
-use crate::responses::{self, Refusal, UploadRefusal};
-use crate::shared::{OtherKind, Shared};
+use crate::responses::{self, RequestError, UploadRefusal};
+use crate::shared::{OtherKind, StudioState};
 
 /// All routes over `shared`.
-pub(crate) fn router(shared: Arc<Shared>) -> Router {
+pub(crate) fn router(shared: Arc<StudioState>) -> Router {
     let stream = post(uploads::by_stream).layer(DefaultBodyLimit::max(STREAM_BODY_BYTES));
     let base64 = post(uploads::by_base64).layer(DefaultBodyLimit::max(BASE64_BODY_BYTES));
     let api = Router::new()
@@ -117,7 +117,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 /// Turns away a request from this machine that names another host: it comes from a page in the user's browser, whose own name was made
 /// to lead here. Peers elsewhere, and a proxy in front, know the studio by names that it does not know.
 async fn require_own_host(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     request: Request,
     next: Next,
@@ -140,10 +140,10 @@ async fn require_user_agent(request: Request, next: Next) -> Response {
 }
 
 /// Writes refusals in the code table that a misbehaviour plan names.
-async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+async fn speak(State(shared): State<Arc<StudioState>>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let codes = shared.codes();
-    match response.extensions().get::<Refusal>() {
+    match response.extensions().get::<RequestError>() {
         Some(refusal) if codes == Codes::Kie => refusal.response(codes),
         _ => response,
     }
@@ -151,14 +151,14 @@ async fn speak(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 
 /// Turns away who has not the key, before a byte of the body is read. What is let in carries a digest of the key.
 async fn require_key(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let Some(key) = gate::admit_key(request.headers(), shared.config.key.as_deref()) else {
         return match is_upload(&request) {
             true => UploadRefusal::unauthorized().into_response(),
-            false => Refusal::Unauthorized.into_response(),
+            false => RequestError::Unauthorized.into_response(),
         };
     };
     request.extensions_mut().insert(key);
@@ -171,7 +171,7 @@ fn is_upload(request: &Request) -> bool {
 
 /// Gives the calls about no submission what a misbehaviour plan has for them.
 async fn bend_other_calls(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -195,5 +195,5 @@ async fn keep_deadline(request: Request, next: Next) -> Response {
 }
 
 async fn no_such_path() -> Response {
-    Refusal::NoSuchPath.into_response()
+    RequestError::NoSuchPath.into_response()
 }

@@ -17,8 +17,8 @@ use crate::faulty::{self, PollResult};
 use crate::misbehave::{MalformedTarget, PollResponse, of_task};
 use crate::notes;
 use crate::operation::OperationKind;
-use crate::responses::{self, Refusal};
-use crate::shared::{OtherKind, Shared};
+use crate::responses::{self, RequestError};
+use crate::shared::{OtherKind, StudioState};
 use crate::store::{bills, faults, steps, tasks};
 
 #[derive(Deserialize)]
@@ -29,15 +29,15 @@ pub(super) struct RecordInfoQuery {
 
 /// `GET /api/v1/generate/record-info`: the response for an unknown task has `data: null`, as at the vendors.
 pub(super) async fn record_info(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     query: Result<Query<RecordInfoQuery>, QueryRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
     let task_id = query
         .ok()
         .and_then(|Query(query)| query.task_id)
         .filter(|task_id| !task_id.is_empty())
-        .ok_or_else(|| Refusal::Invalid("taskId is required".into()))?;
+        .ok_or_else(|| RequestError::Invalid("taskId is required".into()))?;
     let id = task_id.clone();
     let look =
         move |connection: &rusqlite::Connection| steps::find(connection, OperationKind::Song, &id);
@@ -52,11 +52,11 @@ pub(super) async fn record_info(
 
 /// The details of a task of any operation, with what a misbehaviour plan does to them.
 pub(super) async fn details_of(
-    shared: &Shared,
-    task: tasks::Task,
+    shared: &StudioState,
+    task: tasks::StoredTask,
     connection: &ConnectionHandle,
-) -> Result<Response, Refusal> {
-    let body_of = async |task: &tasks::Task| -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
+    let body_of = async |task: &tasks::StoredTask| -> Result<Response, RequestError> {
         let notes = notes::of(shared, task).await?;
         Ok(Json(faulty::truth(task, shared.writing(&notes))).into_response())
     };
@@ -90,9 +90,9 @@ pub(super) async fn details_of(
 
 /// The task that was accepted before another.
 async fn neighbour(
-    shared: &Shared,
+    shared: &StudioState,
     task_id: &str,
-) -> Result<Option<tasks::Task>, crate::store::StoreError> {
+) -> Result<Option<tasks::StoredTask>, crate::store::StudioStoreError> {
     let id = task_id.to_owned();
     let look = move |connection: &rusqlite::Connection| tasks::neighbour(connection, &id);
     shared.store.read("find another task", look).await
@@ -100,7 +100,9 @@ async fn neighbour(
 
 /// `GET /api/v1/generate/credit`: what is left. Whole credits are written as an integer: the reference vendor's clients read
 /// one.
-pub(super) async fn credits(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal> {
+pub(super) async fn credits(
+    State(shared): State<Arc<StudioState>>,
+) -> Result<Response, RequestError> {
     let left = balance(&shared).await?;
     Ok(if left.fract() == 0.0 {
         responses::success(left as i64)
@@ -111,12 +113,12 @@ pub(super) async fn credits(State(shared): State<Arc<Shared>>) -> Result<Respons
 
 /// `GET /api/v1/chat/credit`: the same as the other vendor writes it, with a fraction always.
 pub(super) async fn fractional_credits(
-    State(shared): State<Arc<Shared>>,
-) -> Result<Response, Refusal> {
+    State(shared): State<Arc<StudioState>>,
+) -> Result<Response, RequestError> {
     balance(&shared).await.map(responses::success)
 }
 
-async fn balance(shared: &Shared) -> Result<f64, Refusal> {
+async fn balance(shared: &StudioState) -> Result<f64, RequestError> {
     let charged = shared.store.read("read the balance", bills::charged);
     let left = shared.config.credits.unwrap_or(UNLIMITED_CREDITS) - charged.await?;
     // Prices have tenths of a credit: what adding them up leaves behind is no credit.
@@ -125,22 +127,23 @@ async fn balance(shared: &Shared) -> Result<f64, Refusal> {
 
 /// `POST /api/v1/common/download-url`: the studio's addresses need no signature, so a link of its own is good as it is.
 pub(super) async fn download_url(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
     let body = body.map_err(|_| {
-        Refusal::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
+        RequestError::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
     })?;
-    let body: Value = serde_json::from_slice(&body)
-        .map_err(|error| Refusal::Invalid(format!("request body is not valid JSON: {error}")))?;
+    let body: Value = serde_json::from_slice(&body).map_err(|error| {
+        RequestError::Invalid(format!("request body is not valid JSON: {error}"))
+    })?;
     let url = body["url"]
         .as_str()
         .filter(|url| !url.is_empty())
-        .ok_or_else(|| Refusal::Invalid("url is required".into()))?;
+        .ok_or_else(|| RequestError::Invalid("url is required".into()))?;
     let own = Url::parse(url)
         .ok()
         .and_then(|url| shared.links.own_file(&url));
-    let refused = |why: &str| Err(Refusal::NotOurs(why.into()));
+    let refused = |why: &str| Err(RequestError::NotOurs(why.into()));
     let Some(path) = own else {
         return refused("url is not an address of this service");
     };

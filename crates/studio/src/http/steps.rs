@@ -24,18 +24,18 @@ use crate::gate::KeyPrint;
 use crate::instant;
 use crate::misbehave::{Submission, Switch};
 use crate::operation::OperationKind;
-use crate::responses::{self, Refusal};
-use crate::shared::{OtherKind, Shared};
+use crate::responses::{self, RequestError};
+use crate::shared::{OtherKind, StudioState};
 use crate::step_wire;
 use crate::store::steps;
-use crate::store::tasks::{InitialState, NewTask, Stage, Task};
-use crate::validate_step::{self, Input, ValidStep};
+use crate::store::tasks::{InitialState, NewTask, StoredTask, TaskProgress};
+use crate::validate_step::{self, StepInput, ValidStep};
 use crate::wire::{self, TRACKS};
 
 /// The submission of a step.
-pub(super) fn submitting(kind: OperationKind) -> MethodRouter<Arc<Shared>> {
+pub(super) fn submitting(kind: OperationKind) -> MethodRouter<Arc<StudioState>> {
     post(
-        move |State(shared): State<Arc<Shared>>,
+        move |State(shared): State<Arc<StudioState>>,
               ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
               Extension(key): Extension<KeyPrint>,
               headers: HeaderMap,
@@ -46,9 +46,9 @@ pub(super) fn submitting(kind: OperationKind) -> MethodRouter<Arc<Shared>> {
 }
 
 /// The details of a step's task.
-pub(super) fn details_of(kind: OperationKind) -> MethodRouter<Arc<Shared>> {
+pub(super) fn details_of(kind: OperationKind) -> MethodRouter<Arc<StudioState>> {
     get(
-        move |State(shared): State<Arc<Shared>>,
+        move |State(shared): State<Arc<StudioState>>,
               ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
               query: Result<Query<HashMap<String, String>>, QueryRejection>| {
             details(kind, shared, connection, query)
@@ -58,14 +58,14 @@ pub(super) fn details_of(kind: OperationKind) -> MethodRouter<Arc<Shared>> {
 
 async fn submit_step(
     kind: OperationKind,
-    shared: Arc<Shared>,
+    shared: Arc<StudioState>,
     connection: ConnectionHandle,
     key: KeyPrint,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
     let body = body.map_err(|_| {
-        Refusal::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
+        RequestError::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
     })?;
     let token = submit::read_token(&headers)?;
     let valid = validate_step::validate(kind, shared.codes(), &body)?;
@@ -116,7 +116,7 @@ async fn submit_step(
 
 /// The task that a step processes, and the song that it is about.
 struct Parent {
-    task: Task,
+    task: StoredTask,
     track: Option<u8>,
     title: String,
     tags: String,
@@ -124,11 +124,11 @@ struct Parent {
 
 /// Finds it at once, as the vendors do: what they don't know is refused, and nothing is charged.
 async fn parent_of(
-    shared: &Shared,
+    shared: &StudioState,
     kind: OperationKind,
     valid: &ValidStep,
-) -> Result<Parent, Refusal> {
-    let unknown = |what: String| Refusal::UnknownInput { kind, what };
+) -> Result<Parent, RequestError> {
+    let unknown = |what: String| RequestError::UnknownInput { kind, what };
     let find = async |kind: OperationKind, id: &str| {
         let id = id.to_owned();
         let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
@@ -139,48 +139,48 @@ async fn parent_of(
         find(kind, id).await?.ok_or_else(|| unknown(what()))
     };
     let task = match &valid.input {
-        Input::Track { task, .. } | Input::Song { task } => {
+        StepInput::Track { task, .. } | StepInput::Song { task } => {
             known(OperationKind::Song, task).await?
         }
-        Input::Stems { task, .. } => known(OperationKind::Stems, task).await?,
-        Input::File(url) => {
+        StepInput::Stems { task, .. } => known(OperationKind::Stems, task).await?,
+        StepInput::File(url) => {
             let own = shared.links.own_file(url).and_then(|path| {
                 let (task, _) = path.strip_prefix("results/")?.split_once('/')?;
                 Some(task.to_owned())
             });
             let foreign = "audioUrl is not a track of this studio, which takes apart nothing else";
-            let id = own.ok_or_else(|| Refusal::NotOurs(foreign.to_owned()))?;
+            let id = own.ok_or_else(|| RequestError::NotOurs(foreign.to_owned()))?;
             known(OperationKind::Song, &id).await?
         }
     };
     let not_ready = |what: &str| {
-        Refusal::Invalid(match task.stage {
-            Stage::Failed => format!("{what} failed: it has no result to process"),
+        RequestError::Invalid(match task.stage {
+            TaskProgress::Failed => format!("{what} failed: it has no result to process"),
             _ => format!("{what} is not finished"),
         })
     };
     let ready = |number: u8| {
         let kept = task.tracks.iter().any(|kept| kept.number == number);
-        match kept && task.stage != Stage::Failed {
+        match kept && task.stage != TaskProgress::Failed {
             true => Ok(Some(number)),
             false => Err(not_ready("the track's task")),
         }
     };
     let track = match &valid.input {
-        Input::Track { task: id, audio } => {
+        StepInput::Track { task: id, audio } => {
             let is_named = |number: &u8| wire::track_id(id, *number).to_string() == *audio;
             let what = || format!("`{audio}` is no track of the task `{id}`");
             let number = (1..=TRACKS).find(is_named);
             ready(number.ok_or_else(|| unknown(what()))?)?
         }
-        Input::File(url) => {
+        StepInput::File(url) => {
             let path = shared.links.own_file(url).unwrap_or_default();
             let what = || format!("`{path}` is no track of the task `{}`", task.id);
             let kept = task.tracks.iter().find(|kept| kept.audio == path);
             ready(kept.ok_or_else(|| unknown(what()))?.number)?
         }
-        Input::Stems { stem, .. } => {
-            if task.stage != Stage::Complete {
+        StepInput::Stems { stem, .. } => {
+            if task.stage != TaskProgress::Complete {
                 return Err(not_ready("the stems task"));
             }
             let is_known = |id: &String| {
@@ -193,10 +193,10 @@ async fn parent_of(
             }
             None
         }
-        Input::Song { .. } if task.stage != Stage::Complete => {
+        StepInput::Song { .. } if task.stage != TaskProgress::Complete => {
             return Err(not_ready("the original task"));
         }
-        Input::Song { .. } => None,
+        StepInput::Song { .. } => None,
     };
     let song = match (&task.kind, &task.parent) {
         (OperationKind::Stems, Some(id)) => find(OperationKind::Song, id).await?,
@@ -216,17 +216,17 @@ async fn parent_of(
 
 async fn details(
     kind: OperationKind,
-    shared: Arc<Shared>,
+    shared: Arc<StudioState>,
     connection: ConnectionHandle,
     query: Result<Query<HashMap<String, String>>, QueryRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
     let row = kind.row(shared.codes());
     let name = row.map_or("taskId", |row| row.details_query);
     let task_id = query
         .ok()
         .and_then(|Query(mut query)| query.remove(name))
         .filter(|task_id| !task_id.is_empty())
-        .ok_or_else(|| Refusal::Invalid(format!("{name} is required")))?;
+        .ok_or_else(|| RequestError::Invalid(format!("{name} is required")))?;
     let id = task_id.clone();
     let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
     match shared.store.read("look a task up", look).await? {
@@ -234,7 +234,7 @@ async fn details(
         None => match shared.other_reply(OtherKind::UnknownTask) {
             Some(reply) => Ok(super::faults::reply(reply, &task_id, "")),
             // Recorded with one vendor's codes; no other response is known.
-            None if kind == OperationKind::Recovery => Err(Refusal::UnknownRecovery),
+            None if kind == OperationKind::Recovery => Err(RequestError::UnknownRecovery),
             None => Ok(responses::success(Value::Null)),
         },
     }

@@ -28,11 +28,11 @@ use crate::misbehave::{
     Fault, MalformedTarget, Misbehaviour, Submission, Switch, UploadGone, of_task,
 };
 use crate::operation::OperationKind;
-use crate::responses::{self, Refusal};
-use crate::shared::Shared;
+use crate::responses::{self, RequestError};
+use crate::shared::StudioState;
 use crate::store::tasks::{self, Acceptance, InitialState, NewTask};
 use crate::store::transitions;
-use crate::store::{StoreError, callbacks, faults};
+use crate::store::{StudioStoreError, callbacks, faults};
 use crate::validate;
 
 /// Longest `Idempotency-Key` in bytes: twice any common token.
@@ -43,14 +43,14 @@ const NO_SOURCE: i64 = 451;
 const CALLBACKS_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn add_instrumental(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
     Extension(key): Extension<KeyPrint>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
     let body = body.map_err(|_| {
-        Refusal::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
+        RequestError::TooLong(format!("The request body exceeds {JSON_BODY_BYTES} bytes"))
     })?;
     let token = read_token(&headers)?;
     let valid = validate::validate(&body)?;
@@ -109,10 +109,10 @@ pub(super) async fn add_instrumental(
 
 /// Accepts and charges `order`, and returns what its client gets to see of that.
 pub(super) async fn buy(
-    shared: &Arc<Shared>,
+    shared: &Arc<StudioState>,
     order: NewTask,
     connection: &ConnectionHandle,
-) -> Result<Response, Refusal> {
+) -> Result<Response, RequestError> {
     let (faults, kind) = (order.faults.clone(), order.kind);
     // In a task of its own, which goes on when the client hangs up and this handler is dropped.
     let accepting = tokio::spawn(accept(Arc::clone(shared), order));
@@ -120,7 +120,7 @@ pub(super) async fn buy(
         Ok(accepted) => accepted?,
         Err(error) => {
             tracing::error!(%error, "accepting a task broke");
-            return Err(Refusal::Internal);
+            return Err(RequestError::Internal);
         }
     };
     let accepted = match kind {
@@ -139,7 +139,7 @@ pub(super) async fn buy(
 /// Removes the upload that a submission names, where a plan requires it. Returns how the response shows that the upload is gone, if
 /// it is.
 async fn take_upload(
-    shared: &Shared,
+    shared: &StudioState,
     faults: &[Fault],
     upload: Option<&str>,
 ) -> Option<UploadGone> {
@@ -163,10 +163,10 @@ async fn take_upload(
 
 /// Counts a submission for the plan and returns its number and its faults.
 pub(super) async fn count(
-    shared: &Shared,
+    shared: &StudioState,
     plan: &Misbehaviour,
     submission: Submission,
-) -> Result<(u64, Vec<Fault>), StoreError> {
+) -> Result<(u64, Vec<Fault>), StudioStoreError> {
     let plan = plan.clone();
     let count = move |connection: &rusqlite::Connection| {
         faults::count_submission(connection, &plan, &submission)
@@ -176,7 +176,7 @@ pub(super) async fn count(
 
 /// What a plan refuses a submission with, if it does: nothing is accepted then.
 pub(super) fn refuse(
-    shared: &Shared,
+    shared: &StudioState,
     faults: &[Fault],
     connection: &ConnectionHandle,
 ) -> Option<Response> {
@@ -206,7 +206,7 @@ pub(super) fn refuse(
 }
 
 /// What becomes of a task on arrival.
-fn initial_state(shared: &Shared, faults: &[Fault]) -> InitialState {
+fn initial_state(shared: &StudioState, faults: &[Fault]) -> InitialState {
     fails(faults).unwrap_or_else(|| match &shared.instant {
         Some(tracks) => {
             let mut tracks = tracks.clone();
@@ -233,17 +233,17 @@ pub(super) fn fails(faults: &[Fault]) -> Option<InitialState> {
 }
 
 /// Lets `order` through the window and into the queue, accepts it, and returns its task's id.
-async fn accept(shared: Arc<Shared>, order: NewTask) -> Result<String, Refusal> {
+async fn accept(shared: Arc<StudioState>, order: NewTask) -> Result<String, RequestError> {
     if let Some(window) = &shared.rate_window {
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
         window
             .admit(&KeyPrint(order.key_print.clone()), Instant::now())
-            .map_err(Refusal::RateLimited)?;
+            .map_err(RequestError::RateLimited)?;
     }
     // What is finished on arrival never waits.
     let place = match &order.initial_state {
         InitialState::Finished(_) | InitialState::Fails { .. } => None,
-        InitialState::Made => Some(QueueSlot::take(&shared).ok_or(Refusal::QueueFull)?),
+        InitialState::Made => Some(QueueSlot::take(&shared).ok_or(RequestError::QueueFull)?),
     };
     let task_id = order.task_id.clone();
     let accept = move |connection: &rusqlite::Connection| transitions::accept(connection, &order);
@@ -264,15 +264,15 @@ async fn accept(shared: Arc<Shared>, order: NewTask) -> Result<String, Refusal> 
             );
             Ok(task_id)
         }
-        Acceptance::Exists { task_id } => Err(Refusal::Exists { task_id }),
-        Acceptance::TokenMisused => Err(Refusal::TokenMisused),
-        Acceptance::NoCredits => Err(Refusal::NoCredits),
+        Acceptance::Exists { task_id } => Err(RequestError::Exists { task_id }),
+        Acceptance::TokenMisused => Err(RequestError::TokenMisused),
+        Acceptance::NoCredits => Err(RequestError::NoCredits),
     }
 }
 
 /// What the client gets to see of `accepted`, and when.
 async fn faulty_response(
-    shared: &Arc<Shared>,
+    shared: &Arc<StudioState>,
     faults: &[Fault],
     task_id: String,
     accepted: Response,
@@ -292,7 +292,7 @@ async fn faulty_response(
         let called = tokio::time::timeout(CALLBACKS_PATIENCE, made);
         match called.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Refusal::from(error).into_response(),
+            Ok(Err(error)) => return RequestError::from(error).into_response(),
             Err(_) => tracing::warn!("responded before the callbacks, which no receiver accepts"),
         }
     }
@@ -308,7 +308,7 @@ async fn faulty_response(
             let look = move |connection: &rusqlite::Connection| tasks::neighbour(connection, &id);
             let other = match shared.store.read("find another task", look).await {
                 Ok(other) => other.map_or_else(String::new, |other| other.id),
-                Err(error) => return Refusal::from(error).into_response(),
+                Err(error) => return RequestError::from(error).into_response(),
             };
             spoilt::faulty_response(response, accepted, &task_id, &other, connection).await
         }
@@ -317,7 +317,10 @@ async fn faulty_response(
 }
 
 /// Waits until the callbacks of a task that were due are made.
-async fn callbacks_made(shared: &Arc<Shared>, task_id: String) -> Result<(), StoreError> {
+async fn callbacks_made(
+    shared: &Arc<StudioState>,
+    task_id: String,
+) -> Result<(), StudioStoreError> {
     let mut progress = shared.progress.subscribe();
     loop {
         let id = task_id.clone();
@@ -332,12 +335,12 @@ async fn callbacks_made(shared: &Arc<Shared>, task_id: String) -> Result<(), Sto
 
 /// A place in the queue that is given back unless its task was accepted.
 struct QueueSlot<'a> {
-    shared: &'a Shared,
+    shared: &'a StudioState,
     kept: bool,
 }
 
 impl<'a> QueueSlot<'a> {
-    fn take(shared: &'a Shared) -> Option<QueueSlot<'a>> {
+    fn take(shared: &'a StudioState) -> Option<QueueSlot<'a>> {
         shared.unfinished.enter().then_some(QueueSlot {
             shared,
             kept: false,
@@ -357,13 +360,13 @@ impl Drop for QueueSlot<'_> {
     }
 }
 
-pub(super) fn read_token(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub(super) fn read_token(headers: &HeaderMap) -> Result<Option<String>, RequestError> {
     let Some(token) = headers.get("idempotency-key") else {
         return Ok(None);
     };
     match token.to_str() {
         Ok(token) if (1..=TOKEN_BYTES).contains(&token.len()) => Ok(Some(token.to_owned())),
-        _ => Err(Refusal::Invalid(format!(
+        _ => Err(RequestError::Invalid(format!(
             "Idempotency-Key must be 1 to {TOKEN_BYTES} plain characters"
         ))),
     }

@@ -30,7 +30,7 @@ use crate::intake::{Intake, IntakeError, Received};
 use crate::mime;
 use crate::names;
 use crate::responses::UploadRefusal;
-use crate::shared::Shared;
+use crate::shared::StudioState;
 use crate::store::uploads;
 
 /// Longest text field of a form in bytes.
@@ -44,7 +44,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// `POST /api/file-stream-upload`: multipart with `file`, `uploadPath` and maybe `fileName`, in any order.
 pub(super) async fn by_stream(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, UploadRefusal> {
     let mut form = form.map_err(|rejection| UploadRefusal::invalid(rejection.body_text()))?;
@@ -87,7 +87,7 @@ struct Base64Upload {
 
 /// `POST /api/file-base64-upload`: JSON with `base64Data`, which may be a data URL.
 pub(super) async fn by_base64(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     request: axum::extract::Request,
 ) -> Result<Response, UploadRefusal> {
     // The slot comes before the body: bodies are large and read into memory.
@@ -138,7 +138,7 @@ struct UrlUpload {
 
 /// `POST /api/file-url-upload`: JSON with `fileUrl`, fetched by the studio.
 pub(super) async fn by_url(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<StudioState>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, UploadRefusal> {
     let upload: UrlUpload = read_json(body)?;
@@ -178,7 +178,7 @@ pub(super) async fn by_url(
 }
 
 /// Copies one of the studio's own files, which needs no fetch and no permission for a private address.
-async fn copy_own(shared: &Shared, path: &str) -> Result<Received, UploadRefusal> {
+async fn copy_own(shared: &StudioState, path: &str) -> Result<Received, UploadRefusal> {
     let gone =
         |_| UploadRefusal::invalid("Failed to download the file: it is not there (any more)");
     let mut file = tokio::fs::File::open(shared.folder.files().join(path))
@@ -201,7 +201,10 @@ fn read_json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result
         .map_err(|error| UploadRefusal::invalid(format!("The request body is not valid: {error}")))
 }
 
-async fn receive_field(shared: &Shared, mut field: Field<'_>) -> Result<Received, UploadRefusal> {
+async fn receive_field(
+    shared: &StudioState,
+    mut field: Field<'_>,
+) -> Result<Received, UploadRefusal> {
     let mut intake =
         Intake::open(&shared.folder.scratch(), STREAM_BODY_BYTES as u64).map_err(not_taken)?;
     while let Some(chunk) = field.chunk().await.map_err(broken_form)? {
@@ -251,7 +254,7 @@ fn clashes(files: &std::path::Path, path: &str) -> bool {
 
 /// Puts a received file into place, records it, and returns its address.
 async fn keep(
-    shared: &Shared,
+    shared: &StudioState,
     received: Received,
     upload_path: Option<String>,
     file_name: Option<String>,

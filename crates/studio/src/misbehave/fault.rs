@@ -19,7 +19,7 @@ pub(crate) enum Fault {
     DropRequest,
     /// The submission is accepted and billed; the client gets this response.
     #[serde(alias = "answer")]
-    Response(SubmitResponse),
+    Response(SubmitFault),
     /// The response comes this much later, in milliseconds.
     #[serde(alias = "answer_late_ms")]
     ResponseLateMs(u64),
@@ -92,7 +92,7 @@ pub(crate) enum Shape {
 /// The response to a submission that was accepted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum SubmitResponse {
+pub(crate) enum SubmitFault {
     /// Nothing: the connection is dropped.
     Drop,
     /// HTTP 500 with code 500.

@@ -27,7 +27,7 @@ pub(crate) use choose::Submission;
 pub(crate) use fault::CallbackFaults;
 pub(crate) use fault::{
     CallbackStage, FailedStatus, Fault, FileFault, FileKind, Forgery, PollResponse, Refuse, Shape,
-    SubmitResponse, UploadGone,
+    SubmitFault, UploadGone,
 };
 pub(crate) use malformed::{MalformedKind, MalformedTarget};
 pub(crate) use plan::{Codes, OtherCall, Switch};

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::fault::{Fault, FileFault, FileKind, PollResponse, SubmitResponse};
+use super::fault::{Fault, FileFault, FileKind, PollResponse, SubmitFault};
 use super::reply::Reply;
 use super::times::Times;
 
@@ -257,7 +257,7 @@ impl Fault {
             Fault::Status(status) if status.name.is_empty() => {
                 Some("`status` needs a `name`".to_owned())
             }
-            Fault::Response(SubmitResponse::Reply(reply)) => reply.mistake(),
+            Fault::Response(SubmitFault::Reply(reply)) => reply.mistake(),
             Fault::Poll(poll) => match &poll.response {
                 PollResponse::Reply(reply) => reply.mistake(),
                 _ => None,

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use super::tasks::{InitialState, NewTask};
-use super::{StoreError, schema};
+use super::{StudioStoreError, schema};
 
 /// One accepted POST.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,10 +36,10 @@ pub struct BillEntry {
 ///
 /// # Errors
 /// When there is no studio's database, or it can't be read.
-pub fn read_bill(data_dir: &Path) -> Result<Vec<BillEntry>, StoreError> {
+pub fn read_bill(data_dir: &Path) -> Result<Vec<BillEntry>, StudioStoreError> {
     let database = data_dir.join(super::DATABASE);
     let connection = schema::open_reader(&database)?;
-    list(&connection).map_err(|source| StoreError::Sqlite {
+    list(&connection).map_err(|source| StudioStoreError::Sqlite {
         operation: "read the bill",
         database,
         source: source.into(),

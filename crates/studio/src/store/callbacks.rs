@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{self, Stage, TASK_COLUMNS, Task, from_json, read_task};
+use super::tasks::{self, StoredTask, TASK_COLUMNS, TaskProgress, from_json, read_task};
 use crate::misbehave::{CallbackStage, Fault, Forgery};
 use crate::operation::OperationKind;
 
@@ -31,12 +31,12 @@ impl Notice {
     }
 
     /// The stage from which on it is true.
-    pub(crate) fn stage(self) -> Stage {
+    pub(crate) fn stage(self) -> TaskProgress {
         match self {
-            Notice::Text => Stage::Text,
-            Notice::First => Stage::First,
-            Notice::Complete => Stage::Complete,
-            Notice::Error => Stage::Failed,
+            Notice::Text => TaskProgress::Text,
+            Notice::First => TaskProgress::First,
+            Notice::Complete => TaskProgress::Complete,
+            Notice::Error => TaskProgress::Failed,
         }
     }
 
@@ -72,7 +72,7 @@ impl ScriptedCallback {
 /// One callback to make now.
 #[derive(Debug, Clone)]
 pub(crate) struct DueCallback {
-    pub(crate) task: Task,
+    pub(crate) task: StoredTask,
     pub(crate) url: String,
     pub(crate) call: ScriptedCallback,
     /// How many of the script are done with.
@@ -115,15 +115,15 @@ pub(crate) fn script(kind: OperationKind, failed: bool, faults: &[Fault]) -> Vec
 /// What is owed next when `done` of the script are done with and the task has come to `stage`. Pure.
 pub(crate) fn next_call(
     kind: OperationKind,
-    stage: Stage,
+    stage: TaskProgress,
     faults: &[Fault],
     done: i64,
 ) -> Option<ScriptedCallback> {
-    let script = script(kind, stage == Stage::Failed, faults);
+    let script = script(kind, stage == TaskProgress::Failed, faults);
     let call = *script.get(usize::try_from(done).ok()?)?;
     let from = match call {
         ScriptedCallback::True(notice) => notice.stage(),
-        ScriptedCallback::Forged(_) => Stage::Text,
+        ScriptedCallback::Forged(_) => TaskProgress::Text,
     };
     (stage >= from).then_some(call)
 }
@@ -204,15 +204,16 @@ pub(crate) fn are_made(connection: &Connection, task_id: &str) -> rusqlite::Resu
         return Ok(true);
     }
     let task = tasks::find(connection, task_id)?;
-    Ok(task
-        .is_none_or(|task| script(task.kind, task.stage == Stage::Failed, &task.faults).is_empty()))
+    Ok(task.is_none_or(|task| {
+        script(task.kind, task.stage == TaskProgress::Failed, &task.faults).is_empty()
+    }))
 }
 
 /// Marks the callback after the first `done` as done with, delivered or given up, and makes the next one due if its stage is
 /// reached. When the task has failed meanwhile, or was cleaned away, what was delivered counts for nothing any more.
 pub(crate) fn settle(
     connection: &Connection,
-    task: &Task,
+    task: &StoredTask,
     done: i64,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
@@ -231,7 +232,11 @@ pub(crate) fn settle(
 }
 
 /// Puts a callback that failed off until `due_ms`.
-pub(crate) fn put_off(connection: &Connection, task: &Task, due_ms: i64) -> rusqlite::Result<()> {
+pub(crate) fn put_off(
+    connection: &Connection,
+    task: &StoredTask,
+    due_ms: i64,
+) -> rusqlite::Result<()> {
     if tasks::find(connection, &task.id)?.is_some_and(|now| is_same_script(&now, task)) {
         connection
             .prepare_cached("UPDATE tasks SET callback_attempts = callback_attempts + 1, callback_due_ms = ?2 WHERE seq = ?1")?
@@ -241,8 +246,8 @@ pub(crate) fn put_off(connection: &Connection, task: &Task, due_ms: i64) -> rusq
 }
 
 /// Whether a task still follows the script that it followed when it looked like `before`.
-fn is_same_script(now: &Task, before: &Task) -> bool {
-    (now.stage == Stage::Failed) == (before.stage == Stage::Failed)
+fn is_same_script(now: &StoredTask, before: &StoredTask) -> bool {
+    (now.stage == TaskProgress::Failed) == (before.stage == TaskProgress::Failed)
 }
 
 #[cfg(test)]
@@ -250,7 +255,7 @@ mod tests {
     use super::*;
     use crate::misbehave::CallbackFaults;
 
-    fn sent(stage: Stage, faults: &[Fault]) -> Vec<&'static str> {
+    fn sent(stage: TaskProgress, faults: &[Fault]) -> Vec<&'static str> {
         (0..)
             .map_while(|done| next_call(OperationKind::Song, stage, faults, done))
             .map(ScriptedCallback::name)
@@ -259,12 +264,18 @@ mod tests {
 
     #[test]
     fn callbacks_come_in_order_and_error_comes_at_once() {
-        assert_eq!(sent(Stage::Pending, &[]), [""; 0]);
-        assert_eq!(sent(Stage::Text, &[]), ["text"]);
-        assert_eq!(sent(Stage::First, &[]), ["text", "first"]);
-        assert_eq!(sent(Stage::Complete, &[]), ["text", "first", "complete"]);
-        assert_eq!(sent(Stage::Failed, &[]), ["error"]);
-        for (stage, name) in [(Stage::Complete, "complete"), (Stage::Failed, "error")] {
+        assert_eq!(sent(TaskProgress::Pending, &[]), [""; 0]);
+        assert_eq!(sent(TaskProgress::Text, &[]), ["text"]);
+        assert_eq!(sent(TaskProgress::First, &[]), ["text", "first"]);
+        assert_eq!(
+            sent(TaskProgress::Complete, &[]),
+            ["text", "first", "complete"]
+        );
+        assert_eq!(sent(TaskProgress::Failed, &[]), ["error"]);
+        for (stage, name) in [
+            (TaskProgress::Complete, "complete"),
+            (TaskProgress::Failed, "error"),
+        ] {
             let call =
                 |done| next_call(OperationKind::Wav, stage, &[], done).map(ScriptedCallback::name);
             assert_eq!([call(0), call(1)], [Some(name), None]);
@@ -280,25 +291,25 @@ mod tests {
             ..CallbackFaults::default()
         };
         assert_eq!(
-            with(Stage::Complete, double.clone()),
+            with(TaskProgress::Complete, double.clone()),
             ["text", "text", "complete", "complete"]
         );
-        assert_eq!(with(Stage::Failed, double), ["error", "error"]);
+        assert_eq!(with(TaskProgress::Failed, double), ["error", "error"]);
         let reverse = CallbackFaults {
             reverse: true,
             ..CallbackFaults::default()
         };
-        assert_eq!(with(Stage::First, reverse.clone()), [""; 0]);
+        assert_eq!(with(TaskProgress::First, reverse.clone()), [""; 0]);
         assert_eq!(
-            with(Stage::Complete, reverse),
+            with(TaskProgress::Complete, reverse),
             ["complete", "first", "text"]
         );
         let never = CallbackFaults {
             never: true,
             ..CallbackFaults::default()
         };
-        assert_eq!(with(Stage::Complete, never), [""; 0]);
-        let forged = sent(Stage::Complete, &[Fault::Forge(Forgery::WrongToken)]);
+        assert_eq!(with(TaskProgress::Complete, never), [""; 0]);
+        let forged = sent(TaskProgress::Complete, &[Fault::Forge(Forgery::WrongToken)]);
         assert_eq!(forged, ["forged", "text", "first", "complete"]);
     }
 }

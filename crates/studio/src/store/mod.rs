@@ -1,6 +1,6 @@
 //! What the studio must not forget: tasks, charges, uploads, and the callbacks still owed.
 //!
-//! One SQLite file, one writer. Every change is durable before [`Store::write`] returns, so an acceptance that a client has
+//! One SQLite file, one writer. Every change is durable before [`StudioStore::write`] returns, so an acceptance that a client has
 //! read survives a kill -9, and its charge with it: both are one transaction. Reads go to connections of their own and never
 //! wait for the writer. Nothing here knows HTTP or audio; the rules of each table live beside its statements in [`tasks`],
 //! [`transitions`], [`steps`], [`bills`], [`callbacks`], [`uploads`] and [`faults`].
@@ -28,7 +28,7 @@ pub(crate) const DATABASE: &str = "studio.sqlite3";
 
 /// Why something could not be stored or read.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
+pub enum StudioStoreError {
     /// SQLite refused.
     #[error("could not {operation} in {database}", database = database.display())]
     Sqlite {
@@ -54,7 +54,7 @@ pub enum StoreError {
     Stopping,
 }
 
-impl StoreError {
+impl StudioStoreError {
     /// The error with SQLite's.
     fn with_cause(&self) -> String {
         match self {
@@ -68,7 +68,7 @@ impl StoreError {
 const READERS: usize = 4;
 
 /// The opened database. Cheap to share behind an `Arc`; dropping it ends the writer after its last batch.
-pub(crate) struct Store {
+pub(crate) struct StudioStore {
     database: PathBuf,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
@@ -77,14 +77,14 @@ pub(crate) struct Store {
     failed_to_write: watch::Sender<Option<String>>,
 }
 
-impl Store {
+impl StudioStore {
     /// Opens or makes the database at `path`. Blocks.
-    pub(crate) fn open(path: &Path) -> Result<Store, StoreError> {
+    pub(crate) fn open(path: &Path) -> Result<StudioStore, StudioStoreError> {
         let connection = schema::open(path)?;
         let readers = (0..READERS)
             .map(|_| schema::open_reader(path))
             .collect::<Result<_, _>>()?;
-        Ok(Store {
+        Ok(StudioStore {
             database: path.to_owned(),
             writer: Writer::start(connection),
             readers: Mutex::new(readers),
@@ -99,7 +99,7 @@ impl Store {
         &self,
         operation: &'static str,
         change: F,
-    ) -> Result<T, StoreError>
+    ) -> Result<T, StudioStoreError>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -114,7 +114,7 @@ impl Store {
                 });
                 error
             }),
-            None => Err(StoreError::Stopping),
+            None => Err(StudioStoreError::Stopping),
         }
     }
 
@@ -133,7 +133,7 @@ impl Store {
         self: &Arc<Self>,
         operation: &'static str,
         read: F,
-    ) -> Result<T, StoreError>
+    ) -> Result<T, StudioStoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -141,7 +141,7 @@ impl Store {
         let permit = Arc::clone(&self.free_readers)
             .acquire_owned()
             .await
-            .map_err(|_| StoreError::Stopping)?;
+            .map_err(|_| StudioStoreError::Stopping)?;
         let store = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -163,11 +163,11 @@ impl Store {
                 .push(reader);
             found.map_err(|source| store.failed(operation, Arc::new(source)))
         });
-        looked.await.unwrap_or(Err(StoreError::Stopping))
+        looked.await.unwrap_or(Err(StudioStoreError::Stopping))
     }
 
     /// How many tasks an earlier studio left unfinished. Blocks; for the start.
-    pub(crate) fn count_unfinished(&self) -> Result<usize, StoreError> {
+    pub(crate) fn count_unfinished(&self) -> Result<usize, StudioStoreError> {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         match readers.first() {
             Some(reader) => tasks::count_unfinished(reader)
@@ -176,13 +176,13 @@ impl Store {
         }
     }
 
-    /// Ends the writer after everything handed to it is durable. Later writes return [`StoreError::Stopping`]. Blocks.
+    /// Ends the writer after everything handed to it is durable. Later writes return [`StudioStoreError::Stopping`]. Blocks.
     pub(crate) fn close(&self) {
         self.writer.close();
     }
 
-    fn failed(&self, operation: &'static str, source: Arc<rusqlite::Error>) -> StoreError {
-        StoreError::Sqlite {
+    fn failed(&self, operation: &'static str, source: Arc<rusqlite::Error>) -> StudioStoreError {
+        StudioStoreError::Sqlite {
             operation,
             database: self.database.clone(),
             source,

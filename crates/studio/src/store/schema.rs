@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::StoreError;
+use super::StudioStoreError;
 
 /// The version that this program writes, kept in `user_version`.
 const VERSION: i64 = 2;
@@ -109,7 +109,7 @@ ALTER TABLE bills ADD COLUMN operation TEXT NOT NULL DEFAULT 'add-instrumental';
 ";
 
 /// Opens the writing connection: WAL, every commit synced, tables made or recognised.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open(path: &Path) -> Result<Connection, StudioStoreError> {
     let failed = failed("open the task tables", path);
     let connection = Connection::open(path).map_err(&failed)?;
     connection
@@ -136,7 +136,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
             ))
             .map_err(&failed)?,
         _ => {
-            return Err(StoreError::Newer {
+            return Err(StudioStoreError::Newer {
                 database: path.to_owned(),
                 found,
                 known: VERSION,
@@ -148,7 +148,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Opens a connection that can't write.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StudioStoreError> {
     let failed = failed("open the task tables for reading", path);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(&failed)?;
@@ -158,9 +158,9 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn failed(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+fn failed(operation: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> StudioStoreError {
     let database = path.to_owned();
-    move |source| StoreError::Sqlite {
+    move |source| StudioStoreError::Sqlite {
         operation,
         database: database.clone(),
         source: Arc::new(source),

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{self, Stage, Task, Work};
+use super::tasks::{self, PendingTask, StoredTask, TaskProgress};
 use crate::operation::OperationKind;
 
 /// The task with this id, if it is one of `kind`.
@@ -10,7 +10,7 @@ pub(crate) fn find(
     connection: &Connection,
     kind: OperationKind,
     task_id: &str,
-) -> rusqlite::Result<Option<Task>> {
+) -> rusqlite::Result<Option<StoredTask>> {
     Ok(tasks::find(connection, task_id)?.filter(|task| task.kind == kind))
 }
 
@@ -24,7 +24,7 @@ pub(super) fn wav_of(
         .prepare_cached(
             "SELECT id FROM tasks WHERE parent = ?1 AND parent_track = ?2 AND operation = ?3 AND stage <> ?4 LIMIT 1",
         )?
-        .query_row(params![parent, track, OperationKind::Wav, Stage::Failed], |row| {
+        .query_row(params![parent, track, OperationKind::Wav, TaskProgress::Failed], |row| {
             row.get(0)
         })
         .optional()
@@ -34,7 +34,7 @@ pub(super) fn wav_of(
 pub(crate) fn song(
     connection: &Connection,
     task_id: &str,
-) -> rusqlite::Result<Option<(Work, Task)>> {
+) -> rusqlite::Result<Option<(PendingTask, StoredTask)>> {
     let Some(task) = find(connection, OperationKind::Song, task_id)? else {
         return Ok(None);
     };

@@ -11,7 +11,7 @@ use crate::operation::OperationKind;
 
 /// How far a task has come. The numbers are in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
+pub(crate) enum TaskProgress {
     Pending = 0,
     Text = 1,
     First = 2,
@@ -19,27 +19,27 @@ pub(crate) enum Stage {
     Failed = 4,
 }
 
-impl Stage {
+impl TaskProgress {
     /// Whether nothing more will happen.
     pub(crate) fn is_final(self) -> bool {
-        self >= Stage::Complete
+        self >= TaskProgress::Complete
     }
 }
 
-impl ToSql for Stage {
+impl ToSql for TaskProgress {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok((*self as i64).into())
     }
 }
 
-impl FromSql for Stage {
+impl FromSql for TaskProgress {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         Ok(match value.as_i64()? {
-            0 => Stage::Pending,
-            1 => Stage::Text,
-            2 => Stage::First,
-            3 => Stage::Complete,
-            4 => Stage::Failed,
+            0 => TaskProgress::Pending,
+            1 => TaskProgress::Text,
+            2 => TaskProgress::First,
+            3 => TaskProgress::Complete,
+            4 => TaskProgress::Failed,
             other => return Err(FromSqlError::OutOfRange(other)),
         })
     }
@@ -135,7 +135,7 @@ pub(crate) enum Acceptance {
 
 /// A task as clients may see it.
 #[derive(Debug, Clone)]
-pub(crate) struct Task {
+pub(crate) struct StoredTask {
     pub(crate) seq: i64,
     pub(crate) id: String,
     pub(crate) kind: OperationKind,
@@ -144,7 +144,7 @@ pub(crate) struct Task {
     pub(crate) parent_track: Option<u8>,
     pub(crate) request: String,
     pub(crate) accepted_ms: i64,
-    pub(crate) stage: Stage,
+    pub(crate) stage: TaskProgress,
     pub(crate) error_code: Option<i64>,
     pub(crate) error_message: Option<String>,
     pub(crate) tracks: Vec<StoredTrack>,
@@ -154,7 +154,7 @@ pub(crate) struct Task {
 
 /// A task that has to be made.
 #[derive(Debug, Clone)]
-pub(crate) struct Work {
+pub(crate) struct PendingTask {
     pub(crate) seq: i64,
     pub(crate) id: String,
     pub(crate) kind: OperationKind,
@@ -173,7 +173,7 @@ pub(super) const WORK_COLUMNS: &str =
     "seq, id, request, upload, digest, repetition, operation, parent, parent_track";
 
 /// One task by its id.
-pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<Task>> {
+pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?1"))?
         .query_row([task_id], read_task)
@@ -182,7 +182,10 @@ pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<O
 
 /// The task of the same operation that was accepted before the one with this id; the newest of the others where there is none before
 /// it.
-pub(crate) fn neighbour(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<Task>> {
+pub(crate) fn neighbour(
+    connection: &Connection,
+    task_id: &str,
+) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .prepare_cached(&format!(
             "SELECT {TASK_COLUMNS} FROM tasks
@@ -193,8 +196,8 @@ pub(crate) fn neighbour(connection: &Connection, task_id: &str) -> rusqlite::Res
         .optional()
 }
 
-pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
-    Ok(Task {
+pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<StoredTask> {
+    Ok(StoredTask {
         seq: row.get("seq")?,
         id: row.get("id")?,
         kind: row.get("operation")?,
@@ -213,7 +216,10 @@ pub(super) fn read_task(row: &Row<'_>) -> rusqlite::Result<Task> {
 }
 
 /// The next task to render after `seq`, in the order of acceptance.
-pub(crate) fn next_unfinished(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Work>> {
+pub(crate) fn next_unfinished(
+    connection: &Connection,
+    seq: i64,
+) -> rusqlite::Result<Option<PendingTask>> {
     connection
         .prepare_cached(&format!(
             "SELECT {WORK_COLUMNS} FROM tasks WHERE finished_ms IS NULL AND seq > ?1 ORDER BY seq LIMIT 1"
@@ -222,8 +228,8 @@ pub(crate) fn next_unfinished(connection: &Connection, seq: i64) -> rusqlite::Re
         .optional()
 }
 
-pub(super) fn read_work(row: &Row<'_>) -> rusqlite::Result<Work> {
-    Ok(Work {
+pub(super) fn read_work(row: &Row<'_>) -> rusqlite::Result<PendingTask> {
+    Ok(PendingTask {
         seq: row.get("seq")?,
         id: row.get("id")?,
         kind: row.get("operation")?,

@@ -1,11 +1,13 @@
 //! Accepts, advances, fails and forgets tasks, with their charges and callbacks.
 //!
-//! Plain functions over a connection; [`Store::write`](super::Store::write) makes each one a durable transaction. A stage only
+//! Plain functions over a connection; [`StudioStore::write`](super::Store::write) makes each one a durable transaction. A stage only
 //! ever moves forward and a finished task never changes, so a client sees nothing odd when an interrupted task is resumed.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::tasks::{Acceptance, InitialState, NewTask, REFUNDED, Stage, StoredTrack, to_json};
+use super::tasks::{
+    Acceptance, InitialState, NewTask, REFUNDED, StoredTrack, TaskProgress, to_json,
+};
 use super::{bills, callbacks, steps};
 use crate::misbehave::Fault;
 use crate::operation::OperationKind;
@@ -51,10 +53,10 @@ pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Resu
     }
     let repetition = count_repetition(connection, order)?;
     let (stage, tracks, failure) = match &order.initial_state {
-        InitialState::Made => (Stage::Pending, &[][..], None),
-        InitialState::Finished(tracks) => (Stage::Complete, tracks.as_slice(), None),
+        InitialState::Made => (TaskProgress::Pending, &[][..], None),
+        InitialState::Finished(tracks) => (TaskProgress::Complete, tracks.as_slice(), None),
         InitialState::Fails { code, message, .. } => {
-            (Stage::Failed, &[][..], Some((code, message)))
+            (TaskProgress::Failed, &[][..], Some((code, message)))
         }
     };
     let finished_ms = stage.is_final().then_some(order.now_ms);
@@ -105,7 +107,7 @@ fn count_repetition(connection: &Connection, order: &NewTask) -> rusqlite::Resul
 pub(crate) fn advance(
     connection: &Connection,
     seq: i64,
-    stage: Stage,
+    stage: TaskProgress,
     tracks: &[StoredTrack],
     now_ms: i64,
 ) -> rusqlite::Result<()> {
@@ -133,7 +135,7 @@ pub(crate) fn fail(
                  callbacks_done = 0, callback_attempts = 0
              WHERE seq = ?1 AND finished_ms IS NULL",
         )?
-        .execute(params![seq, Stage::Failed, code, message, now_ms])?;
+        .execute(params![seq, TaskProgress::Failed, code, message, now_ms])?;
     if code == REFUNDED {
         bills::refund(connection, seq)?;
     }

@@ -75,7 +75,7 @@ impl Lab {
         self.studio.base_url().join(path).unwrap().into()
     }
 
-    pub(super) fn shared(&self) -> &Arc<crate::shared::Shared> {
+    pub(super) fn shared(&self) -> &Arc<crate::shared::StudioState> {
         self.studio.shared()
     }
 
@@ -224,11 +224,11 @@ pub(super) fn vocal() -> Vec<u8> {
 /// A callback receiver that sends the given responses and passes on the callbacks.
 pub(super) struct Receiver {
     pub(super) url: String,
-    calls: mpsc::UnboundedReceiver<ScriptedCallback>,
+    calls: mpsc::UnboundedReceiver<CallbackRecord>,
 }
 
 /// One callback as it came.
-pub(super) struct ScriptedCallback {
+pub(super) struct CallbackRecord {
     pub(super) path: String,
     /// Time stamp and signature.
     pub(super) signature: Option<(String, String)>,
@@ -242,7 +242,7 @@ pub(super) struct ScriptedCallback {
 #[derive(Clone)]
 struct ReceiverState {
     responses: Arc<Mutex<VecDeque<u16>>>,
-    calls: mpsc::UnboundedSender<ScriptedCallback>,
+    calls: mpsc::UnboundedSender<CallbackRecord>,
 }
 
 impl Receiver {
@@ -270,7 +270,7 @@ impl Receiver {
     }
 
     /// The next callback with everything around it.
-    pub(super) async fn next_call(&mut self) -> ScriptedCallback {
+    pub(super) async fn next_call(&mut self) -> CallbackRecord {
         tokio::time::timeout(PATIENCE, self.calls.recv())
             .await
             .expect("a callback comes")
@@ -309,7 +309,7 @@ async fn receive(
     body: Bytes,
 ) -> StatusCode {
     let header = |name: &str| Some(headers.get(name)?.to_str().unwrap().to_owned());
-    let call = ScriptedCallback {
+    let call = CallbackRecord {
         path: uri.path().to_owned(),
         signature: header("x-webhook-timestamp").zip(header("x-webhook-signature")),
         body: serde_json::from_slice(&body).unwrap_or_default(),

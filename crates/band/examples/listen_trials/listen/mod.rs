@@ -12,6 +12,8 @@ mod features;
 mod key;
 #[path = "../../../src/listen/metre.rs"]
 mod metre;
+#[path = "../../../src/listen/pauses.rs"]
+mod pauses;
 #[path = "../../../src/listen/pointer.rs"]
 mod pointer;
 #[path = "../../../src/listen/tables.rs"]
@@ -37,17 +39,17 @@ pub(crate) fn trials(line: &str) -> Result<Value, serde_json::Error> {
     let tonic = key::key(&notes, None).map_or(0, |(key, _)| key::signature(key));
     let mut found = Vec::new();
     let mut chords = None;
-    if let Some((walks, hypotheses)) = metre::hypotheses(&notes, tonic, &Hints::default()) {
+    if let Some((paths, hypotheses)) = metre::hypotheses(&notes, tonic, &Hints::default()) {
         chords = hypotheses
             .iter()
             .min_by(|a, b| a.cost().total_cmp(&b.cost()))
             .map(|best| {
                 let bar = bars::BarModel::new(bars::METRES[best.metre]);
-                metre::chord_evidence(&walks[best.walk], &bar, best, &notes)
+                metre::chord_evidence(&paths[best.path], &bar, best, &notes)
             });
         for one in &hypotheses {
             let bar = bars::BarModel::new(bars::METRES[one.metre]);
-            let ticks: Vec<i64> = walks[one.walk]
+            let ticks: Vec<i64> = paths[one.path]
                 .ticks
                 .iter()
                 .map(|tick| tick.map_or(-1, |tick| tick + one.shift))

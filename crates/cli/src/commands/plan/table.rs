@@ -207,7 +207,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
         let least = match forecast.least_ms {
             0 => String::new(),
             least_ms => format!(
-                "; the rate limit lets them through in {} at the least",
+                "; submitting them takes at least {} at the rate limit",
                 duration(least_ms)
             ),
         };

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backline_api::{
-    CallError, CallErrorKind, Client, Download, Note, NoteTrack, Notes, Partial, Results,
-    redact_url,
+    CallError, CallErrorKind, Client, Download, NoteTrack, Notes, Partial, Results,
+    TranscribedNote, redact_url,
 };
 use backline_audio::{MidiNote, MidiTrack, midi_file};
 use tokio::io::AsyncWriteExt;
@@ -199,7 +199,10 @@ impl Keeper {
     ) -> Result<File, EffectError> {
         let url = match &request.content {
             FileContent::Url(url) => url.as_str(),
-            FileContent::Notes(notes) => return write_notes(notes.clone(), part.clone()).await,
+            FileContent::Notes(notes) => {
+                let dir = self.plan.plan().output.dir().to_owned();
+                return write_notes(notes.clone(), part.clone(), dir).await;
+            }
         };
         let shown = redact_url(url);
         let (of, described) = (part.clone(), shown.clone());
@@ -251,7 +254,7 @@ impl Keeper {
 }
 
 fn midi_track(track: &NoteTrack) -> MidiTrack {
-    let note = |note: &Note| MidiNote {
+    let note = |note: &TranscribedNote| MidiNote {
         key: note.pitch,
         start_s: note.start_s,
         end_s: note.end_s,
@@ -263,8 +266,12 @@ fn midi_track(track: &NoteTrack) -> MidiTrack {
     }
 }
 
-/// Writes notes as a Standard MIDI File; gives its handle.
-async fn write_notes(notes: Arc<Notes>, part: Arc<PartialFile>) -> Result<File, EffectError> {
+/// Writes notes as a Standard MIDI File below `dir`; gives its handle.
+async fn write_notes(
+    notes: Arc<Notes>,
+    part: Arc<PartialFile>,
+    dir: PathBuf,
+) -> Result<File, EffectError> {
     blocking(move || {
         if notes.unreadable > 0 {
             tracing::warn!(
@@ -282,7 +289,7 @@ async fn write_notes(notes: Arc<Notes>, part: Arc<PartialFile>) -> Result<File, 
         written().map_err(|error: std::io::Error| {
             let path = part.folder.path().join(&part.name);
             let message = format!("could not write {}: {error}", path.display());
-            EffectError::of_file(message, &error)
+            EffectError::of_file(&dir, message, &error)
         })
     })
     .await

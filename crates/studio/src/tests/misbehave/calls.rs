@@ -151,9 +151,8 @@ async fn forged_callbacks_come_first_and_are_not_repeated() {
         let mut receiver = Receiver::open(&[403]).await;
         let task = call(&lab, &receiver).await.task_id();
         let forged = receiver.next_call().await;
-        let names =
-            |call: &super::super::lab::ScriptedCallback| call.path.ends_with("/secret-token");
-        let signed = |call: &super::super::lab::ScriptedCallback| {
+        let names = |call: &super::super::lab::CallbackRecord| call.path.ends_with("/secret-token");
+        let signed = |call: &super::super::lab::CallbackRecord| {
             call.signature.as_ref().map(|(timestamp, signature)| {
                 let task = call.body["data"]["task_id"].as_str().unwrap();
                 let timestamp = timestamp.parse().unwrap();
