@@ -108,6 +108,15 @@ pub fn midi_file(tracks: &[MidiTrack]) -> Vec<u8> {
 /// # Errors
 /// When the bytes are no whole MIDI file, with what is wrong.
 pub fn midi_length_s(bytes: &[u8]) -> Result<f64, String> {
+    // The reader takes what is there of a file that is cut off.
+    let mut end = 0;
+    while let Some(length) = bytes.get(end + 4..end + 8) {
+        let length = <[u8; 4]>::try_from(length).map_or(0, u32::from_be_bytes);
+        end += 8 + length as usize;
+    }
+    if end != bytes.len() {
+        return Err("it is cut off".to_owned());
+    }
     let file = Smf::parse(bytes).map_err(|error| error.to_string())?;
     let Timing::Metrical(quarter) = file.header.timing else {
         return Err("its times are no fractions of a quarter".to_owned());

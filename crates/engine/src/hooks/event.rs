@@ -80,6 +80,7 @@ pub struct JobInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<JobStep>,
     /// What is sent for a song; at `plan_job` with the changes of the hooks before this one.
+    #[serde(skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
 }
 
