@@ -1,5 +1,6 @@
 //! Every manifest in `workflows/` works: each is planned, and the first one is played.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -35,7 +36,13 @@ fn each_can_be_planned_without_an_account() {
     names.sort();
     assert_eq!(
         names,
-        ["album.yaml", "kie.yaml", "quickstart.yaml", "sunoapi.yaml"]
+        [
+            "album.yaml",
+            "kie.yaml",
+            "quickstart.yaml",
+            "release.yaml",
+            "sunoapi.yaml"
+        ]
     );
     for name in names {
         let manifest = format!("workflows/{name}");
@@ -79,6 +86,78 @@ fn the_quickstart_makes_music() {
     }
     assert!(lab.path("workflows/out/quickstart/summary.csv").exists());
     assert!(lab.path("workflows/out/quickstart/summary.json").exists());
+}
+
+#[test]
+fn a_release_is_wavs_stems_and_notes_and_is_bought_once() {
+    let lab = workflows();
+    let studio = lab.studio(&["--rate", "off"]);
+    let table = format!(
+        "\nprovider: {{profile: studio, base_url: \"{}\", api_key: {{env: LAB_KEY}}}}\n",
+        studio.url
+    );
+    let manifest = lab.read("workflows/release.yaml") + &table;
+    lab.write("workflows/release.yaml", manifest);
+    lab.expect(0, &["run", "workflows/release.yaml"]);
+    let status = lab.json(&["status", "workflows/release.yaml"]);
+    let jobs = status["jobs"].as_array().unwrap();
+    // Two songs, and of each of their two tracks a WAV, stems and MIDI.
+    assert_eq!((jobs.len(), studio.bill().len()), (14, 14));
+    let mut made: BTreeMap<String, u32> = BTreeMap::new();
+    for job in jobs {
+        assert_eq!(job["state"], "kept", "{job}");
+        for track in job["tracks"].as_array().unwrap() {
+            let path = lab
+                .path("workflows")
+                .join(track["file"]["path"].as_str().unwrap());
+            let bytes = fs::read(&path).unwrap();
+            let artefact = track["artefact"].as_str().unwrap_or("song");
+            match artefact {
+                "midi" => assert!(bytes.starts_with(b"MThd")),
+                "wav" => {
+                    assert!(bytes.starts_with(b"RIFF") && bytes[8..].starts_with(b"WAVE"));
+                    backline_audio::decode(&bytes).unwrap();
+                }
+                _ => drop(backline_audio::decode(&bytes).unwrap()),
+            }
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let of_song = artefact == "song" || name.ends_with(&format!("-{artefact}"));
+            assert!(of_song, "{name} is {artefact}");
+            *made.entry(artefact.to_owned()).or_default() += 1;
+        }
+    }
+    for (artefact, number) in [
+        ("song", 4),
+        ("wav", 4),
+        ("midi", 4),
+        ("vocal", 4),
+        ("drums", 4),
+    ] {
+        assert_eq!(made.get(artefact), Some(&number), "{artefact}: {made:?}");
+    }
+    // A second run buys nothing, and a step that is added buys only its own result.
+    lab.expect(0, &["run", "workflows/release.yaml"]);
+    assert_eq!(studio.bill().len(), 14);
+    let manifest = lab.read("workflows/release.yaml");
+    let added = manifest.replace(
+        "  - wav\n",
+        "  - wav\n  - {stems: separate_vocal, name: vocals, when: {preset: piano}}\n",
+    );
+    lab.write("workflows/release.yaml", added);
+    lab.expect(0, &["run", "workflows/release.yaml"]);
+    assert_eq!(studio.bill().len(), 16);
+    // Steps alone can be selected, and their songs are not bought for them.
+    let ran = lab.expect(
+        0,
+        &[
+            "plan",
+            "workflows/release.yaml",
+            "--filter",
+            "operation=wav",
+            "--jobs",
+        ],
+    );
+    assert!(ran.out.contains("not selected"), "{}", ran.out);
 }
 
 /// The album, made by a studio that answers at once.

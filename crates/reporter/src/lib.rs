@@ -80,7 +80,7 @@ pub use sound::Progress;
 pub use spreadsheet::{csv_text, csv_writer};
 pub use standpoint::Standpoint;
 pub use status::{Life, View, fitted, status_text};
-pub use text::shell_word;
+pub use text::{figure, shell_word};
 pub use write::{file_name as report_file_name, render, write_reports};
 
 #[cfg(any(test, feature = "example"))]

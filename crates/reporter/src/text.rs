@@ -104,7 +104,7 @@ pub(crate) fn elapsed(ms: i64) -> String {
 }
 
 /// Credits, or another figure, without the dust that adding decimal fractions leaves.
-pub(crate) fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     let rounded = (value * 10_000.0).round() / 10_000.0;
     // Adding zero turns a negative zero into a positive one.
     format!(

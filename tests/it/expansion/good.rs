@@ -66,11 +66,21 @@ fn describe(plan: &Plan, root: &Path) -> String {
             job.take
         )
         .unwrap();
-        writeln!(
-            text,
-            "    {}",
-            serde_json::to_string(&job.settings).unwrap()
-        )
+        match &job.step {
+            None => writeln!(
+                text,
+                "    {}",
+                serde_json::to_string(&job.settings).unwrap()
+            ),
+            Some(step) => writeln!(
+                text,
+                "    {step} of {}, {} credits: {} {:?}",
+                step.parent.short(),
+                plan.price_credits(job),
+                step.operation,
+                step.settings
+            ),
+        }
         .unwrap();
         let file = plan
             .output
@@ -81,7 +91,7 @@ fn describe(plan: &Plan, root: &Path) -> String {
                     run: "RUN",
                     index: 1,
                     id: "ID",
-                    artefact: "",
+                    artefact: if job.step.is_some() { "vocal" } else { "" },
                 },
             )
             .unwrap();

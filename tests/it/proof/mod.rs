@@ -39,6 +39,7 @@ mod read_only;
 mod recordings;
 mod responses;
 mod secrets;
+mod steps;
 mod strangers;
 mod two_ledgers;
 mod vendors;

@@ -7,7 +7,7 @@
 
 use backline_engine::event::Part;
 use backline_engine::forecast::{Forecast, JobForecast};
-use backline_engine::plan::PlannedJob;
+use backline_engine::plan::{JobStep, Plan, PlannedJob};
 use backline_engine::settings::{JobKey, Settings};
 use backline_engine::status::Sign;
 use indexmap::IndexMap;
@@ -85,7 +85,7 @@ impl Serialize for Rows<'_> {
         let Document { project, forecast } = self.0;
         let mut rows = serializer.serialize_seq(Some(project.plan.jobs.len()))?;
         for (job, forecast) in project.plan.jobs.iter().zip(&forecast.rows) {
-            rows.serialize_element(&Row::of(job, forecast, &project.plan.stems[job.stem].id))?;
+            rows.serialize_element(&Row::of(job, forecast, &project.plan))?;
         }
         rows.end()
     }
@@ -101,6 +101,11 @@ struct Row<'a> {
     take: u32,
     submits: bool,
     note: &'a str,
+    /// What is bought, and what it costs.
+    operation: &'a str,
+    credits: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a JobStep>,
     missing: Vec<Missing>,
     settings: &'a Settings,
 }
@@ -114,16 +119,19 @@ struct Missing {
 }
 
 impl<'a> Row<'a> {
-    fn of(job: &'a PlannedJob, forecast: &'a JobForecast, stem: &'a str) -> Self {
+    fn of(job: &'a PlannedJob, forecast: &'a JobForecast, plan: &'a Plan) -> Self {
         Self {
             sign: forecast.sign,
             key: &job.key,
-            stem,
+            stem: &plan.stems[job.stem].id,
             preset: &job.preset,
             sweep: &job.sweep,
             take: job.take,
             submits: forecast.submits,
             note: &forecast.note,
+            operation: plan.operation(job).name,
+            credits: plan.price_credits(job),
+            step: job.step.as_deref(),
             missing: forecast
                 .missing
                 .iter()

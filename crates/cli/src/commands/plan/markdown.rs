@@ -59,12 +59,16 @@ pub(super) fn text(plan: &Plan, forecast: &Forecast, diff: Option<&LockDiff>) ->
 
 /// Stems × presets, a sign a job.
 fn grid(text: &mut String, plan: &Plan, forecast: &Forecast) {
-    let jobs = plan.jobs.iter().zip(&forecast.rows).map(|(job, row)| {
+    let jobs = plan.jobs.iter().zip(&forecast.rows);
+    let songs = jobs.filter(|(job, _)| job.step.is_none());
+    let jobs = songs.map(|(job, row)| {
         let stem = plan.stems[job.stem].id.as_str();
         (stem, &*job.preset, row.sign.symbol())
     });
     let grid = markdown_grid(jobs, MAX_ROWS, MAX_COLUMNS);
     text.push_str(&grid.text);
+    let steps = table::steps(plan, forecast);
+    let _ = write!(text, "{}", anstream::adapter::strip_str(&steps));
     for (left, noun) in [(grid.stems_left, "stems"), (grid.presets_left, "presets")] {
         if left > 0 {
             let _ = writeln!(text, "\nand {left} more {noun}");

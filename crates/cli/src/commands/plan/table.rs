@@ -15,7 +15,9 @@ use std::io::{self, Write};
 use backline_engine::forecast::{Forecast, JobForecast};
 use backline_engine::plan::{Plan, PlannedJob};
 use backline_engine::status::Sign;
-use backline_reporter::{GridJob, clean, grid};
+use backline_reporter::{GridJob, clean, figure, grid};
+use indexmap::IndexMap;
+
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
 };
@@ -35,6 +37,8 @@ const MIN_COLUMNS: u16 = 24;
 struct Columns {
     sweep: bool,
     take: bool,
+    step: bool,
+    credits: bool,
     note: bool,
 }
 
@@ -49,7 +53,8 @@ pub(crate) fn write(
     let grid = if look.lists {
         None
     } else {
-        let cells = all().map(|(job, held)| GridJob {
+        let songs = all().filter(|(job, _)| job.step.is_none());
+        let cells = songs.map(|(job, held)| GridJob {
             stem: &plan.stems[job.stem].id,
             preset: &job.preset,
             sign: held.sign.symbol(),
@@ -60,6 +65,7 @@ pub(crate) fn write(
     match grid {
         Some(grid) => {
             out.write_all(grid.as_bytes())?;
+            out.write_all(steps(plan, forecast).as_bytes())?;
             let noted: Vec<_> = all().filter(|(_, held)| !held.note.is_empty()).collect();
             if !noted.is_empty() {
                 writeln!(out)?;
@@ -85,6 +91,9 @@ fn list(
     let columns = Columns {
         sweep: shown().any(|(job, _)| !job.sweep.is_empty()),
         take: shown().any(|(job, _)| job.take > 1),
+        step: shown().any(|(job, _)| job.step.is_some()),
+        // Songs cost the same each, which is said below.
+        credits: shown().any(|(job, _)| job.step.is_some()) && forecast_costs(plan, jobs),
         note: shown().any(|(_, forecast)| !forecast.note.is_empty()),
     };
     let mut table = Table::new();
@@ -134,10 +143,59 @@ fn header(columns: &Columns) -> Row {
     if columns.take {
         row.add_cell(bold("take"));
     }
+    if columns.step {
+        row.add_cell(bold("step"));
+    }
+    if columns.credits {
+        row.add_cell(bold("credits"));
+    }
     if columns.note {
         row.add_cell(bold("note"));
     }
     row
+}
+
+/// Whether any of these jobs costs anything.
+fn forecast_costs(plan: &Plan, jobs: &[(&PlannedJob, &JobForecast)]) -> bool {
+    jobs.iter().any(|(job, _)| plan.price_credits(job) > 0.0)
+}
+
+/// What becomes of the songs' tracks: a line for each step of the manifest; nothing where there is none.
+pub(super) fn steps(plan: &Plan, forecast: &Forecast) -> String {
+    let mut steps: IndexMap<&str, (IndexMap<Sign, u64>, f64)> = IndexMap::new();
+    for (job, row) in plan.jobs.iter().zip(&forecast.rows) {
+        let Some(step) = &job.step else { continue };
+        let (signs, credits) = steps.entry(&step.name).or_default();
+        *signs.entry(row.sign).or_default() += 1;
+        if row.submits {
+            *credits += plan.price_credits(job);
+        }
+    }
+    let mut text = String::new();
+    for (name, (signs, credits)) in steps {
+        let signs = signs.iter().map(|(sign, number)| {
+            let style = colour(*sign);
+            format!(
+                "{number} {} ({style}{}{style:#})",
+                sign.meaning(),
+                sign.symbol()
+            )
+        });
+        let signs: Vec<String> = signs.collect();
+        let costs = match credits > 0.0 {
+            true => format!(", up to {} credits", figure(credits)),
+            false => String::new(),
+        };
+        text.push_str(&format!(
+            "  then {}: {}{costs}\n",
+            clean(name),
+            signs.join(", ")
+        ));
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("\n{text}"),
+    }
 }
 
 fn row(plan: &Plan, job: &PlannedJob, forecast: &JobForecast, columns: &Columns) -> Row {
@@ -160,6 +218,15 @@ fn row(plan: &Plan, job: &PlannedJob, forecast: &JobForecast, columns: &Columns)
     }
     if columns.take {
         row.add_cell(Cell::new(job.take).set_alignment(CellAlignment::Right));
+    }
+    if columns.step {
+        let step = job.step.as_ref();
+        let step = step.map_or_else(String::new, |step| step.to_string());
+        row.add_cell(Cell::new(clean(&step)));
+    }
+    if columns.credits {
+        let credits = figure(plan.price_credits(job));
+        row.add_cell(Cell::new(credits).set_alignment(CellAlignment::Right));
     }
     if columns.note {
         row.add_cell(Cell::new(clean(&forecast.note)));
@@ -211,11 +278,18 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
                 duration(least_ms)
             ),
         };
+        let bought = plan.jobs.iter().zip(&forecast.rows);
+        let mut bought = bought.filter(|(_, row)| row.submits);
+        // How many tracks there will be is for the provider to say.
+        let up_to = match bought.any(|(job, _)| job.step.is_some()) {
+            true => "up to ",
+            false => "",
+        };
         let costs = match plan.provider.profile.song_price_credits() {
             0.0 if plan.provider.embedded.is_some() => {
                 "; the embedded studio costs nothing".to_owned()
             }
-            _ => format!(" for {} credits", forecast.credits),
+            _ => format!(" for {up_to}{} credits", figure(forecast.credits)),
         };
         format!("A run buys {}{costs}{least}.\n", jobs(forecast.to_submit))
     };
@@ -232,17 +306,29 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
             jobs(forecast.expiring() as u64)
         ));
     }
-    let price = plan.provider.profile.song_price_credits();
     if let Some(limit) = plan.limits.credits
         && forecast.credits > limit
-        && price > 0.0
     {
-        let covered = (limit / price).floor();
+        let covered = covered(plan, forecast, limit);
         text.push_str(&format!(
             "limits.credits is {limit}: one run buys {covered} of them and stops.\n"
         ));
     }
     text
+}
+
+/// How many jobs a run buys within a limit, in credits, in the order of the plan.
+fn covered(plan: &Plan, forecast: &Forecast, limit: f64) -> usize {
+    let bought = plan.jobs.iter().zip(&forecast.rows);
+    let bought = bought.filter(|(_, row)| row.submits);
+    let mut spent = 0.0;
+    let fits = |(job, _): &(&PlannedJob, &JobForecast)| {
+        let price = plan.price_credits(job);
+        let fits = spent + price <= limit;
+        spent += if fits { price } else { 0.0 };
+        fits
+    };
+    bought.filter(fits).count()
 }
 
 pub(super) fn jobs(number: u64) -> String {
