@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, finish};
 
 #[test]
 fn a_path_that_the_provider_does_not_have_is_told_once_with_the_other_route() {
@@ -128,4 +128,12 @@ fn reports_of_another_manifest_are_not_replaced_without_a_word() {
     fs::remove_file(lab.path("one.yaml")).unwrap();
     let ran = lab.expect(0, &["run", "two.yaml"]);
     assert!(!ran.err.contains(word), "{}", ran.err);
+
+    // A pipe that nobody writes to is no report.
+    fs::remove_file(lab.path("out/songs/summary.json")).unwrap();
+    let mut pipe = lab.program("mkfifo");
+    pipe.arg("out/songs/summary.json");
+    assert_eq!(finish(pipe).code, Some(0));
+    lab.expect(0, &["run", "two.yaml"]);
+    assert!(lab.path("out/songs/summary.json").is_file());
 }
