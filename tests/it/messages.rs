@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, finish};
 
 #[test]
 fn a_path_that_the_provider_does_not_have_is_told_once_with_the_other_route() {
@@ -22,6 +22,8 @@ fn a_path_that_the_provider_does_not_have_is_told_once_with_the_other_route() {
         let whole = "/api/v1/midi/generate and /api/v1/suno/recovery\n";
         assert_eq!(ran.err.matches(whole).count(), 1, "{}", ran.err);
         assert!(ran.err.contains(advice), "{}", ran.err);
+        let bought_at = format!("Songs are bought at {}{below}api/v1/", studio.url);
+        assert!(ran.err.contains(&bought_at), "{}", ran.err);
         assert!(!ran.err.contains("The key is"), "{}", ran.err);
         let doctor = lab.run(&["doctor", &name]);
         let says = "check `provider: {base_url: …}`: this server does not have the vendor's paths";
@@ -35,17 +37,17 @@ fn a_path_that_the_provider_does_not_have_is_told_once_with_the_other_route() {
     check(
         "profile: kie, route: jobs",
         "",
-        "does not have the path /api/v1/jobs/createTask: check `provider: {base_url: …}`, or leave out `route: jobs`",
+        "/: check `base_url` and `upload_url` of `provider:`, or leave out `route: jobs`.\n",
     );
     check(
         "profile: kie",
         "elsewhere/",
-        "/elsewhere/ does not have the path /api/v1/generate/add-instrumental: check `provider: {base_url: …}`, or set `route: jobs`",
+        "/: check `base_url` and `upload_url` of `provider:`, or set `route: jobs` for the vendor's newer route.\n",
     );
     check(
         "profile: sunoapi",
         "elsewhere/",
-        "does not have the path /api/v1/generate/add-instrumental: check `provider: {base_url: …}`.\n",
+        "/: check `base_url` and `upload_url` of `provider:`.\n",
     );
     assert!(studio.bill().is_empty());
 }
@@ -126,4 +128,12 @@ fn reports_of_another_manifest_are_not_replaced_without_a_word() {
     fs::remove_file(lab.path("one.yaml")).unwrap();
     let ran = lab.expect(0, &["run", "two.yaml"]);
     assert!(!ran.err.contains(word), "{}", ran.err);
+
+    // A pipe that nobody writes to is no report.
+    fs::remove_file(lab.path("out/songs/summary.json")).unwrap();
+    let mut pipe = lab.program("mkfifo");
+    pipe.arg("out/songs/summary.json");
+    assert_eq!(finish(pipe).code, Some(0));
+    lab.expect(0, &["run", "two.yaml"]);
+    assert!(lab.path("out/songs/summary.json").is_file());
 }

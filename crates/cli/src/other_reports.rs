@@ -1,10 +1,10 @@
 //! Reports of another manifest where a command is to write those of its own: two manifests with one `name` in one folder have one
 //! output directory, and each run replaces the reports of the other.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use backline_engine::folder::read_file;
 use backline_engine::plan::ReportKind;
 use backline_reporter::report_file_name;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub(crate) fn warn_of_other_reports(
 
 /// The manifest that the JSON report in a folder names; none where there is no such report.
 fn manifest_in(dir: &Path) -> Option<PathBuf> {
-    let report = File::open(dir.join(report_file_name(ReportKind::Json))).ok()?;
+    let report = read_file(&dir.join(report_file_name(ReportKind::Json))).ok()?;
     let mut head = Vec::new();
     report.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
     let head = String::from_utf8_lossy(&head);

@@ -115,15 +115,6 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     if prepare::fills_output(&opening.forecast, options.buys) {
         writable?;
     }
-    if !project.plan.reports.is_empty() {
-        let plan = &project.plan;
-        warn_of_other_reports(
-            &project.report_dir(),
-            &plan.project_dir,
-            &plan.manifest,
-            console,
-        );
-    }
     let part_of = project.album(options.manifest, options.global, console, &ledger)?;
     let planned = RunBasis::of(project, &opening, &ledger, &keys.provider, options.buys)?;
 
@@ -136,6 +127,15 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         }
         false => OutputOwner::take(project, &ledger)?,
     };
+    if !project.plan.reports.is_empty() {
+        let plan = &project.plan;
+        warn_of_other_reports(
+            &project.report_dir(),
+            &plan.project_dir,
+            &plan.manifest,
+            console,
+        );
+    }
     let runtime = super::runtime()?;
     let mut watchers = Watchers {
         output,

@@ -82,24 +82,27 @@ pub(super) fn close(
     }
 }
 
-/// What to check after a refusal of the whole run: the path where the provider does not know it, else the key.
+/// What to check after a refusal of the whole run: the addresses where a path is not known, else the key.
 fn advice(outcome: &Outcome, project: &Project) -> String {
     let provider = &project.plan.provider;
-    let doctor = format!("`backline doctor {}`", shell_word(&project.shown));
     if let Outcome::Refused {
         code: Some(404), ..
     } = outcome
     {
-        let base = backline_api::redact_url(provider.profile.base_url.as_str());
+        let profile = &provider.profile;
+        let [base, uploads] = [&profile.base_url, &profile.upload_url]
+            .map(|url| backline_api::redact_url(url.as_str()));
         return format!(
-            "The provider at {base} does not have the path {}: check `provider: {{base_url: …}}`{}.\n",
-            provider.profile.operation.submit_path,
-            route_advice(&provider.profile)
+            "Songs are bought at {}{}, recordings are uploaded to {uploads}: check `base_url` and `upload_url` of `provider:`{}.\n",
+            base.trim_end_matches('/'),
+            profile.operation.submit_path,
+            route_advice(profile)
         );
     }
     format!(
-        "The key is that of ${}; {doctor} checks key, credits and provider.\n",
-        provider.api_key_env
+        "The key is that of ${}; `backline doctor {}` checks key, credits and provider.\n",
+        provider.api_key_env,
+        shell_word(&project.shown)
     )
 }
 
@@ -107,7 +110,7 @@ fn advice(outcome: &Outcome, project: &Project) -> String {
 fn route_advice(profile: &Profile) -> &'static str {
     let has_other = Profile::by_jobs(&profile.name).is_some();
     match (has_other, profile.operation.job) {
-        (_, Some(_)) => ", or leave out `route: jobs`: this route is not there",
+        (_, Some(_)) => ", or leave out `route: jobs`",
         (true, None) => ", or set `route: jobs` for the vendor's newer route",
         (false, None) => "",
     }
