@@ -109,7 +109,7 @@ const MINUTE_MS: u64 = 60_000;
 
 /// 50,000 tasks that are polled every 30 s make 1,667 requests a second: with so many at once a vendor may take 300 ms for each.
 /// Below the 1,024 files that a process may have open on many systems.
-const LOOKS_AT_ONCE: u32 = 512;
+const DETAILS_CALLS_AT_ONCE: u32 = 512;
 
 /// A file of five megabytes takes some seconds; a hundred tasks in flight make one and a half of them a second.
 const DOWNLOADS_AT_ONCE: u32 = 8;
@@ -169,7 +169,7 @@ impl Profile {
                 first_ms: 30_000,
                 interval_ms: 30_000,
                 give_up_ms: 15 * MINUTE_MS,
-                at_once: LOOKS_AT_ONCE,
+                at_once: DETAILS_CALLS_AT_ONCE,
             },
             downloads_at_once: DOWNLOADS_AT_ONCE,
         };
@@ -257,7 +257,7 @@ impl Profile {
                 first_ms: 500,
                 interval_ms: 1000,
                 give_up_ms: 15 * MINUTE_MS,
-                at_once: LOOKS_AT_ONCE,
+                at_once: DETAILS_CALLS_AT_ONCE,
             },
             ..Self::sunoapi()
         }

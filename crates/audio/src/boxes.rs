@@ -1,7 +1,6 @@
-//! The boxes of an MP4 file, followed before symphonia reads them: what they say is bounded, and metadata is hidden.
+//! Checks the boxes of an MP4 file before symphonia reads them: limits the sizes that they declare, and hides metadata.
 //!
-//! Symphonia keeps every table and every fragment in memory, goes through the tables for each packet, and believes any number of
-//! packets.
+//! Symphonia keeps every table and every fragment in memory, searches the tables for each packet, and accepts any number of packets.
 
 use std::io::{Read, Seek};
 
@@ -16,12 +15,12 @@ const MAX_TABLE_BYTES: u64 = 16 << 20;
 const MAX_TRACKS: u64 = 32;
 /// Largest packet.
 const MAX_PACKET_BYTES: u32 = 16 << 20;
-/// Most entries that are passed while the packets are looked up in the tables: some seconds.
+/// Most entries that the search for the packets passes: some seconds.
 const MAX_STEPS: u64 = 4_000_000_000;
 /// Deepest nesting that is followed; the sample tables lie six deep.
 const MAX_DEPTH: u32 = 16;
 
-/// What the boxes add up to.
+/// The totals over the boxes.
 struct Boxes<'a, S> {
     source: &'a mut PatchedSource<S>,
     parts: Parts,
@@ -45,8 +44,8 @@ struct Within {
     in_runs: u64,
 }
 
-/// Follows all boxes of a file, bounds them, and hides metadata. Returns the number of entries that are passed while the packets are
-/// looked up in the tables.
+/// Checks all boxes of a file against the limits, and hides metadata. Returns the number of entries that the search for the packets
+/// passes.
 pub(crate) fn check_boxes<S: Read + Seek>(
     source: &mut PatchedSource<S>,
 ) -> Result<u64, DecodeError> {
@@ -137,7 +136,7 @@ impl<S: Read + Seek> Boxes<'_, S> {
         Ok(())
     }
 
-    /// Adds up what a table says. Each begins with its version and flags.
+    /// Adds the sizes that a table declares. Each table begins with its version and flags.
     fn read_table(&mut self, kind: &[u8; 4], body: u64, end: u64) -> Result<(), DecodeError> {
         if !matches!(kind, b"stts" | b"stsz" | b"trex" | b"tfhd" | b"trun") {
             return Ok(());

@@ -1,4 +1,4 @@
-//! A whole file into memory.
+//! Decodes a whole file into memory.
 
 use std::io::Cursor;
 
@@ -6,14 +6,14 @@ use crate::audio::Audio;
 use crate::error::DecodeError;
 use crate::walk::{MAX_DURATION_S, walk};
 
-/// Most samples, over all channels, that are kept in memory (1.6 GB): an hour in stereo at 48 kHz with some room. An hour of
+/// Most samples, over all channels, that are kept in memory (1.6 GB): an hour in stereo at 48 kHz and some more. An hour of
 /// 7.1 at 192 kHz can be probed, not decoded.
 pub const MAX_SAMPLES: usize = 400_000_000;
 
 /// Decodes a file. Every sample is finite: NaN and infinities become silence.
 ///
 /// # Errors
-/// When the bytes are no audio, are cut off or damaged, hold an unknown codec (Opus among them), or exceed a limit
+/// When the bytes are no audio, are cut off or damaged, have an unknown codec (Opus among them), or exceed a limit
 /// ([`MAX_DURATION_S`](crate::MAX_DURATION_S), [`MAX_CHANNELS`](crate::MAX_CHANNELS), the range of rates, [`MAX_SAMPLES`]).
 pub fn decode(bytes: &[u8]) -> Result<Audio, DecodeError> {
     decode_within(bytes, MAX_DURATION_S)
@@ -22,7 +22,7 @@ pub fn decode(bytes: &[u8]) -> Result<Audio, DecodeError> {
 /// The same of a file that may last no longer than `max_duration_s`.
 ///
 /// # Errors
-/// As [`decode`], and when the file is longer: as soon as it says so, or that shows.
+/// As [`decode`], and when the file is longer, by its header or by its packets.
 pub fn decode_within(bytes: &[u8], max_duration_s: f64) -> Result<Audio, DecodeError> {
     let mut channels: Vec<Vec<f32>> = Vec::new();
     let source = Cursor::new(bytes);

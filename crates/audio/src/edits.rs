@@ -1,20 +1,20 @@
-//! What of an MP4 file is meant to be heard: the edit list of its sound, or the note in which iTunes writes the same.
+//! Finds which part of an MP4 file is to be played: by the edit list of its sound, or by the note in which iTunes writes the same.
 //!
-//! An AAC encoder puts a block or two of its own before the first sample, and fills the last block up. The file says so; whoever
-//! plays the blocks as they come is 23 ms late. The demuxer passes over both, so they are read here.
+//! An AAC encoder adds a block or two before the first sample, and pads the last block. The file declares both; a player that ignores
+//! them is 23 ms late. The demuxer ignores them, so they are read here.
 
 use std::io::{self, Read, Seek};
 
 use crate::source::PatchedSource;
 
-/// Frames that are not to be heard before the sound, and how many there are to hear.
+/// Frames to skip before the sound, and the number of frames to play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Trim {
     pub(crate) skip: u64,
     pub(crate) frames: Option<u64>,
 }
 
-/// What the file says of its first track of sound, in units of a second's parts.
+/// The edit of the first track of sound, in the time scales of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Edit {
     /// Where the sound starts, in parts of the track's second.

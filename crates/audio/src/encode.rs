@@ -1,4 +1,4 @@
-//! Samples into a file's bytes. The same samples give the same bytes on every machine: no dither, no date, no threads.
+//! Encodes samples as a file. The same samples give the same bytes on every machine: no dither, no date, no threads.
 
 use std::io::Cursor;
 
@@ -51,13 +51,13 @@ pub enum EncodeError {
     /// There is nothing to write.
     #[error("encode {format}: there are no frames to write")]
     NoFrames {
-        /// The format asked for.
+        /// The format to write.
         format: Format,
     },
     /// The samples' shape does not fit the format.
     #[error("encode {format}: {subject} is {found}, allowed is {allowed}")]
     Unsuitable {
-        /// The format asked for.
+        /// The format to write.
         format: Format,
         /// What does not fit.
         subject: &'static str,
@@ -69,14 +69,14 @@ pub enum EncodeError {
     /// The encoder failed, which is a bug.
     #[error("encode {format}: {reason}")]
     Failed {
-        /// The format asked for.
+        /// The format to write.
         format: Format,
-        /// What the encoder says.
+        /// The message of the encoder.
         reason: String,
     },
 }
 
-/// Writes samples as a file. What exceeds full scale is clipped, what is no number becomes silence.
+/// Writes samples as a file. Samples beyond full scale are clipped; NaN becomes silence.
 ///
 /// # Errors
 /// When there are no frames, or rate, channels or bit rate do not fit the encoding.

@@ -1,4 +1,4 @@
-//! Whether a file's end is there, by its bytes: where symphonia would take a cut for the end.
+//! Checks that a file's end is there, by its bytes: symphonia takes a cut for the end.
 
 use std::io::{self, Read, Seek};
 

@@ -1,4 +1,4 @@
-//! Why some bytes are not usable audio, in words for the file's owner.
+//! Why some bytes are not usable audio, in messages for the file's owner.
 
 use thiserror::Error;
 
@@ -39,7 +39,7 @@ pub enum DecodeError {
         format: Format,
         /// How much could be decoded, in seconds.
         found_s: f64,
-        /// How much the file says it holds, in seconds; `None` when it only shows that its end is missing.
+        /// The length that the file declares, in seconds; `None` when it declares none.
         declared_s: Option<f64>,
     },
     /// The caller ended the pass before the end of the file.
@@ -50,10 +50,10 @@ pub enum DecodeError {
     Damaged {
         /// The container.
         format: Format,
-        /// What the decoder met.
+        /// The message of the decoder.
         reason: String,
     },
-    /// The file is intact and holds no frame.
+    /// The file is intact and has no frame.
     #[error("decode {format}: the file holds no audio frames")]
     NoFrames {
         /// The container.

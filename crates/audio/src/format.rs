@@ -1,4 +1,4 @@
-//! What kind of file some bytes are, by the bytes alone: names and declared types lie.
+//! Recognises the format of a file by its bytes alone: names and declared types can be wrong.
 
 use std::fmt;
 use std::io::{self, Cursor, Read, Seek};
@@ -116,7 +116,7 @@ pub(crate) fn leading_tags_end<S: Read + Seek>(source: &mut PatchedSource<S>) ->
     Ok(end)
 }
 
-/// Offset of the first MPEG layer III frame within the first bytes after the tags. Two frames in a row are asked for (one, if
+/// Offset of the first MPEG layer III frame within the first bytes after the tags. Two frames in a row are required (one, if
 /// the file ends there): the sync pattern alone turns up in any binary file.
 pub(crate) fn first_mpeg_frame(body: &[u8]) -> Option<usize> {
     /// Taggers leave up to this much padding between the tag and the first frame.
@@ -145,7 +145,7 @@ pub(crate) fn mpeg_frame_size(bytes: &[u8]) -> Option<usize> {
     Some(header.frame_size()).filter(|&size| size > 4)
 }
 
-/// An ADTS header: sync, layer 0, a legal rate index, and a second header where the first says.
+/// An ADTS header: sync, layer 0, a legal rate index, and a second header where the first one says that the frame ends.
 fn is_adts(body: &[u8]) -> bool {
     let header = |bytes: &[u8]| match bytes {
         &[0xff, second, third, fourth, fifth, sixth, ..]

@@ -1,4 +1,4 @@
-//! Files that cost more than they are: each is refused, or read at the price of its sound.
+//! Tests files that take far more memory or time than their size: each is refused, or read at the cost of its sound.
 
 use std::io::Cursor;
 

@@ -1,15 +1,15 @@
-//! What a finished file tells of itself, wherever it is copied to. Pure: bytes in, bytes out, the sound untouched.
+//! Writes the metadata of a finished file. Pure: bytes in, bytes out, the sound unchanged.
 //!
 //! MP3 gets an ID3v2.4 tag in front, FLAC a Vorbis comment block, WAV an INFO list at its end. What is empty is not written.
 
 use crate::format::Format;
 
-/// What a file says of itself. Texts are UTF-8; together they stay far below 256 MB, which is what an ID3 tag holds.
+/// The metadata of a file. Texts are UTF-8; together they stay far below 256 MB, the limit of an ID3 tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Label {
     /// Its title.
     pub title: String,
-    /// What it is like: the tags it was asked for with.
+    /// The tags of the request.
     pub genre: String,
     /// Its key as a musician writes it: `Am`, `Eb` (ID3v2.4, TKEY).
     pub key: String,

@@ -4,7 +4,7 @@ use ebur128::{EbuR128, Mode};
 
 use crate::audio::Audio;
 
-/// How loud something is.
+/// The loudness of a sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Loudness {
     /// Integrated loudness in LUFS; `None` for silence and for less than the 400 ms that one measuring block takes.
@@ -13,7 +13,7 @@ pub struct Loudness {
     pub true_peak_dbtp: f64,
 }
 
-/// The true peak that digital silence is given, instead of an infinity that no report can print.
+/// The true peak that is reported for digital silence, instead of an infinity that no report can print.
 const SILENCE_DBTP: f64 = -150.0;
 
 impl Loudness {
@@ -42,7 +42,7 @@ fn measured(audio: &Audio, mode: Mode) -> Meter {
     meter
 }
 
-/// Hears a sound piece by piece. One of a shape that `decode` never gives (no channel, a rate of next to nothing) is silence to it.
+/// Measures a sound piece by piece. A sound of a shape that `decode` never returns (no channel, a rate near 0) counts as silence.
 pub(crate) struct Meter(Option<EbuR128>);
 
 impl Meter {
@@ -50,7 +50,7 @@ impl Meter {
         Self(EbuR128::new(channels as u32, rate_hz, mode).ok())
     }
 
-    /// Hears one plane a channel, all of one length.
+    /// Adds one plane for each channel, all of one length.
     pub(crate) fn add<P: AsRef<[f32]>>(&mut self, planes: impl IntoIterator<Item = P>) {
         let planes: Vec<P> = planes.into_iter().collect();
         let planes: Vec<&[f32]> = planes.iter().map(AsRef::as_ref).collect();

@@ -1,4 +1,4 @@
-//! What is measured of a file without keeping its samples: loudness and outline, from one packet to the next.
+//! Measures loudness and outline of a file packet by packet, without keeping its samples.
 
 use std::io::{Read, Seek};
 

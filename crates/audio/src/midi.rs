@@ -331,7 +331,7 @@ mod tests {
                 .into_iter()
                 .map(|(key, start_s, end_s, velocity)| MidiNote { key, start_s, end_s, velocity })
                 .collect();
-            // Notes that start on one tick with one pitch can't be told apart by any reader.
+            // No reader can distinguish notes that start on one tick with one pitch.
             let mut seen = std::collections::BTreeSet::new();
             let distinct = strokes_of(&notes).iter().all(|it| seen.insert((it.on, it.key)));
             let track = MidiTrack { name: "Keys".to_owned(), notes };

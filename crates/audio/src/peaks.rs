@@ -1,4 +1,4 @@
-//! A waveform's outline.
+//! Computes the outline of a waveform.
 
 use crate::audio::Audio;
 

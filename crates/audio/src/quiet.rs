@@ -1,4 +1,4 @@
-//! Code of others that panics on files of strangers: caught, and nothing printed of it.
+//! Catches panics of libraries that read untrusted files, and prints none of them.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -10,7 +10,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work` on data of a stranger; an error is the panic that ended it. The panic is not printed, those of other threads are.
+/// Runs `work` on untrusted data; a panic becomes an error and is not printed. Panics of other threads are printed.
 ///
 /// # Errors
 /// When `work` panics: nothing that it changed may be used then.

@@ -1,4 +1,4 @@
-//! Another sample rate, band-limited, without delay.
+//! Resamples, band-limited and without delay.
 
 use rubato::audioadapter::Adapter;
 use rubato::audioadapter_buffers::owned::SequentialOwned;
@@ -26,9 +26,9 @@ pub enum ResampleError {
     Failed {
         /// Rate of the samples given.
         from_hz: u32,
-        /// Rate asked for.
+        /// The rate to convert to.
         to_hz: u32,
-        /// What the resampler says.
+        /// The message of the resampler.
         reason: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A file's bytes wherever they are, read in pieces: what probing and decoding need to know of head and end is looked up by seeking.
+//! Reads a file in pieces: probing and decoding seek to the parts of its head and end that they need.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -20,12 +20,12 @@ impl Allowance {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether nothing is left of it.
+    /// Whether it is used up.
     pub(crate) fn is_spent(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
 
-    /// Takes so many bytes of it. Fails when they are more than what is left.
+    /// Uses so many bytes of it. Fails when fewer are left.
     fn take(&self, bytes: u64) -> io::Result<()> {
         let left = self.0.load(Ordering::Relaxed);
         self.set(left.saturating_sub(bytes));
@@ -36,7 +36,7 @@ impl Allowance {
     }
 }
 
-/// A file's bytes, four of them replaced here and there.
+/// The bytes of a file, with replacements of four bytes each.
 pub(crate) struct PatchedSource<S> {
     inner: S,
     length: u64,
@@ -78,7 +78,7 @@ impl<S: Read + Seek> PatchedSource<S> {
         Ok(bytes)
     }
 
-    /// Up to `N` bytes from `at` on, for whoever goes forward through a file in small steps.
+    /// Up to `N` bytes from `at` on, for callers that read a file forwards in small steps.
     pub(crate) fn header_at<const N: usize>(&mut self, at: u64) -> io::Result<Option<[u8; N]>> {
         let within = |window_at: u64, window: &[u8]| {
             let start = usize::try_from(at.checked_sub(window_at)?).ok()?;
@@ -92,12 +92,12 @@ impl<S: Read + Seek> PatchedSource<S> {
         Ok(within(at, &self.window))
     }
 
-    /// Replaces four bytes for everybody who reads from here on.
+    /// Replaces four bytes in all later reads.
     pub(crate) fn patch(&mut self, at: u64, bytes: [u8; 4]) {
         self.patches.insert(at, bytes);
     }
 
-    /// Lets whoever reads from here on read no more than is allowed.
+    /// Limits all later reads to the allowance.
     pub(crate) fn limit(&mut self, allowance: Arc<Allowance>) {
         self.allowance = Some(allowance);
     }

@@ -1,6 +1,6 @@
-//! Metadata is hidden from symphonia, which would keep all of it: comments, pictures, cue sheets and markers.
+//! Hides metadata (comments, pictures, cue sheets, markers) from symphonia, which would keep all of it in memory.
 //!
-//! Nothing here uses metadata, and a file of some megabytes may hold millions of entries that take gigabytes once they are parsed.
+//! This crate uses no metadata, and a file of some megabytes can have millions of entries that take gigabytes when they are parsed.
 //! So its blocks are renamed to ones that are skipped. Leading tags are skipped by reading from behind them.
 
 use std::io::{Read, Seek};
@@ -38,7 +38,7 @@ impl Parts {
     }
 }
 
-/// Hides the lists of a WAV, and says how long its sound is where the file does not know.
+/// Hides the lists of a WAV, and corrects the length of its sound where the file declares a maximal one.
 ///
 /// Programs that write WAV into a pipe don't know the length in advance and leave a maximal one; it then means "to the end".
 pub(crate) fn strip_wav<S: Read + Seek>(source: &mut PatchedSource<S>) -> Result<(), DecodeError> {

@@ -1,7 +1,7 @@
-//! One pass over a file's packets: what decoding and probing share.
+//! Decodes the packets of a file in one pass, for decoding and for probing.
 //!
-//! This is the only module that knows symphonia. It enforces the limits while it goes, never hands out a sample that is not
-//! finite, and refuses a file that is not whole. It keeps nothing: what it hands out is the caller's.
+//! This is the only module that knows symphonia. It enforces the limits while it reads, never returns a sample that is not
+//! finite, and refuses a file that is not whole. It keeps no samples.
 
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -28,8 +28,8 @@ use crate::quiet::quietly;
 use crate::source::{Allowance, PatchedSource};
 use crate::strip::{strip_aiff, strip_flac, strip_wav};
 
-/// Longest audio that is read, in seconds: the longest track that the vendors make is a few minutes; an hour leaves room for
-/// whole recordings of a session and bounds the work.
+/// Longest audio that is read, in seconds: the longest track that the vendors make is a few minutes; an hour allows
+/// whole recordings of a session and limits the work.
 pub const MAX_DURATION_S: f64 = 3600.0;
 /// Most channels that are read: 7.1.
 pub const MAX_CHANNELS: usize = 8;
@@ -38,42 +38,42 @@ pub const MIN_RATE_HZ: u32 = 8_000;
 /// Highest sample rate that is read.
 pub const MAX_RATE_HZ: u32 = 192_000;
 
-/// Samples over all channels that any file may hold (64 MB), and how many more for each of its bytes: a file of a few kilobytes
-/// that unfolds to gigabytes is no recording. Nothing that sounds comes near: 8 kbit/s make some fifty samples of a byte.
+/// Samples over all channels that any file may have (64 MB), and how many more for each of its bytes: a file of a few kilobytes
+/// that unfolds to gigabytes is no recording. Real recordings are far below: 8 kbit/s make some fifty samples of a byte.
 const LEAST_SAMPLES: u64 = 16_000_000;
 const SAMPLES_PER_BYTE: u64 = 2_000;
 
-/// What a packet costs at least, in samples: finding and reading one takes time even where it holds next to nothing.
+/// What a packet costs at least, in samples: finding and reading one takes time even where it is nearly empty.
 const PACKET_COST: u64 = 64;
 
 /// Entries of an M4A's tables that are passed in the time of one sample.
 const STEPS_PER_SAMPLE: u64 = 8;
 
-/// Packets in a row that may hold no sound.
+/// Packets in a row that may be without sound.
 const MAX_EMPTY_PACKETS: u64 = 10_000;
 
 /// Bytes of an Ogg that are read until its first packet of sound, and for each packet: a page has 64 KiB at most, and nearly all
 /// before the sound are comments, which can't be hidden because each page has a checksum.
 const MAX_OGG_BYTES: u64 = 1 << 20;
 
-/// As much of a file, tags skipped, as tells what kind it is.
+/// Bytes of a file after its tags that are enough to recognise its format.
 const HEAD_BYTES: usize = 16 * 1024;
 
-/// Float files may exceed full scale; beyond this (+30 dB) a sample is damage and would drown every measurement.
+/// Float files may exceed full scale; beyond this (+30 dB) a sample is damage and would dominate every measurement.
 const LOUDEST_SAMPLE: f32 = 32.0;
 
-/// What a pass found.
+/// The result of a pass.
 pub(crate) struct Walked {
     pub(crate) format: Format,
     pub(crate) rate_hz: u32,
     pub(crate) channels: usize,
     pub(crate) frames: u64,
-    /// Samples that were no number or absurdly loud, and were replaced.
+    /// Number of samples that were not finite or far too loud, and were replaced.
     pub(crate) replaced_samples: u64,
 }
 
-/// Decodes every packet and hands its rate and planes to `keep`, which may refuse to go on. What lasts, or says that it lasts, longer
-/// than `max_duration_s` is refused as soon as that shows. `charge` receives the work as it is done, in samples; the pass ends where
+/// Decodes every packet and passes its rate and planes to `keep`, which may end the pass. A file that is, or declares to be, longer
+/// than `max_duration_s` is refused as soon as that is known. `charge` receives the work as it is done, in samples; the pass ends where
 /// it returns false.
 ///
 /// Damaged packets become silence of their length, so that what follows stays in time; more than one packet in a hundred, or
@@ -449,7 +449,7 @@ fn clean(plane: &mut [f32]) -> u64 {
 
 fn opening_failed(format: Format, head: &[u8], error: SymphoniaError) -> DecodeError {
     match error {
-        // The Ogg reader gives up on streams that it cannot map; look at the first page for their names.
+        // The Ogg reader rejects streams that it cannot map; the first page has their names.
         _ if format == Format::Ogg && contains(head, b"OpusHead") => DecodeError::Unsupported {
             format,
             what: "Opus".to_owned(),

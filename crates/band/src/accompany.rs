@@ -83,8 +83,8 @@ pub struct PartAudio {
     pub instrument: Instrument,
     /// What for.
     pub role: Role,
-    /// Stereo at 44.1 kHz from the vocal's time zero, with its own share of the room and of all that mastering did: the sum of all
-    /// stems is the instrumental.
+    /// Stereo at 44.1 kHz from the vocal's time zero, with its own reverb and its own share of the mastering: the sum of all parts is
+    /// the instrumental.
     pub audio: Audio,
 }
 
@@ -99,7 +99,7 @@ impl Take {
         self.sound.font_instruments(&self.score)
     }
 
-    /// The parts one by one, each played anew when it is asked for: a stem of a long song is large.
+    /// The parts one by one, each played when the iterator reaches it: a part of a long song is large.
     pub fn stems(&self) -> impl Iterator<Item = PartAudio> {
         let alone = (0..self.score.parts.len()).map(|part| vec![part]);
         let played = self.groups(alone.collect());
@@ -114,8 +114,8 @@ impl Take {
             })
     }
 
-    /// Groups of parts, named by their places in the score, each as one recording that is played when it is asked for. Where every part
-    /// is in one group, the groups add up to the instrumental. What has no part is silence.
+    /// Groups of parts, named by their places in the score, each as one recording that is played when the iterator reaches it. Where
+    /// every part is in one group, the groups add up to the instrumental. A group without parts is silent.
     pub fn groups(&self, groups: Vec<Vec<usize>>) -> impl Iterator<Item = Audio> {
         let seed = self.facts.seed;
         let sum = play(&self.score, &self.sound, seed, cores());
@@ -177,7 +177,7 @@ pub enum BandError {
     /// The number of takes is out of range.
     #[error("accompany: {takes} takes were asked for, expected 1 to {MAX_TAKES}")]
     Takes {
-        /// How many were asked for.
+        /// The number in the request.
         takes: usize,
     },
     /// The SoundFont can't be played.
@@ -236,7 +236,7 @@ impl Session {
         caught(|| one_take(take, self, cores()))?
     }
 
-    /// The voice as it is laid over `take` in its mix, before the mix is mastered and without its room: stereo, as long as the
+    /// The voice as it is in the mix of `take`, before mastering and without reverb: stereo, as long as the
     /// instrumental.
     pub fn voice_over(&self, take: &Take) -> Audio {
         let voicing = Voicing::of(&take.score);
@@ -248,7 +248,7 @@ impl Session {
         }
     }
 
-    /// All takes that were asked for, in order: on as many cores as there are, with the same samples on any number.
+    /// All takes of the request, in order: on as many cores as there are, with the same samples on any number.
     pub fn takes(&self) -> Result<Vec<Take>, BandError> {
         let cores = cores();
         let together = if self.analysis.duration_s <= PARALLEL_S {

@@ -1,4 +1,4 @@
-//! Names of pitches, chords, keys and metres, spelled as the key asks.
+//! Names of pitches, chords, keys and metres, spelled by the key.
 
 use crate::analysis::{Chord, Key, Metre, Mode, Quality};
 

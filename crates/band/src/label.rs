@@ -1,4 +1,4 @@
-//! What a take's file tells of itself.
+//! The metadata of a take's file.
 
 use backline_audio::Label;
 

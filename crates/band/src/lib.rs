@@ -1,5 +1,5 @@
-//! The accompaniment generator: it listens to a vocal, harmonises it, arranges it for the instruments and the style that the
-//! tags ask for and the negative tags forbid, plays it and masters it.
+//! The accompaniment generator: it analyses a vocal, harmonises it, arranges it in the style and for the instruments of the tags,
+//! without those of the negative tags, plays it and masters it.
 //!
 //! ```text
 //! vocal ─listen─► Analysis ─harmonise─► chords ─arrange─► Score ─play─► stems ─master─► takes

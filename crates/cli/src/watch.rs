@@ -18,7 +18,7 @@ use backline_engine::opening::Opening;
 use backline_engine::settings::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
 use backline_reporter::{
-    ConsoleOptions, JsonEvents, Life, Lines, LiveTable, PlanFacts, RunResult, Sink, Size,
+    ConsoleOptions, JsonEvents, Lines, LiveTable, PlanFacts, RunResult, RunState, Sink, Size,
     Standpoint,
 };
 use terminal_size::{Height, Width, terminal_size_of};
@@ -211,24 +211,24 @@ pub(crate) fn table_on_err(options: ConsoleOptions) -> LiveTable {
 
 /// Whether a run goes on: it has not ended, and the process that owns its ledger says that it carries it out. What is read of the
 /// ledger afterwards is of the same moment.
-pub(crate) fn life(chosen: &ChosenRun) -> Result<Life, Failure> {
+pub(crate) fn run_state(chosen: &ChosenRun) -> Result<RunState, Failure> {
     // First: a run that ends between the two has written its end before it lets go of the ledger.
     let owner = chosen.ledger.owner()?;
     chosen.ledger.refresh()?;
     let records = chosen.ledger.events_of(&chosen.header.id)?;
     if records.iter().any(|record| end_of(record).is_some()) {
-        return Ok(Life::Ended);
+        return Ok(RunState::Ended);
     }
     Ok(match owner {
         Some(Owner { process, run }) if run.as_ref() == Some(&chosen.header.id) => {
-            Life::GoesOn { process }
+            RunState::Active { process }
         }
-        _ => Life::Dead,
+        _ => RunState::Killed,
     })
 }
 
 fn goes_on(chosen: &ChosenRun) -> Result<bool, Failure> {
-    Ok(matches!(life(chosen)?, Life::GoesOn { .. }))
+    Ok(matches!(run_state(chosen)?, RunState::Active { .. }))
 }
 
 /// Finds the run to follow. Where the last one is over, or there is none yet, and none is named by its id, waits for the next one, until

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::example;
 
-    fn rendered(story: &example::Story) -> Vec<u8> {
+    fn rendered(story: &example::ExampleRun) -> Vec<u8> {
         let mut bytes = Vec::new();
         story
             .material(|material| write(material, &mut bytes))
@@ -74,18 +74,18 @@ mod tests {
 
     #[test]
     fn the_report_of_a_run() {
-        let text = String::from_utf8(rendered(&example::Story::new())).unwrap();
+        let text = String::from_utf8(rendered(&example::ExampleRun::new())).unwrap();
         assert!(!text.contains(example::TOKEN), "{text}");
         insta::assert_snapshot!(text);
     }
 
     #[test]
     fn the_lines_are_the_consoles() {
-        let story = example::Story::new();
+        let story = example::ExampleRun::new();
         let text = String::from_utf8(rendered(&story)).unwrap();
         let shared = example::SharedOutput::default();
         story
-            .tell(&mut crate::JsonEvents::new(Box::new(shared.clone())))
+            .send_to(&mut crate::JsonEvents::new(Box::new(shared.clone())))
             .unwrap();
         let middle = |text: &str| {
             let lines: Vec<String> = text.lines().map(str::to_owned).collect();

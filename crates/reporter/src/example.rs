@@ -26,7 +26,7 @@ pub const TOKEN: &str = "s3cr3t";
 const NOON_MS: i64 = 1_767_614_400_000;
 
 /// A plan, what the ledger knew of it before the run, and the run's records.
-pub struct Story {
+pub struct ExampleRun {
     run: RunHeader,
     rows: Vec<PlannedRow>,
     before: HashMap<JobKey, KnownJob>,
@@ -35,7 +35,7 @@ pub struct Story {
 
 /// The run's summary.
 pub fn summary() -> Summary {
-    Story::new().summary()
+    ExampleRun::new().summary()
 }
 
 /// A run of so many kept jobs, all of whose tracks and mixes are one of `files`, in turn.
@@ -75,13 +75,13 @@ pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summar
     summary
 }
 
-impl Default for Story {
+impl Default for ExampleRun {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Story {
+impl ExampleRun {
     pub fn new() -> Self {
         let jobs = [
             ("chorus", "lofi", json!({"model": "V5"}), 1),
@@ -150,63 +150,63 @@ impl Story {
     }
 
     fn this_run(&mut self) {
-        self.happens(None, json!({"event": "run_started", "name": "songs", "provider": "sunoapi", "jobs": 5, "to_submit": 4}));
-        self.happens(
+        self.record_event(None, json!({"event": "run_started", "name": "songs", "provider": "sunoapi", "jobs": 5, "to_submit": 4}));
+        self.record_event(
             None,
             json!({"event": "credits", "balance": 1000.0, "moment": "before"}),
         );
-        self.happens(None, json!({"event": "upload_started", "stem": "chorus"}));
-        self.happens(Some(0), json!({"event": "upload_failed", "stem": "chorus", "message": "connection refused", "retried": true}));
-        self.happens(
+        self.record_event(None, json!({"event": "upload_started", "stem": "chorus"}));
+        self.record_event(Some(0), json!({"event": "upload_failed", "stem": "chorus", "message": "connection refused", "retried": true}));
+        self.record_event(
             None,
             json!({"event": "uploaded", "stem": "chorus", "hash": "00ff"}),
         );
         for job in [0, 2, 3, 4] {
-            self.happens(Some(job), intent());
+            self.record_event(Some(job), intent());
         }
-        self.happens(Some(0), accepted("0123abcd"));
+        self.record_event(Some(0), accepted("0123abcd"));
         let formula = "=HYPERLINK(\"https://evil.example\")\u{1b}[31m,\nno artists, please";
-        self.happens(Some(2), json!({"event": "refused", "attempt": 1, "class": "refused_job", "code": 400, "message": formula}));
-        self.happens(
+        self.record_event(Some(2), json!({"event": "refused", "attempt": 1, "class": "refused_job", "code": 400, "message": formula}));
+        self.record_event(
             Some(3),
             json!({"event": "lost", "attempt": 1, "message": "the connection was reset", "response": {"text": "{\"code\":200,\"data\":\"89abcdef\"}", "task_ids": ["89abcdef"]}}),
         );
-        self.happens(Some(4), json!({"event": "refused", "attempt": 1, "class": "wait", "code": 405, "message": "Rate limit"}));
+        self.record_event(Some(4), json!({"event": "refused", "attempt": 1, "class": "wait", "code": 405, "message": "Rate limit"}));
         let until_ms = NOON_MS + 20_000;
-        self.happens(
+        self.record_event(
             None,
             json!({"event": "paused", "until_ms": until_ms, "code": 405, "message": "Rate limit"}),
         );
         let mut second = intent();
         second["attempt"] = 2.into();
-        self.happens(Some(4), second);
-        self.happens(
+        self.record_event(Some(4), second);
+        self.record_event(
             Some(4),
             json!({"event": "accepted", "attempt": 2, "task_id": "4567cdef", "via": "callback"}),
         );
-        self.happens(Some(0), stage("first", "new"));
-        self.happens(
+        self.record_event(Some(0), stage("first", "new"));
+        self.record_event(
             Some(4),
             json!({"event": "task_failed", "code": 500, "message": "", "refunded": false}),
         );
-        self.happens(Some(0), stage("complete", "new"));
-        self.happens(Some(0), kept(1, "new"));
-        self.happens(
+        self.record_event(Some(0), stage("complete", "new"));
+        self.record_event(Some(0), kept(1, "new"));
+        self.record_event(
             Some(0),
             json!({"event": "track_failed", "index": 2, "part": "track", "message": "the file ends in the middle", "retried": true}),
         );
-        self.happens(Some(0), kept(2, "new"));
-        self.happens(
+        self.record_event(Some(0), kept(2, "new"));
+        self.record_event(
             None,
             json!({"event": "credits", "balance": 976.0, "moment": "after"}),
         );
-        self.happens(
+        self.record_event(
             None,
             json!({"event": "run_ended", "outcome": {"how": "in_doubt"}, "credits": 36.0}),
         );
     }
 
-    fn happens(&mut self, job: Option<usize>, event: Value) {
+    fn record_event(&mut self, job: Option<usize>, event: Value) {
         let seq = self.records.len() as u64 + 1;
         let record = Record {
             seq,
@@ -261,7 +261,7 @@ impl Story {
     }
 
     /// Sends all of it to a sink.
-    pub fn tell(&self, sink: &mut dyn Sink) -> io::Result<()> {
+    pub fn send_to(&self, sink: &mut dyn Sink) -> io::Result<()> {
         sink.plan(&self.plan());
         for record in &self.records {
             sink.record(record);
@@ -306,7 +306,7 @@ fn kept(index: u32, name: &str) -> Value {
 }
 
 /// A ledger after the run.
-impl Store for Story {
+impl Store for ExampleRun {
     fn begin_run(&mut self, _: &RunHeader, _: &[PlannedRow]) -> Result<(), StoreError> {
         Err(read_only())
     }

@@ -258,13 +258,13 @@ mod tests {
     use super::*;
     use crate::example;
 
-    fn text(story: &example::Story) -> String {
+    fn text(story: &example::ExampleRun) -> String {
         String::from_utf8(story.material(render)).unwrap()
     }
 
     #[test]
     fn the_report_of_a_run() {
-        insta::assert_snapshot!(text(&example::Story::new()));
+        insta::assert_snapshot!(text(&example::ExampleRun::new()));
     }
 
     #[test]
@@ -280,7 +280,7 @@ mod tests {
             ("testcase", "error"),
             ("testcase", "system-out"),
         ];
-        let report = text(&example::Story::new());
+        let report = text(&example::ExampleRun::new());
         let mut open: Vec<String> = Vec::new();
         let mut last_child = String::new();
         for line in report.lines().skip(1) {
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn numbers_add_up() {
-        let report = text(&example::Story::new());
+        let report = text(&example::ExampleRun::new());
         assert!(
             report.contains(r#"tests="5" failures="2" errors="1""#),
             "{report}"

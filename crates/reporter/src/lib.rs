@@ -79,7 +79,7 @@ pub use sink::{ConsoleOptions, Level, PlanFacts, RunResult, Sink};
 pub use sound::Progress;
 pub use spreadsheet::{csv_text, csv_writer};
 pub use standpoint::Standpoint;
-pub use status::{Life, View, fitted, status_text};
+pub use status::{RunState, View, fitted, status_text};
 pub use text::{figure, shell_word};
 pub use write::{file_name as report_file_name, render, write_reports};
 

@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_tally_ends_where_the_machine_does() {
-        let story = example::Story::new();
+        let story = example::ExampleRun::new();
         let mut plan_state = PlanState::new(&story.plan());
         assert_eq!(
             (plan_state.jobs(), plan_state.count(&[JobStatus::Kept])),
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn records_of_other_jobs_and_repeated_ones_change_nothing() {
-        let story = example::Story::new();
+        let story = example::ExampleRun::new();
         let mut plan_state = PlanState::new(&story.plan());
         let accepted = story
             .records()

@@ -41,27 +41,27 @@ use crate::sign::{sign, tracks_kept, unkept_part};
 use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{excerpt, failure_text, fit, pad, rfc3339};
 
-/// Whether a run goes on.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// It has ended, and says how.
+pub enum RunState {
+    /// It has ended, with an outcome.
     Ended,
-    /// A process carries it out.
-    GoesOn {
-        /// Its number, where it is known.
+    /// A process executes it.
+    Active {
+        /// The process id, where it is known.
         process: Option<u32>,
     },
-    /// It has not ended, and no process carries it out: it was killed, or the machine was.
-    Dead,
+    /// It has not ended, and no process executes it: it was killed, or the machine stopped.
+    Killed,
 }
 
-impl Life {
-    /// The word for it in JSON.
+impl RunState {
+    /// Its name in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ended => "ended",
-            Self::GoesOn { .. } => "goes_on",
-            Self::Dead => "dead",
+            Self::Active { .. } => "goes_on",
+            Self::Killed => "dead",
         }
     }
 }
@@ -86,8 +86,8 @@ const MAX_LISTED: usize = 50;
 
 /// A run's state, for people: a table of counts, the jobs as a grid where it fits, then the jobs that failed, are in doubt, or have
 /// tracks that could not be fetched, then those that were refused and can be bought still, in plan order. Ends in a line break.
-pub fn status_text(summary: &Summary, life: Life, view: View) -> String {
-    let mut text = head(summary, life);
+pub fn status_text(summary: &Summary, state: RunState, view: View) -> String {
+    let mut text = head(summary, state);
     let totals = &summary.totals;
     let rows = [
         ("kept", totals.kept, SUCCESS),
@@ -254,14 +254,14 @@ fn listed(summary: &Summary) -> String {
     text
 }
 
-fn head(summary: &Summary, life: Life) -> String {
+fn head(summary: &Summary, state: RunState) -> String {
     let run = &summary.run;
     let time = |unix_ms| rfc3339(unix_ms).unwrap_or_else(|| "at an unknown time".to_owned());
-    let end = match (life, run.ended_ms) {
+    let end = match (state, run.ended_ms) {
         (_, Some(ended_ms)) => format!("ended {}", time(ended_ms)),
-        (Life::GoesOn { process: None }, None) => "is running".to_owned(),
-        (Life::GoesOn { process: Some(it) }, None) => format!("is running in process {it}"),
-        (Life::Ended | Life::Dead, None) => {
+        (RunState::Active { process: None }, None) => "is running".to_owned(),
+        (RunState::Active { process: Some(it) }, None) => format!("is running in process {it}"),
+        (RunState::Ended | RunState::Killed, None) => {
             format!("{WARNING}died before its end{WARNING:#}: the same command resumes it")
         }
     };
@@ -337,7 +337,7 @@ mod tests {
         insta::assert_snapshot!(
             anstream::adapter::strip_str(&status_text(
                 &example::summary(),
-                Life::Ended,
+                RunState::Ended,
                 View::default()
             ))
             .to_string()
@@ -359,7 +359,7 @@ mod tests {
         summary.jobs[0].tracks[1].problem = Some("the file ends in the middle".to_owned());
         summary.jobs[0].tracks[1].file = None;
         insta::assert_snapshot!(
-            anstream::adapter::strip_str(&status_text(&summary, Life::Ended, View::default()))
+            anstream::adapter::strip_str(&status_text(&summary, RunState::Ended, View::default()))
                 .to_string()
         );
     }
@@ -368,18 +368,18 @@ mod tests {
     fn a_run_that_was_killed_is_told_from_one_that_goes_on() {
         let mut summary = example::summary();
         summary.run.ended_ms = None;
-        for (life, said) in [
+        for (state, said) in [
             (
-                Life::Dead,
+                RunState::Killed,
                 "died before its end: the same command resumes it\n",
             ),
-            (Life::GoesOn { process: None }, ", is running\n"),
+            (RunState::Active { process: None }, ", is running\n"),
             (
-                Life::GoesOn { process: Some(17) },
+                RunState::Active { process: Some(17) },
                 ", is running in process 17\n",
             ),
         ] {
-            let text = anstream::adapter::strip_str(&status_text(&summary, life, View::default()))
+            let text = anstream::adapter::strip_str(&status_text(&summary, state, View::default()))
                 .to_string();
             assert!(text.contains(said), "{text}");
         }
@@ -395,7 +395,7 @@ mod tests {
         summary.jobs[1].error = Some("Rate limit".to_owned());
         summary.jobs[1].error_code = Some(405);
         let text =
-            anstream::adapter::strip_str(&status_text(&summary, Life::Dead, View::default()))
+            anstream::adapter::strip_str(&status_text(&summary, RunState::Killed, View::default()))
                 .to_string();
         let (_, listed) = text.split_once("\nNot bought yet, because of\n").unwrap();
         let lines: Vec<&str> = listed.lines().take_while(|line| !line.is_empty()).collect();
@@ -410,7 +410,7 @@ mod tests {
     fn a_status_fits_its_window() {
         let mut summary = example::summary();
         summary.jobs = vec![summary.jobs[2].clone(); 40];
-        let text = status_text(&summary, Life::Ended, View::default());
+        let text = status_text(&summary, RunState::Ended, View::default());
         for (columns, rows) in [(80, 24), (40, 10), (20, 4)] {
             let fitted = fitted(&text, Size { columns, rows });
             assert!(fitted.lines().count() < usize::from(rows), "{fitted}");
@@ -433,7 +433,7 @@ mod tests {
     fn the_list_is_bounded() {
         let mut summary = example::summary();
         summary.jobs = vec![summary.jobs[2].clone(); 1_000];
-        let text = status_text(&summary, Life::Ended, View::default());
+        let text = status_text(&summary, RunState::Ended, View::default());
         assert!(text.contains("and 950 more jobs"), "{text}");
         assert!(text.lines().count() < 130);
     }
@@ -453,7 +453,7 @@ mod tests {
             .collect();
         summary.jobs[5].state = JobStatus::Kept;
         let text = |view| {
-            let text = status_text(&summary, Life::Ended, view);
+            let text = status_text(&summary, RunState::Ended, view);
             anstream::adapter::strip_str(&text).to_string()
         };
         let fits = text(View::default());

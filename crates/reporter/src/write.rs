@@ -116,7 +116,7 @@ mod tests {
     const BOTH: [ReportKind; 2] = [ReportKind::Csv, ReportKind::Json];
 
     fn write(kinds: &[ReportKind], dir: &Path) -> Vec<Result<PathBuf, ReportError>> {
-        let story = example::Story::new();
+        let story = example::ExampleRun::new();
         story.material(|material| write_reports(material, kinds, dir, &|_, _| {}))
     }
 

@@ -27,7 +27,7 @@ use crate::store::callbacks::{self, DueCallback, ScriptedCallback};
 use crate::store::tasks::StoredTask;
 
 /// How long the delivery waits after the store failed.
-const STORE_REST: Duration = Duration::from_secs(1);
+const STORE_RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// The client that callbacks are made with.
 pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
@@ -55,7 +55,7 @@ pub(crate) async fn run(shared: Arc<StudioState>, client: reqwest::Client) {
                     error = &error as &dyn std::error::Error,
                     "could not find callbacks"
                 );
-                Some(STORE_REST)
+                Some(STORE_RETRY_WAIT)
             }
         };
         let rested = async {
@@ -227,6 +227,6 @@ async fn deliver(shared: &StudioState, client: &reqwest::Client, owed: DueCallba
             error = &error as &dyn std::error::Error,
             "could not note a callback"
         );
-        tokio::time::sleep(STORE_REST).await;
+        tokio::time::sleep(STORE_RETRY_WAIT).await;
     }
 }

@@ -83,15 +83,15 @@ pub(crate) fn poll(task: &StoredTask, with: Writing<'_>, number: u32) -> PollRes
     }
     let mut body = truth(&shown, with);
     if task.kind == OperationKind::Song {
-        bend_song(&mut body["data"], &shown, with.links, number);
+        alter_song(&mut body["data"], &shown, with.links, number);
     } else {
-        bend_step(&mut body, &shown, number);
+        alter_step(&mut body, &shown, number);
     }
     PollResult::Body(body)
 }
 
 /// Does to a song's details what the plan has for its `number`th poll.
-fn bend_song(data: &mut Value, shown: &StoredTask, links: &Links, number: u32) {
+fn alter_song(data: &mut Value, shown: &StoredTask, links: &Links, number: u32) {
     // The first of two faults that say the same counts, so the last is done first.
     for fault in shown.faults.iter().rev() {
         match fault {
@@ -130,7 +130,7 @@ fn bend_song(data: &mut Value, shown: &StoredTask, links: &Links, number: u32) {
 }
 
 /// Does to a step's body what the plan has for its `number`th poll. Faults that are about a song's tracks do nothing here.
-fn bend_step(body: &mut Value, shown: &StoredTask, number: u32) {
+fn alter_step(body: &mut Value, shown: &StoredTask, number: u32) {
     for fault in shown.faults.iter().rev() {
         match fault {
             Fault::Fail(fail) if shown.stage == TaskProgress::Failed => {

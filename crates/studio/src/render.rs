@@ -315,6 +315,6 @@ fn session(
 
 /// Whether a take is the one that a song's track was made of.
 fn is_same_take(before: Option<&Value>, now: &Value) -> bool {
-    const TELLING: [&str; 4] = ["seed", "style", "instruments", "soundfont"];
-    before.is_none_or(|before| TELLING.iter().all(|name| before[*name] == now[*name]))
+    const COMPARED: [&str; 4] = ["seed", "style", "instruments", "soundfont"];
+    before.is_none_or(|before| COMPARED.iter().all(|name| before[*name] == now[*name]))
 }

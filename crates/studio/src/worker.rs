@@ -28,7 +28,7 @@ use crate::validate;
 use crate::wire::TRACKS;
 
 /// How long the worker waits after the store failed.
-const STORE_REST: Duration = Duration::from_secs(1);
+const STORE_RETRY_WAIT: Duration = Duration::from_secs(1);
 /// Makes tasks until the studio stops; what is under way then is left for the next start.
 pub(crate) async fn run(shared: Arc<StudioState>) {
     let renders = Arc::new(Semaphore::new(shared.config.render_limit.max(1)));
@@ -85,7 +85,7 @@ async fn next(shared: &StudioState, seq: i64) -> Option<PendingTask> {
                 );
                 tokio::select! {
                     () = shared.stop.cancelled() => return None,
-                    () = tokio::time::sleep(STORE_REST) => {}
+                    () = tokio::time::sleep(STORE_RETRY_WAIT) => {}
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Assigns parts to instruments: the style's, with those that the tags ask for and without those that they forbid.
+//! Assigns parts to instruments: those of the style, those in the tags, and none that the negative tags forbid.
 
 use super::{
     Instrument, Instrument as I, Role, Score,
@@ -109,7 +109,7 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
     assigned
 }
 
-/// Assigns a part to an instrument that was asked for, in place of one of the same purpose that was not, or beside it.
+/// Assigns a part to an instrument in the tags: instead of one with the same purpose that is not in the tags, or beside it.
 fn assign_wanted(instrument: I, assigned: &mut Vec<Assignment>) {
     if let Some(player) = assigned
         .iter_mut()
@@ -125,7 +125,7 @@ fn assign_wanted(instrument: I, assigned: &mut Vec<Assignment>) {
         player.from = 0.0;
         return;
     }
-    // A part of fills alone would be silent in a song without gaps: the user asked to hear this instrument.
+    // A part of fills alone would be silent in a song without gaps: the user wants to hear this instrument.
     let role = if role == Role::Fills { Role::Pad } else { role };
     let place = assigned
         .iter()

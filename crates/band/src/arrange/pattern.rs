@@ -22,7 +22,7 @@ pub(crate) enum Pattern {
     Pick(String),
     /// Chords held as long as they last.
     Hold,
-    /// Answers in the singer's gaps.
+    /// Short melodies in the singer's gaps.
     Answer,
 }
 

@@ -186,7 +186,7 @@ pub(crate) struct StylePlayer {
     pub(crate) figures: Figures,
 }
 
-/// What instruments of a kind play whatever the style: the patterns of 3/4 and 6/8, and of instruments that only the tags ask for.
+/// Patterns of a kind of instruments for any style: in 3/4, in 6/8, and for instruments that only the tags name.
 pub(crate) struct CommonPatterns {
     pub(crate) role: Role,
     /// `None` suits every feel.

@@ -1,4 +1,4 @@
-//! The tables of the styles, and of what any style plays in 3/4 and 6/8 and on instruments that only the tags ask for.
+//! The tables of the styles, and of the patterns of any style in 3/4, in 6/8 and for instruments that only the tags name.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -97,7 +97,7 @@ pub(crate) fn in_metre(
     first(rows, feel, role, strummed)
 }
 
-/// What an instrument plays that only the tags ask for.
+/// The patterns of an instrument that only the tags name.
 pub(crate) fn guest(role: Role, strummed: bool) -> &'static CommonPatterns {
     static GUESTS: LazyLock<Vec<CommonPatterns>> =
         LazyLock::new(|| shared::<16>("guests.yaml", include_str!("../../data/guests.yaml")));

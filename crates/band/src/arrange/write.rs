@@ -23,16 +23,16 @@ const TAIL_S: f64 = 4.0;
 /// The same for a chord that is cut off: only the reverb rings.
 const CUT_TAIL_S: f64 = 2.0;
 
-/// The swing of a style that has none, where the tags ask for it.
+/// The swing of a style without swing, where the tags name swing.
 const ASKED_SWING: Swing = Swing::Eighths(0.64);
 
-/// The least echo where the tags ask for it.
+/// The least echo where the tags name echo.
 const ASKED_DELAY: f32 = 0.2;
 
 /// Difference in level of percussion, pads, figures and fills between style weights 0 and 1, in decibels.
 const COLOUR_DB: f32 = 8.0;
 
-/// Whether the band plays without drums: the confidence of the beat is low, drums would make that obvious, and the tags do not ask for
+/// Whether the band plays without drums: the confidence of the beat is low, drums would make that obvious, and the tags do not name
 /// drums.
 pub(crate) fn leaves_out_drums(analysis: &Analysis, brief: &Brief) -> bool {
     const SURE_ENOUGH: f32 = 0.3;

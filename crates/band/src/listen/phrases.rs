@@ -1,4 +1,4 @@
-//! Finds the phrases of a melody. This module alone says where a phrase ends; other modules read `Analysis::phrases`.
+//! Finds the phrases of a melody. This module alone decides where a phrase ends; other modules read `Analysis::phrases`.
 //!
 //! A phrase is what is sung on one breath. A long breath is divided further: who sings without breathing still ends phrases on long
 //! notes, before leaps, where an opening returns, and two or four bars after the start. The best division of the notes is found as in

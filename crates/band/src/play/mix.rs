@@ -19,9 +19,9 @@ use crate::arrange::{Room, Score};
 pub struct Voicing {
     /// Loudness of the voice above the band, in loudness units.
     pub above_lu: f32,
-    /// The band's room.
+    /// The band's reverb.
     pub room: Room,
-    /// Which room of that kind: the seed of its response.
+    /// The seed of the reverb.
     pub room_seed: u64,
 }
 
@@ -117,7 +117,7 @@ fn without_rumble(voice: &mut [f32]) {
         }
         rumble.flush_denormals();
     }
-    // A recording that starts off the middle, or in the middle of a word, must not start with a click.
+    // A recording with a DC offset, or one that starts within a note, must not start with a click.
     let fade = ((0.004 * rate) as usize).min(voice.len());
     for (step, sample) in voice[..fade].iter_mut().enumerate() {
         *sample *= step as f32 / fade as f32;

@@ -58,7 +58,7 @@ pub(crate) fn solo(score: &Score, sound: &SoundSource, number: usize, seed: u64)
     together(score, sound, parts, seed, 1)
 }
 
-/// Some of the score's parts in their room.
+/// Some of the score's parts with their reverb.
 fn together(
     score: &Score,
     sound: &SoundSource,
@@ -109,7 +109,7 @@ impl Buses {
         }
     }
 
-    /// Adds a part to the sum and to the room.
+    /// Adds a part to the sum and to the sends.
     fn take(&mut self, mut stem: PlayedPart, part: &ScorePart) {
         for channel in [&mut stem.sound.left, &mut stem.sound.right] {
             channel.iter_mut().for_each(|sample| *sample *= stem.gain);

@@ -8,14 +8,14 @@ use crate::{
     data::signed,
 };
 
-/// What the tags ask for and the negative tags forbid.
+/// The wishes of the tags and the refusals of the negative tags.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Brief {
     /// Styles named, the first one leading.
     pub styles: Vec<StyleId>,
-    /// Instruments asked for, in the order of the tags, none of them forbidden.
+    /// Instruments in the tags, in their order, none of them forbidden.
     pub wanted: Vec<Instrument>,
-    /// Whether nothing but the instruments asked for may play ("solo piano").
+    /// Whether only the instruments in the tags may play ("solo piano").
     pub only_wanted: bool,
     /// Tempo in beats per minute ("120 bpm").
     pub tempo_bpm: Option<f64>,
@@ -37,12 +37,12 @@ pub struct Brief {
     pub(crate) forbidden: Traits,
     /// How mood and production words change the arrangement and the sound.
     pub(crate) nudge: Nudge,
-    /// Effects that the negative tags refuse, and effects that the tags ask for.
+    /// Effects in the negative tags, and effects in the tags.
     pub(crate) refused_effects: Effects,
     pub(crate) wanted_effects: Effects,
 }
 
-/// A phrase that asks for an instrument.
+/// A phrase that names an instrument.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Asked {
     /// As it was written.
@@ -54,7 +54,7 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Whether one of `players` plays what was asked for.
+    /// Whether one of `players` plays what the phrase names.
     pub(crate) fn is_played_by(&self, players: &[Instrument]) -> bool {
         players
             .iter()
@@ -125,7 +125,7 @@ impl Brief {
         self.forbidden.meets(instrument.traits())
     }
 
-    /// Whether `instrument` may play: not forbidden, and asked for where only those may play.
+    /// Whether `instrument` may play: not forbidden, and in the tags where only those may play.
     pub(crate) fn admits(&self, instrument: Instrument) -> bool {
         !self.forbids(instrument) && (!self.only_wanted || self.wanted.contains(&instrument))
     }

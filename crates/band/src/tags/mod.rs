@@ -1,4 +1,4 @@
-//! Reads the two tag lines of a request: what is asked for, what is forbidden, and what was not understood.
+//! Reads the two tag lines of a request: wishes, refusals, and phrases that were not understood.
 //!
 //! Called first, before listening, because tempo and metre words help to listen. It decides nothing about the music.
 

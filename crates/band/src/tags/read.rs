@@ -14,7 +14,7 @@ use crate::catalogue::{Instrument, Traits};
 /// Longest line that is read, in characters: four times the limit of the vendors. The rest is reported as not understood.
 const LINE_LIMIT_CHARS: usize = 4000;
 
-/// Reads what `tags` ask for and what `negative_tags` forbid.
+/// Reads the wishes in `tags` and the refusals in `negative_tags`.
 ///
 /// The negative line overrides the first line; "no drums" in the first line forbids drums as well.
 pub fn read_tags(tags: &str, negative_tags: &str) -> Brief {

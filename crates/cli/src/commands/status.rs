@@ -6,7 +6,7 @@ use backline_engine::event::{Event, KeptFile, Outcome};
 use backline_engine::ledger::Ledger;
 use backline_engine::store::{RunHeader, Store};
 use backline_engine::summary::Summary;
-use backline_reporter::{Life, Standpoint, View, shell_word};
+use backline_reporter::{RunState, Standpoint, View, shell_word};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -40,17 +40,17 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
             return Ok(exit_codes::DONE);
         }
     }
-    let life = watch::life(&chosen)?;
+    let state = watch::run_state(&chosen)?;
     let mut summary = chosen.summary()?;
     warn_of_abandoned_since(&summary, &chosen.ledger, console)?;
     match console.format {
         Format::Json => {
-            let process = match life {
-                Life::GoesOn { process } => process,
-                Life::Ended | Life::Dead => None,
+            let process = match state {
+                RunState::Active { process } => process,
+                RunState::Ended | RunState::Killed => None,
             };
             console.json(&json!({
-                "version": summary.version, "run": summary.run, "life": life.as_str(), "process": process,
+                "version": summary.version, "run": summary.run, "life": state.as_str(), "process": process,
                 "this_run": summary.this_run, "totals": summary.totals, "jobs": summary.jobs,
             }))?;
         }
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
                 columns: console.columns_out,
                 jobs: args.jobs,
             };
-            let mut text = backline_reporter::status_text(&summary, life, view);
-            if differing > 0 && !matches!(life, Life::GoesOn { .. }) {
+            let mut text = backline_reporter::status_text(&summary, state, view);
+            if differing > 0 && !matches!(state, RunState::Active { .. }) {
                 text.push_str(&note_of_differing(differing, &chosen.shown()));
             }
             match console.size_out() {

@@ -44,7 +44,7 @@ fn tasks_beside_the_one_that_is_followed_are_named() {
     let closing = check(&summary, &[], Level::Quiet);
     let status = crate::status::status_text(
         &summary,
-        crate::status::Life::Ended,
+        crate::status::RunState::Ended,
         crate::status::View::default(),
     );
     for text in [closing, status] {

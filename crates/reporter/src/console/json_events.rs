@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn a_run_in_events() {
         let shared = example::SharedOutput::default();
-        example::Story::new()
-            .tell(&mut JsonEvents::new(Box::new(shared.clone())))
+        example::ExampleRun::new()
+            .send_to(&mut JsonEvents::new(Box::new(shared.clone())))
             .unwrap();
         let text = shared.text();
         assert!(!text.contains(example::TOKEN), "{text}");
@@ -110,10 +110,10 @@ mod tests {
 
     #[test]
     fn each_line_is_a_record_again_but_for_its_token() {
-        let story = example::Story::new();
+        let story = example::ExampleRun::new();
         let shared = example::SharedOutput::default();
         story
-            .tell(&mut JsonEvents::new(Box::new(shared.clone())))
+            .send_to(&mut JsonEvents::new(Box::new(shared.clone())))
             .unwrap();
         let text = shared.text();
         let lines: Vec<&str> = text.lines().collect();

@@ -80,8 +80,8 @@ mod tests {
             zone: TimeZone::UTC,
             ..ConsoleOptions::default()
         };
-        example::Story::new()
-            .tell(&mut Lines::new(Box::new(shared.clone()), options))
+        example::ExampleRun::new()
+            .send_to(&mut Lines::new(Box::new(shared.clone()), options))
             .unwrap();
         shared.text()
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn an_output_that_fails_is_told_at_the_end_only() {
         let mut lines = Lines::new(Box::new(example::Broken), ConsoleOptions::default());
-        let error = example::Story::new().tell(&mut lines).unwrap_err();
+        let error = example::ExampleRun::new().send_to(&mut lines).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

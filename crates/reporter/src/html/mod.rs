@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use crate::example;
 
-    fn page(story: &example::Story) -> String {
+    fn page(story: &example::ExampleRun) -> String {
         let bytes = story.material(|material| render(material, Path::new("out"), &|_, _| {}));
         String::from_utf8(bytes.unwrap()).unwrap()
     }
@@ -204,14 +204,14 @@ mod tests {
 
     #[test]
     fn the_data_of_a_run() {
-        let page = page(&example::Story::new());
+        let page = page(&example::ExampleRun::new());
         let data: serde_json::Value = serde_json::from_str(data_of(&page)).unwrap();
         insta::assert_yaml_snapshot!(data);
     }
 
     #[test]
     fn the_page_around_the_data() {
-        let page = page(&example::Story::new());
+        let page = page(&example::ExampleRun::new());
         let shown = page
             .replace(STYLE, "[style]")
             .replace(SCRIPT, "[script]")
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_same_run_gives_the_same_bytes() {
-        let story = example::Story::new();
+        let story = example::ExampleRun::new();
         assert_eq!(page(&story), page(&story));
     }
 
@@ -258,7 +258,7 @@ mod tests {
             summary.jobs[0].tracks[0].title.clone_from(&words);
             summary.jobs[2].error = Some(words.clone());
             summary.run.name.clone_from(&words);
-            let story = example::Story::new();
+            let story = example::ExampleRun::new();
             let before = page(&story);
             let bytes = story.material(|material| render(&ReportInput { summary: &summary, ..*material }, Path::new("out"), &|_, _| {}));
             let after = String::from_utf8(bytes.unwrap()).unwrap();

@@ -343,7 +343,7 @@ fn median(values: &VecDeque<i64>) -> Option<i64> {
 impl Board {
     /// The example's run up to record number `until`, and when that was.
     pub(super) fn of_example(until: usize, bounds: RunBounds) -> (Self, i64) {
-        let story = crate::example::Story::new();
+        let story = crate::example::ExampleRun::new();
         let mut plan = story.plan();
         plan.bounds = Some(bounds);
         let mut board = Self::new(&plan);

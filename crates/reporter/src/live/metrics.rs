@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_figures_of_a_run() {
-        let story = example::Story::new();
+        let story = example::ExampleRun::new();
         let mut plan = story.plan();
         plan.name = "a \"name\\\nof lines";
         let mut metrics = Metrics::new(&plan, "0.1.0");

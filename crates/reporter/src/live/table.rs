@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_run_leaves_what_went_wrong_and_its_closing() {
-        let (shared, story) = (example::SharedOutput::default(), example::Story::new());
+        let (shared, story) = (example::SharedOutput::default(), example::ExampleRun::new());
         let mut table = table(&shared);
         let mut log = table.log_writer();
         table.plan(&story.plan());
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_told_below_what_was_drawn_last() {
-        let (shared, story) = (example::SharedOutput::default(), example::Story::new());
+        let (shared, story) = (example::SharedOutput::default(), example::ExampleRun::new());
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let mut table = table(&shared);
             table.plan(&story.plan());
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn time_that_passes_is_drawn_though_nothing_happens() {
-        let (shared, story) = (example::SharedOutput::default(), example::Story::new());
+        let (shared, story) = (example::SharedOutput::default(), example::ExampleRun::new());
         let mut table = table(&shared);
         table.plan(&story.plan());
         let drawn = shared.text().len();

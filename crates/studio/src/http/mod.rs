@@ -89,7 +89,7 @@ pub(crate) fn router(shared: Arc<StudioState>) -> Router {
         .route("/api/file-url-upload", post(uploads::by_url))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
-            bend_other_calls,
+            alter_other_calls,
         ))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&shared),
@@ -170,7 +170,7 @@ fn is_upload(request: &Request) -> bool {
 }
 
 /// Gives the calls about no submission what a misbehaviour plan has for them.
-async fn bend_other_calls(
+async fn alter_other_calls(
     State(shared): State<Arc<StudioState>>,
     request: Request,
     next: Next,
