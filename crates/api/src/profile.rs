@@ -4,7 +4,9 @@
 
 use url::Url;
 
-use crate::{ApiCall, Choices, CodeTable, CodeTables, Operation, Price, ResponseClass, Setting};
+use crate::{
+    ApiCall, Choices, CodeTable, CodeTables, Operation, Price, Repeat, ResponseClass, Setting,
+};
 
 /// Most requests in a sliding window; what goes over is refused, not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,12 +185,17 @@ impl Profile {
 
     /// The reference's contract at another address.
     pub fn custom(base_url: Url) -> Self {
-        Self {
+        let mut profile = Self {
             name: "custom".to_owned(),
             upload_url: base_url.clone(),
             base_url,
             ..Self::sunoapi()
+        };
+        // What a reseller does with a repeat is not known.
+        for step in &mut profile.steps {
+            step.repeat = Repeat::Unknown;
         }
+        profile
     }
 
     /// `kie.ai`.

@@ -3,13 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::event::{KeptFile, Part};
+use crate::event::{HookPoint, KeptFile, Part};
 use crate::gate::Gate;
 use crate::job::{Cause, Job, Phase, StepInput, Task};
 use crate::plan::{HookRefusal, Plan, PlannedJob};
 use crate::settings::JobKey;
 use crate::status::{JobStatus, Sign};
 use crate::store::KnownJob;
+
+/// Why a step has nothing to process: its parent is not selected.
+pub(crate) const NOT_SELECTED: &str = "what it processes is not bought: select that job too";
+
+/// Why a task can't be processed.
+pub(crate) const BOUGHT_ELSEWHERE: &str = "was bought under another key or address; if that key was replaced, \
+                                           `backline run --adopt-account` takes it over";
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -92,7 +99,7 @@ pub fn forecast(
 ) -> Forecast {
     let retention_ms = i64::from(plan.provider.profile.retention_days) * DAY_MS;
     let unknown = Arc::new(Job::default());
-    let forecast_one = |planned: &PlannedJob, parent: Option<&JobForecast>| {
+    let forecast_one = |planned: &PlannedJob, parent: Option<(&PlannedJob, &JobForecast)>| {
         let job = known.get(&planned.key).map(|known| &known.job);
         let job = job.unwrap_or(&unknown).clone();
         let missing = job
@@ -100,19 +107,23 @@ pub fn forecast(
             .map(|task| missing(task, look))
             .unwrap_or_default();
         let refusal = planned.refusal.as_ref().filter(|_| job.is_undecided());
-        let may_be_bought =
-            planned.selected && refusal.is_none() && job.may_be_bought(plan.retries.task_failed);
+        // A step without hooks was vetoed for want of what it processes.
+        let is_open =
+            planned.step.is_some() && is_vetoed(&job) && !plan.hooks.has(HookPoint::BeforeSubmit);
+        let may_be_bought = planned.selected
+            && refusal.is_none()
+            && (is_open || job.may_be_bought(plan.retries.task_failed));
         let input = input(plan, planned, parent, (now_ms, retention_ms));
         let submits = may_be_bought && input.is_ok();
         let (sign, mut note) = match (refusal, input) {
             (Some(HookRefusal::Veto(why)), _) => (Sign::Vetoed, format!("vetoed: {why}")),
             (Some(HookRefusal::Failure(message)), _) => (Sign::Failed, message.clone()),
-            (None, Err(NoInput::Missing(why))) if job.is_undecided() => (Sign::Vetoed, why),
+            (None, Err(NoInput::Missing(why))) if is_unbought(&job) || is_vetoed(&job) => {
+                (Sign::Vetoed, why)
+            }
             (None, Err(NoInput::Waits(why))) if may_be_bought => (Sign::Buy, why),
             // What it processes is there again.
-            (None, Ok(())) if planned.step.is_some() && is_vetoed(&job) => {
-                (Sign::Buy, String::new())
-            }
+            (None, Ok(())) if is_open => (Sign::Buy, String::new()),
             (None, _) => sign(&job, &missing, submits, now_ms, retention_ms),
         };
         if !planned.selected {
@@ -154,14 +165,14 @@ pub fn forecast(
             // It is one of those since the song.
             Some(step) => (song..slot).find(|at| plan.jobs[*at].key == step.parent),
         };
-        let row = forecast_one(planned, parent.map(|at| &rows[at]));
+        let row = forecast_one(planned, parent.map(|at| (&plan.jobs[at], &rows[at])));
         rows.push(row);
     }
     let bought = || plan.jobs.iter().zip(&rows).filter(|(_, row)| row.submits);
     let to_submit = bought().count() as u64;
     Forecast {
         to_submit,
-        credits: bought().map(|(job, _)| plan.price_credits(job)).sum(),
+        credits: bought().fold(0.0, |sum, (job, _)| sum + plan.price_credits(job)),
         least_ms: Gate::least_ms(plan.limits.rate, to_submit),
         rows,
     }
@@ -171,7 +182,7 @@ pub fn forecast(
 enum NoInput {
     /// It will not come by itself.
     Missing(String),
-    /// The job that makes it is neither finished nor going to be bought.
+    /// The parent is not finished, and this run will not buy it.
     Waits(String),
 }
 
@@ -179,10 +190,10 @@ enum NoInput {
 fn input(
     plan: &Plan,
     planned: &PlannedJob,
-    parent: Option<&JobForecast>,
+    parent: Option<(&PlannedJob, &JobForecast)>,
     (now_ms, retention_ms): (i64, i64),
 ) -> Result<(), NoInput> {
-    let (Some(step), Some(parent)) = (&planned.step, parent) else {
+    let (Some(step), Some((source, parent))) = (&planned.step, parent) else {
         return Ok(());
     };
     match parent
@@ -200,11 +211,18 @@ fn input(
             _ => Ok(()),
         },
         StepInput::Pending if parent.submits || parent.sign == Sign::InProgress => Ok(()),
+        StepInput::Pending if !source.selected && is_unbought(&parent.job) => {
+            Err(NoInput::Missing(NOT_SELECTED.to_owned()))
+        }
         StepInput::Pending => {
             let (key, state) = (step.parent.short(), parent.sign.meaning());
             Err(NoInput::Waits(format!("waits for job {key}: {state}")))
         }
     }
+}
+
+fn is_unbought(job: &Job) -> bool {
+    matches!(job.phase, Phase::Planned | Phase::Failed(_))
 }
 
 fn is_vetoed(job: &Job) -> bool {

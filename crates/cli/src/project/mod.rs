@@ -107,7 +107,7 @@ impl Project {
             states.map_err(|failure| failed.replace(Some(failure))).ok()
         };
         let starred = |plan: &Plan| {
-            let starred = starred(plan);
+            let starred = starred(plan, &manifest, global);
             starred
                 .map_err(|failure| failed.replace(Some(failure)))
                 .ok()
@@ -250,8 +250,9 @@ pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
     }
 }
 
-/// The tracks of a plan's songs that have a star among the ratings beside its reports.
-fn starred(plan: &Plan) -> Result<Starred, Failure> {
+/// The tracks of a plan's songs that have a star among the ratings beside its reports. These name songs by the keys that they have after hooks
+/// and in the ledger.
+fn starred(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Starred, Failure> {
     let dir = seen_from_here(plan.output.dir());
     let ratings = Ratings::read_from(&dir).map_err(|error| {
         let dir = dir.display();
@@ -261,17 +262,25 @@ fn starred(plan: &Plan) -> Result<Starred, Failure> {
         Failure::msg(Kind::Usage, message).hint(hint)
     })?;
     let tracks = plan.provider.profile.operation.tracks;
-    let tracks = plan
-        .jobs
-        .iter()
-        .flat_map(|job| (1..=tracks).map(move |track| (job.key, track)));
-    Ok(tracks
-        .filter(|(key, track)| ratings.is_starred(&key.to_string(), *track))
-        .collect())
+    let mut starred = Starred::new();
+    if ratings.keys().is_empty() {
+        return Ok(starred);
+    }
+    let (known, _) = as_in_ledger(plan, manifest, global)?;
+    for (job, known) in plan.jobs.iter().zip(&known.jobs) {
+        let key = known.key.to_string();
+        let tracks = (1..=tracks).filter(|track| ratings.is_starred(&key, *track));
+        starred.extend(tracks.map(|track| (job.key, track)));
+    }
+    Ok(starred)
 }
 
-/// The state of each job in the ledger, for filters by `state`: of the job that the manifest describes, before hooks change it.
-fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Sign>, Failure> {
+/// A plan of jobs that the manifest describes, with its hooks applied and compared with the ledger.
+fn as_in_ledger(
+    plan: &Plan,
+    manifest: &Path,
+    global: &GlobalArgs,
+) -> Result<(Plan, Opening), Failure> {
     let ledger = read_ledger(&ledger_of(plan, global)?)?;
     let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     let mut plan = plan.clone();
@@ -282,6 +291,12 @@ fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Si
     let planning = plan_jobs(&mut plan, hooks, None, now_ms, &mut no_progress);
     crate::runtime::runtime()?.block_on(planning)?;
     let opening = open_plan(&mut plan, store, &recorded)?;
+    Ok((plan, opening))
+}
+
+/// The state of each job in the ledger, for filters by `state`: of the job that the manifest describes, before hooks change it.
+fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Sign>, Failure> {
+    let (_, opening) = as_in_ledger(plan, manifest, global)?;
     Ok(opening.forecast.rows.iter().map(|row| row.sign).collect())
 }
 

@@ -126,7 +126,8 @@ impl Conductor {
     pub(super) fn limit_in_the_way(&self) -> Option<StopReason> {
         let songs = !self.waiting.is_empty() || !self.undecided_upload.is_empty();
         let songs = songs.then_some(SONG);
-        let delayed = self.delayed.iter().map(|(_, at)| self.slots[*at].offer);
+        // One of them is enough: while jobs are delayed that can be paid for, the run goes on.
+        let delayed = self.delayed.first().map(|(_, at)| self.slots[*at].offer);
         let queued = self.ready.offers().chain(self.undecided_submit.offers());
         let mut offers = songs.into_iter().chain(queued).chain(delayed);
         offers.find_map(|offer| self.spent_limit(offer))

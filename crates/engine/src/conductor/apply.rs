@@ -20,6 +20,10 @@ impl Conductor {
                 self.spent += job.credits - slot.job.credits;
                 self.reserved += job.reserved - slot.job.reserved;
                 slot.job = Arc::new(job);
+                if matches!(event, Event::Intent { .. }) {
+                    // It is this account's from now on.
+                    slot.elsewhere = None;
+                }
                 if matches!(event, Event::Intent { .. } | Event::Accepted { .. }) {
                     self.index.take_in(slot.key, &slot.job);
                 }
@@ -85,7 +89,11 @@ impl Conductor {
             let slot = &self.slots[at];
             let known = KnownJob {
                 job: slot.job.clone(),
-                account: self.config.account.clone(),
+                account: slot
+                    .elsewhere
+                    .as_ref()
+                    .unwrap_or(&self.config.account)
+                    .clone(),
             };
             decision.batch.jobs.insert(slot.key, known);
         }

@@ -82,10 +82,22 @@ impl Conductor {
             && self.delayed.is_empty()
     }
 
-    /// What the jobs add up to. A step that waits for another job says nothing that this one does not, and one that is here for its steps
-    /// was not to be bought.
+    /// What the jobs add up to. Not counted are steps that wait for their parent, which is, and jobs that are not selected unless a task of
+    /// theirs is open.
     fn verdict(&self) -> Outcome {
-        let says = |at: &usize| self.slots[*at].selected && !self.waits_for_parent(*at);
+        let is_open = |phase: &Phase| {
+            matches!(
+                phase,
+                Phase::Submitting { .. }
+                    | Phase::InDoubt { .. }
+                    | Phase::Running(_)
+                    | Phase::Finished(_)
+            )
+        };
+        let says = |at: &usize| {
+            let slot = &self.slots[*at];
+            (slot.selected || is_open(&slot.job.phase)) && !self.waits_for_parent(*at)
+        };
         let said: Vec<usize> = (0..self.slots.len()).filter(says).collect();
         let any = |test: fn(&Phase) -> bool| said.iter().any(|at| test(&self.slots[*at].job.phase));
         if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {

@@ -75,7 +75,7 @@ pub(crate) struct Offer {
 /// Whether a request whose response was lost may be sent again with the same token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resend {
-    /// It would be another purchase, or may be.
+    /// No: a repeat is, or may be, a second purchase.
     Never,
     /// The provider refuses it, and may name the task of the first.
     Once,
@@ -243,8 +243,8 @@ pub(crate) struct ResumedJob {
     pub(crate) offer: usize,
     /// Whether it may be bought in this run.
     pub(crate) selected: bool,
-    /// Whether it was bought with another account, which this one can't see.
-    pub(crate) is_elsewhere: bool,
+    /// The account that it was bought with, where that is another one, which can't see it.
+    pub(crate) elsewhere: Option<String>,
     pub(crate) job: Arc<Job>,
     /// Kept files that are no longer there.
     pub(crate) missing: Vec<Missing>,

@@ -63,20 +63,26 @@ pub(super) fn match_tracks(
             .then(|| free(taken, &same))
             .flatten()
     });
+    // A name is enough: another one is another file.
+    let nameless = |facts: &TrackFacts| facts.artefact.is_empty().then_some(());
     claim(&|_, facts, taken| {
+        nameless(facts)?;
         let same = |at: usize| known[at].facts.id == facts.id;
         names(facts).then(|| free(taken, &same)).flatten()
     });
     claim(&|_, facts, taken| {
+        nameless(facts)?;
         let url = facts.audio_url.as_deref()?;
         let same = |at: usize| known[at].facts.audio_url.as_deref() == Some(url);
         (addresses.get(url) == Some(&1))
             .then(|| free(taken, &same))
             .flatten()
     });
-    claim(&|at, _, taken| free(taken, &|index| index == at));
-    claim(&|_, _, taken| free(taken, &|index| !is_settled(index)));
-    claim(&|_, _, taken| free(taken, &|_| true));
+    claim(&|at, facts, taken| nameless(facts).and_then(|()| free(taken, &|index| index == at)));
+    claim(&|_, facts, taken| {
+        nameless(facts).and_then(|()| free(taken, &|index| !is_settled(index)))
+    });
+    claim(&|_, facts, taken| nameless(facts).and_then(|()| free(taken, &|_| true)));
     let is_renamed = |at: usize, facts: &TrackFacts| {
         names(facts) && is_named(at) && known[at].facts.id != facts.id
     };

@@ -93,7 +93,8 @@ struct JobSlot {
     input: SlotInput,
     offer: usize,
     selected: bool,
-    is_elsewhere: bool,
+    /// The account that it was bought with, where that is another one.
+    elsewhere: Option<String>,
     job: Arc<Job>,
     expired: bool,
     /// The next poll, or none while one is under way or none is wanted.

@@ -87,6 +87,19 @@ impl Conductor {
                 self.accepted(at, now_ms, attempt, task, Via::Refusal, decision);
                 self.schedule_claim_poll(at, now_ms);
             }
+            // Nothing was requested before by this job: somebody else's request made it, whose task nobody names.
+            SubmitOutcome::Exists { code, message, .. } if self.is_first_request(at) => {
+                let outcome = SubmitOutcome::Refused {
+                    class: ResponseClass::RefusedJob,
+                    code,
+                    message: format!(
+                        "{message}; the response names no task that could be followed"
+                    ),
+                    retry_after_ms: None,
+                };
+                self.submitting += 1;
+                self.responded(at, now_ms, attempt, outcome, decision);
+            }
             // The result exists, and only a callback names its task.
             SubmitOutcome::Exists { message, .. } => {
                 self.answered();
@@ -96,6 +109,13 @@ impl Conductor {
                 self.lost(at, now_ms, attempt, (reason, excerpt), decision);
             }
         }
+    }
+
+    /// Whether the request that is under way repeats none, and no earlier one of the job may have been taken.
+    fn is_first_request(&self, at: usize) -> bool {
+        let job = &self.slots[at].job;
+        let repeats = matches!(&job.phase, Phase::Submitting { doubt_since_ms, .. } if doubt_since_ms.is_some());
+        !repeats && job.unproven.iter().all(|it| it.refused)
     }
 
     /// The provider takes submissions.

@@ -80,7 +80,7 @@ impl Conductor {
                 input,
                 offer: wanted.offer,
                 selected: wanted.selected,
-                is_elsewhere: wanted.is_elsewhere,
+                elsewhere: wanted.elsewhere,
                 job: wanted.job,
                 expired: wanted.expired,
                 poll_at: None,
@@ -163,6 +163,9 @@ impl Conductor {
     fn resume(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         match self.slots[at].job.phase.clone() {
             Phase::Planned | Phase::Vetoed { .. } if self.parent(at).is_some() => {
+                self.resume_step(at, now_ms, decision);
+            }
+            Phase::Failed(_) if self.parent(at).is_some() && self.may_be_bought(at) => {
                 self.resume_step(at, now_ms, decision);
             }
             Phase::Planned => self.enqueue(at),

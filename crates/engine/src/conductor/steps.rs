@@ -1,9 +1,10 @@
 //! Steps: jobs that process the result of another job of the run. Each waits for that result, and is submitted when it is there.
 //!
-//! A step is behind its parent in the plan, and its parent's other steps beside it. Its input is read from the parent's state whenever
-//! it is needed, so nothing of it has to be kept in step.
+//! In the plan a step follows its parent; the steps of one parent follow one another. Its input is read from the parent's state whenever it
+//! is needed, so no copy of it can become outdated.
 
 use super::*;
+use crate::forecast::{BOUGHT_ELSEWHERE, NOT_SELECTED};
 use crate::job::{StepInput, Track};
 
 impl Conductor {
@@ -20,20 +21,15 @@ impl Conductor {
         let (parent, track) = self.parent(at)?;
         let parent = &self.slots[parent];
         let input = parent.job.input_for(self.offer(at).input, track);
-        let is_unbought = matches!(
-            parent.job.phase,
-            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
-        );
+        let is_unbought = matches!(parent.job.phase, Phase::Planned | Phase::Failed(_));
         let why = match (input, parent.job.task()) {
-            (StepInput::Ready(_), Some(task)) if parent.is_elsewhere => {
-                format!("task {} was bought under another key or address", task.id)
+            (StepInput::Ready(_), Some(task)) if parent.elsewhere.is_some() => {
+                format!("task {} {BOUGHT_ELSEWHERE}", task.id)
             }
             (StepInput::Ready(_), Some(task)) if parent.expired => {
                 format!("task {} is past the provider's retention", task.id)
             }
-            (StepInput::Pending, _) if is_unbought && !parent.selected => {
-                "what it processes is not bought: select that job too".to_owned()
-            }
+            (StepInput::Pending, _) if is_unbought && !parent.selected => NOT_SELECTED.to_owned(),
             (input, _) => return Some(input),
         };
         Some(StepInput::Missing(why))
@@ -49,7 +45,7 @@ impl Conductor {
         task.tracks.get(track as usize - 1)
     }
 
-    /// Whether a job only waits for another one, whose end says all that is to be said of both.
+    /// Whether a job only waits for another one, so that the outcome of the run counts that one alone.
     pub(super) fn waits_for_parent(&self, at: usize) -> bool {
         let slot = &self.slots[at];
         slot.job.attempts == 0
@@ -64,12 +60,13 @@ impl Conductor {
             && let Some((parent, _)) = self.parent(next)
         {
             let slot = &self.slots[next];
-            let waits = match slot.job.phase {
-                Phase::Planned => true,
-                // A veto of this run's hooks stands.
-                Phase::Vetoed { .. } => slot.hook_progress == HookProgress::Nothing,
-                _ => false,
-            };
+            // One that was submitted waits for its own retries, and a veto of this run's hooks stands.
+            let waits = slot.job.attempts == 0
+                && match slot.job.phase {
+                    Phase::Planned => true,
+                    Phase::Vetoed { .. } => slot.hook_progress == HookProgress::Nothing,
+                    _ => false,
+                };
             if parent == at && waits {
                 self.resume_step(next, now_ms, decision);
             }
@@ -77,13 +74,9 @@ impl Conductor {
         }
     }
 
-    /// Queues a step, withdraws the reason why it was never submitted, or records one.
+    /// If the input of a step is there, withdraws an earlier veto and queues the step. If it is missing, vetoes the step with the reason.
     pub(super) fn resume_step(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         if !self.config.buys || !self.slots[at].selected {
-            return;
-        }
-        if !self.slots[at].job.is_undecided() {
-            self.enqueue(at);
             return;
         }
         match self.step_input(at) {

@@ -6,6 +6,7 @@
 
 mod any_polls;
 mod gone;
+mod operations;
 mod promises;
 mod scale;
 mod steps;

@@ -18,11 +18,13 @@ use crate::store::KnownJob;
 /// shown is enough.
 const TASKS_TRIED: usize = 5;
 
-/// Other accounts under which jobs of a plan are in flight, and how many each.
+/// Other accounts under which jobs of a plan are in flight, and how many each; with `kept` also those of which everything is kept, which
+/// steps may process.
 pub(super) fn other_accounts(
     bought: &HashSet<JobKey>,
     known: &HashMap<JobKey, KnownJob>,
     account: &str,
+    kept: bool,
 ) -> BTreeMap<String, usize> {
     let mut others = BTreeMap::new();
     for known in bought.iter().filter_map(|key| known.get(key)) {
@@ -33,7 +35,8 @@ pub(super) fn other_accounts(
                 | Phase::Running(_)
                 | Phase::Finished(_)
         );
-        if in_flight && known.account != account {
+        let is_kept = matches!(known.job.phase, Phase::Kept(_) | Phase::Partial(_));
+        if (in_flight || (kept && is_kept)) && known.account != account {
             *others.entry(known.account.clone()).or_default() += 1;
         }
     }

@@ -83,12 +83,12 @@ pub(super) fn offers(plan: &Plan) -> (Vec<Offer>, Vec<usize>) {
     (offers, of_jobs)
 }
 
-/// `elsewhere` are jobs that were bought with another account.
+/// `elsewhere` has the account of each job that was bought with another one.
 pub(super) fn resumed(
     plan: &Plan,
     forecast: Forecast,
     offers: Vec<usize>,
-    elsewhere: &HashSet<JobKey>,
+    elsewhere: &HashMap<JobKey, String>,
     now_ms: i64,
 ) -> Vec<ResumedJob> {
     let retention_days = plan.provider.profile.retention_days;
@@ -106,7 +106,7 @@ pub(super) fn resumed(
         },
         offer,
         selected: job.selected,
-        is_elsewhere: elsewhere.contains(&job.key),
+        elsewhere: elsewhere.get(&job.key).cloned(),
         expired: is_expired(&row.job, now_ms, retention_days),
         job: row.job,
         missing: row.missing,

@@ -261,7 +261,7 @@ async fn submit_step(
         message,
         retry_after_ms: None,
     };
-    // The manifest was checked; what is wrong here is told, and nothing is sent.
+    // The manifest was checked. An error here refuses the job, and nothing is sent.
     let choices = match operation.choices(settings) {
         Ok(choices) => choices,
         Err(error) => return refused(error.to_string()),

@@ -151,7 +151,7 @@ pub async fn run(
         mut forecast,
     } = std::mem::take(&mut run.opening);
     let bought: HashSet<JobKey> = run.plan.jobs.iter().map(|job| job.key).collect();
-    let others = adopt::other_accounts(&bought, &known, &account);
+    let others = adopt::other_accounts(&bought, &known, &account, run.adopts_account);
     if let Some((other, jobs)) = others.first_key_value()
         && !run.adopts_account
     {
@@ -268,7 +268,8 @@ pub async fn run(
         .filter_map(|key| Some((key, known.get(&key)?.clone())))
         .collect();
     let elsewhere = known.iter().filter(|(_, known)| known.account != account);
-    let elsewhere: HashSet<JobKey> = elsewhere.map(|(key, _)| *key).collect();
+    let elsewhere = elsewhere.map(|(key, known)| (*key, known.account.clone()));
+    let elsewhere: HashMap<JobKey, String> = elsewhere.collect();
     // The conductor's jobs are the only ones that stay in memory.
     drop(known);
     let to_submit = if run.buys { forecast.to_submit } else { 0 };
@@ -393,7 +394,7 @@ pub fn planned_rows(plan: &Plan, project_dir: &Path) -> Vec<PlannedRow> {
             vars,
             sweep: job.sweep.clone(),
             take: job.take,
-            settings: job.settings.clone(),
+            settings: job.sent_settings(),
             step: job.step.clone(),
             recording: Some(recording),
         }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use backline_api::{ApiKey, CallError, Client, Operation, ResponseClass, Stage, TaskId};
+use backline_api::{ApiKey, CallError, Client, Operation, ResponseClass, Stage, StepView, TaskId};
 use serde_json::Value;
 
 use super::client::client;
@@ -217,9 +217,24 @@ pub async fn resolve(
             }
             let client = client(plan, api_key, &jobs, None)?;
             match requested(plan, store, key)? {
-                Some((_, Some(operation))) => {
+                Some((_, Some((operation, step)))) => {
                     let viewed = client.step_details(&operation, &task).await;
+                    let made_of = viewed.as_ref().ok().and_then(made_of);
                     known_to_provider(&task, viewed.map(|view| view.stage))?;
+                    let ours = jobs.get(&step.parent).and_then(|it| it.job.task());
+                    let ours = ours.and_then(|it| it.tracks.get(step.track as usize - 1));
+                    if let (false, Some(theirs), Some(ours)) = (force, made_of, ours)
+                        && !ours.facts.id.is_empty()
+                        && ours.facts.id != theirs
+                    {
+                        return Err(ResolveError::OtherRequest {
+                            task,
+                            key,
+                            name: "track",
+                            theirs,
+                            ours: ours.facts.id.clone(),
+                        });
+                    }
                 }
                 song => {
                     let viewed = client.record_info(&task).await;
@@ -347,15 +362,23 @@ fn open_attempt(phase: &Phase) -> Option<u32> {
 }
 
 /// The settings that a job was submitted with, and its operation where it is a step.
-fn requested(
-    plan: &Plan,
-    store: &dyn Store,
-    key: JobKey,
-) -> Result<Option<(Settings, Option<Operation>)>, StoreError> {
+type Requested = (Settings, Option<(Operation, Box<JobStep>)>);
+
+/// The song's track that a step's task was made of, where its details name one.
+fn made_of(view: &StepView) -> Option<String> {
+    let mut made = view.artefacts.iter();
+    made.find_map(|artefact| artefact.track_id.clone())
+}
+
+/// What a job was submitted with.
+fn requested(plan: &Plan, store: &dyn Store, key: JobKey) -> Result<Option<Requested>, StoreError> {
     let request = |settings: &Settings, step: &Option<Box<JobStep>>| {
         let profile = &plan.provider.profile;
-        let step = step.as_ref().and_then(|step| profile.step(&step.operation));
-        Some((settings.clone(), step.cloned()))
+        let step = step.as_ref().and_then(|step| {
+            let operation = profile.step(&step.operation)?.clone();
+            Some((operation, step.clone()))
+        });
+        Some((settings.clone(), step))
     };
     if let Some(job) = plan.jobs.iter().find(|job| job.key == key) {
         return Ok(request(&job.settings, &job.step));

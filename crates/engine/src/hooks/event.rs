@@ -79,8 +79,7 @@ pub struct JobInfo {
     /// What it does to the result of an earlier job, where it is a step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<JobStep>,
-    /// What is sent for a song; at `plan_job` with the changes of the hooks before this one.
-    #[serde(skip_serializing_if = "Settings::is_empty")]
+    /// What is sent, of a step what was sent for its song; at `plan_job` with the changes of the hooks before this one.
     pub settings: Settings,
 }
 

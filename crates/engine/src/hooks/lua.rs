@@ -259,6 +259,8 @@ impl Machine {
                 scope.raw_set("sweep", lua.to_value(&job.sweep)?)?;
             }
             scope.raw_set("take", job.take)?;
+            scope.raw_set("operation", job.operation.as_str())?;
+            scope.raw_set("step", lua.to_value(&job.step)?)?;
             self.set_settings(&scope, &job.settings)?;
         }
         self.response.clear()?;

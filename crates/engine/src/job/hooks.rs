@@ -16,7 +16,10 @@ impl Job {
 
     /// Takes in what hooks decided.
     pub(super) fn decided(&self, mut next: Job, verdict: &Verdict) -> Step {
-        if !self.is_undecided() {
+        // What a step processes may be gone after an attempt, and come back.
+        let is_withdrawn =
+            matches!(verdict, Verdict::Pass) && matches!(self.phase, Phase::Vetoed { .. });
+        if !self.is_undecided() && !is_withdrawn {
             return Step::Illegal;
         }
         match verdict {
@@ -52,7 +55,10 @@ impl Job {
 
     /// Takes in that the result which the job processes is not there.
     pub(super) fn without_input(&self, mut next: Job, message: &str) -> Step {
-        if !self.is_undecided() {
+        if !matches!(
+            self.phase,
+            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
+        ) {
             return Step::Illegal;
         }
         next.phase = Phase::Vetoed {

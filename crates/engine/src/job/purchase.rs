@@ -109,7 +109,8 @@ impl Job {
                 message,
                 ..
             } if self.is_submitting(attempt) => {
-                if next.doubt_again(&refused_repeat(*code, message), None) {
+                let counts = !matches!(class, ResponseClass::Wait | ResponseClass::WaitLong);
+                if next.doubt_again(&refused_repeat(*code, message), None, counts) {
                     return Step::Changed(next);
                 }
                 if self.claims.iter().any(|claim| claim.attempt == attempt) {
@@ -129,7 +130,7 @@ impl Job {
                 Step::Changed(next)
             }
             Event::NotSent { message, .. } if self.is_submitting(attempt) => {
-                if !next.doubt_again(message, None) {
+                if !next.doubt_again(message, None, false) {
                     next.reserved = 0.0;
                     next.without_task(Phase::Planned);
                 }
@@ -138,7 +139,7 @@ impl Job {
             Event::Lost {
                 message, response, ..
             } if self.is_submitting(attempt) => {
-                if !next.doubt_again(message, response.as_ref()) {
+                if !next.doubt_again(message, response.as_ref(), true) {
                     next.doubt(at_ms, message, response.as_ref());
                 }
                 Step::Changed(next)
@@ -211,7 +212,7 @@ impl Job {
             attempt,
             token,
             doubt_response,
-            doubt_since_ms,
+            ..
         } = &self.phase
         {
             // The first excerpt may contain the task's id: a later response without one does not replace it.
@@ -228,13 +229,14 @@ impl Job {
                 since_ms,
                 message: message.to_owned(),
                 response: response.cloned(),
-                repeated: doubt_since_ms.is_some(),
+                repeated: false,
             };
         }
     }
 
-    /// Puts the attempt back in doubt where its request repeats one without a response, whatever became of the repeat.
-    fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>) -> bool {
+    /// Puts the attempt back in doubt where its request repeats one without a response, whatever became of the repeat. It `counts` unless
+    /// the provider did not look at it.
+    fn doubt_again(&mut self, message: &str, response: Option<&Excerpt>, counts: bool) -> bool {
         let Phase::Submitting {
             doubt_since_ms: Some(since_ms),
             ..
@@ -243,6 +245,9 @@ impl Job {
             return false;
         };
         self.doubt(since_ms, message, response);
+        if let Phase::InDoubt { repeated, .. } = &mut self.phase {
+            *repeated = counts;
+        }
         true
     }
 

@@ -11,20 +11,20 @@ mod checks;
 mod names;
 mod options;
 mod project;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
-use std::sync::Arc;
 
-use backline_api::{Profile, RateLimit};
+use backline_api::RateLimit;
 use handlebars::no_escape;
-use indexmap::IndexSet;
 
 use self::checks::{count, refuse_missing_files, warn_of_twins, warn_of_unused};
 use self::names::{job_scope, keep_secrets, key_variables, read_names};
 use self::project::find_project;
+use self::steps::{Reading, operation_names, with_steps};
 use super::layer::open::KEYS;
 use super::layer::{extends, import, open};
 use super::matrix::axes::Matrix;
@@ -36,12 +36,11 @@ use super::output::{ReadOutput, check_names, read_output};
 use super::provider::{secret, table};
 use super::source::diagnostic::Diagnostics;
 use super::source::fields::{Fields, Text};
-use super::source::files::{Sources, Span};
-use super::source::node::{Node, Value};
+use super::source::files::Sources;
+use super::source::node::Value;
 use super::source::report::Report;
 use super::stems::entries;
-use super::steps::insert::{Placed, Starred, StepsOfPresets, insert};
-use super::steps::read::{self as steps, StepDecl};
+use super::steps::insert::StepsOfPresets;
 use super::template::fixed::render_fixed;
 use super::template::scope::{FIXED_ROOTS, Scope};
 use super::{hooks, limits};
@@ -305,30 +304,12 @@ impl Loader<'_, '_> {
         };
         let mut steps = StepsOfPresets::new();
         if complete {
-            let read = |node: &Node, report: &mut Report| {
-                steps::read(node, &provider.profile, &matrix, &scope.partial, report).into()
+            let read = Reading {
+                profile: &provider.profile,
+                matrix: &matrix,
+                partial: &scope.partial,
             };
-            let shared: Arc<[StepDecl]> = match fields.get("then") {
-                Some(node) => read(node, report),
-                None => Arc::new([]),
-            };
-            let concrete = layer.presets.values().zip(thens);
-            let concrete = concrete.filter(|(preset, _)| !preset.is_abstract);
-            // A list that several presets inherit is read once: its mistakes are one.
-            let mut known: Vec<(Span, Arc<[StepDecl]>)> = Vec::new();
-            for (_, then) in concrete {
-                steps.push(match then {
-                    None => shared.clone(),
-                    Some(node) => match known.iter().find(|(span, _)| *span == node.span) {
-                        Some((_, steps)) => steps.clone(),
-                        None => {
-                            let steps = read(&node, report);
-                            known.push((node.span, steps.clone()));
-                            steps
-                        }
-                    },
-                });
-            }
+            steps = read.of_presets(fields.get("then"), &layer, thens, report);
             matrix.operations = operation_names(&provider.profile, &steps);
         }
         // Twins of one id have been reported as such.
@@ -434,54 +415,6 @@ impl Loader<'_, '_> {
         }
         Some((plan, work))
     }
-}
-
-/// What the jobs of a manifest buy, for `--filter`: each word once.
-fn operation_names(profile: &Profile, steps: &StepsOfPresets) -> Vec<String> {
-    let all = steps.iter().flat_map(|steps| steps.iter());
-    let words = all.flat_map(|step| [step.operation, &step.name]);
-    let words = std::iter::once(profile.operation.name).chain(words);
-    let words: IndexSet<&str> = words.collect();
-    words.into_iter().map(str::to_owned).collect()
-}
-
-/// Puts the steps behind their songs. Returns the coordinates of all jobs; nothing where there are too many, or where it can't be known
-/// which tracks are starred.
-fn with_steps(
-    plan: &mut Plan,
-    at: Vec<[u32; 4]>,
-    matrix: &Matrix,
-    steps: &StepsOfPresets,
-    options: &LoadOptions<'_>,
-    span: Span,
-    report: &mut Report,
-) -> Option<Vec<[u32; 4]>> {
-    let mut all = steps.iter().flat_map(|steps| steps.iter());
-    let starred = match all.any(|step| step.starred) {
-        true => (options.starred)(plan)?,
-        false => Starred::new(),
-    };
-    let tracks = plan.provider.profile.operation.tracks;
-    let most = steps.iter().map(|steps| steps.len()).max().unwrap_or(0);
-    let total = (plan.jobs.len() as u64).saturating_mul(1 + u64::from(tracks) * most as u64);
-    if total > options.max_jobs {
-        report
-            .error_at(
-                span,
-                format!(
-                    "with their steps the songs make up to {total} jobs; at most {} are allowed",
-                    options.max_jobs
-                ),
-                "multiplied here",
-            )
-            .help("split the manifest, or allow more with `--max-jobs`");
-        return None;
-    }
-    let songs = std::mem::take(&mut plan.jobs).into_iter().zip(at);
-    let placed: Vec<Placed> = insert(songs.collect(), matrix, steps, tracks, &starred);
-    let (jobs, at) = placed.into_iter().unzip();
-    plan.jobs = jobs;
-    Some(at)
 }
 
 fn refuse_selection(report: &mut Report) {

@@ -188,7 +188,7 @@ impl Lock {
                 sweep: job.sweep.clone(),
                 take: job.take,
                 recording: stem.source.fingerprint(),
-                settings: job.settings.clone(),
+                settings: job.sent_settings(),
                 step: job.step.clone(),
                 former: plan.former_keys(job),
             }

@@ -6,12 +6,13 @@
 mod file_name;
 mod hooks;
 mod output;
+mod provider;
 mod step;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use backline_api::{Operation, Profile};
+use backline_api::Operation;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -23,6 +24,8 @@ pub use self::hooks::{
 };
 pub(crate) use self::output::Namer;
 pub use self::output::{Output, OutputError, TrackName};
+pub(crate) use self::provider::fingerprint;
+pub use self::provider::{Embedded, Provider, StudioAudio, StudioFont};
 pub use self::step::JobStep;
 use crate::event::Verdict;
 use crate::settings::{
@@ -76,11 +79,11 @@ pub struct PlannedJob {
     pub take: u32,
     /// What its title has to do with its identity.
     pub title: TitleIdentity,
-    /// What will be sent, templates rendered and `plan_job` hooks applied.
+    /// What will be sent, templates rendered and `plan_job` hooks applied. A step has its song's, of which nothing is sent.
     pub settings: Settings,
     /// Why it is not bought, where hooks decided that.
     pub refusal: Option<HookRefusal>,
-    /// What it does to the result of an earlier job of the plan, where it is a step. Then nothing of `settings` is sent.
+    /// What it does to the result of an earlier job of the plan, where it is a step.
     pub step: Option<Box<JobStep>>,
     /// Whether the selection has it. Otherwise it is here because a selected step processes its result, and is not bought.
     pub selected: bool,
@@ -127,6 +130,14 @@ pub enum HookRefusal {
 }
 
 impl PlannedJob {
+    /// What is sent for it as a song; nothing of a step.
+    pub fn sent_settings(&self) -> Settings {
+        match self.step {
+            None => self.settings.clone(),
+            Some(_) => Settings::default(),
+        }
+    }
+
     /// The track of the song that a file of the job belongs to, from 1; `index` is the file's place among those of the job's task.
     pub(crate) fn song_track(&self, index: u32) -> u32 {
         self.step.as_ref().map_or(index, |step| step.track)
@@ -150,7 +161,13 @@ impl Plan {
             // A title that a hook gives is chosen.
             job.title = TitleIdentity::Chosen;
         }
-        job.settings = settings;
+        job.settings = settings.clone();
+        for step in self.jobs[slot + 1..]
+            .iter_mut()
+            .take_while(|job| job.step.is_some())
+        {
+            step.settings = settings.clone();
+        }
         let job = &self.jobs[slot];
         let key = job_key(&self.request(job, &self.provider.identity()));
         self.set_key(slot, key);
@@ -318,104 +335,6 @@ pub struct StemFile {
     pub format: backline_audio::Format,
     /// Whether there is nothing to hear in it.
     pub silent: bool,
-}
-
-/// The provider of the tracks.
-#[derive(Debug, Clone)]
-pub struct Provider {
-    /// The vendor's contract as data. The base URL of an embedded studio is filled in when it has started.
-    pub profile: Profile,
-    /// How the studio sounds that is started inside the process; none where the provider is elsewhere.
-    pub embedded: Option<Embedded>,
-    /// The environment variable that contains the key.
-    pub api_key_env: String,
-}
-
-/// Twelve hexadecimal digits that tell texts apart and reveal nothing of them.
-pub(crate) fn fingerprint(text: &str) -> String {
-    blake3::hash(text.as_bytes()).to_hex()[..12].to_owned()
-}
-
-impl Provider {
-    /// The address that requests go to. An embedded studio has none of its own: its port changes with each run.
-    pub(crate) fn address(&self) -> &str {
-        match self.embedded {
-            Some(_) => "embedded",
-            None => self.profile.base_url.as_str(),
-        }
-    }
-
-    /// A fingerprint of the provider's address, which does not reveal it.
-    pub(crate) fn address_fingerprint(&self) -> String {
-        fingerprint(self.address())
-    }
-
-    /// What the provider is in a job's key: its name, and of an embedded studio whatever makes it sound other than it does by
-    /// itself, since its tracks are other tracks then.
-    pub fn identity(&self) -> String {
-        self.identity_as(&self.profile.name)
-    }
-
-    /// The same, under another name of the provider.
-    pub(crate) fn identity_as(&self, name: &str) -> String {
-        let mut identity = name.to_owned();
-        let Some(studio) = &self.embedded else {
-            return identity;
-        };
-        if studio.audio != StudioAudio::default() {
-            identity.push('+');
-            identity.push_str(studio.audio.as_str());
-        }
-        if let Some(font) = &studio.soundfont {
-            identity.push('+');
-            identity.push_str(&blake3::Hash::from_bytes(font.hash).to_hex());
-        }
-        identity
-    }
-}
-
-/// How an embedded studio sounds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Embedded {
-    /// The file format of its tracks.
-    pub audio: StudioAudio,
-    /// What it plays with; none is its own instruments.
-    pub soundfont: Option<StudioFont>,
-}
-
-/// A file format that the studio writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StudioAudio {
-    /// MP3.
-    #[default]
-    Mp3,
-    /// FLAC.
-    Flac,
-    /// WAV.
-    Wav,
-}
-
-impl StudioAudio {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Mp3, Self::Flac, Self::Wav];
-
-    /// Its name in manifests.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mp3 => "mp3",
-            Self::Flac => "flac",
-            Self::Wav => "wav",
-        }
-    }
-}
-
-/// A SoundFont that a manifest names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StudioFont {
-    /// The file.
-    pub file: PathBuf,
-    /// BLAKE3 hash of its bytes.
-    pub hash: [u8; 32],
 }
 
 /// What bounds a run.

@@ -107,7 +107,8 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a JobStep>,
     missing: Vec<Missing>,
-    settings: &'a Settings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<&'a Settings>,
 }
 
 /// A kept file that is gone, or was changed.
@@ -141,7 +142,7 @@ impl<'a> Row<'a> {
                     changed: it.changed,
                 })
                 .collect(),
-            settings: &job.settings,
+            settings: job.step.is_none().then_some(&job.settings),
         }
     }
 }

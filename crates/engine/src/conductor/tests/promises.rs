@@ -91,10 +91,24 @@ impl World {
     pub(super) fn replay(&self) {
         let mut jobs: HashMap<JobKey, Job> = HashMap::new();
         let mut decided: BTreeSet<(&RunId, JobKey)> = BTreeSet::new();
+        let mut refunds: HashMap<(&RunId, JobKey), u32> = HashMap::new();
         for record in &self.records {
             let Some(job) = record.job else { continue };
             let state = jobs.entry(job).or_default();
             match &record.event {
+                // Each may be a charge: a run requests a job at most once more.
+                Event::Refused {
+                    class: ResponseClass::Refunded,
+                    ..
+                } => {
+                    let count = refunds.entry((&record.run, job)).or_default();
+                    *count += 1;
+                    assert!(
+                        *count <= 2,
+                        "seed {}: {job:?} was refunded {count} times",
+                        self.seed
+                    );
+                }
                 Event::Decided { point, verdict } => {
                     let last = *point == HookPoint::BeforeSubmit || !self.hooks.1;
                     match verdict {

@@ -41,7 +41,7 @@ pub(super) fn song(key: JobKey, stem: StemId) -> ResumedJob {
         input: ResumedInput::Stem(stem),
         offer: SONG,
         selected: true,
-        is_elsewhere: false,
+        elsewhere: None,
         job: Arc::default(),
         missing: Vec::new(),
         expired: false,

@@ -11,6 +11,7 @@
 
 mod check;
 mod name;
+mod notes;
 mod part;
 #[cfg(feature = "tags")]
 mod tags;
@@ -20,11 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use backline_api::{
-    CallError, CallErrorKind, Client, Download, NoteTrack, Notes, Partial, Results,
-    TranscribedNote, redact_url,
-};
-use backline_audio::{MidiNote, MidiTrack, midi_file};
+use backline_api::{CallError, CallErrorKind, Client, Download, Partial, Results, redact_url};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -42,6 +39,7 @@ use crate::plan::TrackName;
 pub(super) use check::content_hash;
 use check::{Checked, Kind, check};
 use name::{NameRequest, name};
+use notes::write_notes;
 use part::PartialFile;
 
 /// Files that are checked at a time: each takes less than a megabyte and one core.
@@ -251,48 +249,6 @@ impl Keeper {
         file.sync_all().await.map_err(local)?;
         Ok(file.into_std().await)
     }
-}
-
-fn midi_track(track: &NoteTrack) -> MidiTrack {
-    let note = |note: &TranscribedNote| MidiNote {
-        key: note.pitch,
-        start_s: note.start_s,
-        end_s: note.end_s,
-        velocity: note.velocity,
-    };
-    MidiTrack {
-        name: track.name.clone(),
-        notes: track.notes.iter().map(note).collect(),
-    }
-}
-
-/// Writes notes as a Standard MIDI File below `dir`; gives its handle.
-async fn write_notes(
-    notes: Arc<Notes>,
-    part: Arc<PartialFile>,
-    dir: PathBuf,
-) -> Result<File, EffectError> {
-    blocking(move || {
-        if notes.unreadable > 0 {
-            tracing::warn!(
-                "{} notes of a MIDI result could not be read",
-                notes.unreadable
-            );
-        }
-        let tracks: Vec<MidiTrack> = notes.tracks.iter().map(midi_track).collect();
-        let written = || {
-            let mut file = part.begin("", None, None)?;
-            std::io::Write::write_all(&mut file, &midi_file(&tracks))?;
-            file.sync_all()?;
-            Ok(file)
-        };
-        written().map_err(|error: std::io::Error| {
-            let path = part.folder.path().join(&part.name);
-            let message = format!("could not write {}: {error}", path.display());
-            EffectError::of_file(&dir, message, &error)
-        })
-    })
-    .await
 }
 
 /// The most bytes that a recording is let take.

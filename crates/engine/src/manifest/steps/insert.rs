@@ -72,7 +72,6 @@ fn of_song(
             keys[nth] = Some(key);
             jobs.push(PlannedJob {
                 key,
-                settings: backline_api::Settings::default(),
                 refusal: None,
                 step: Some(Box::new(step)),
                 ..song.clone()

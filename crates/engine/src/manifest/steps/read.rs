@@ -91,8 +91,8 @@ pub(crate) fn read(
         return Vec::new();
     }
     name(&mut steps);
-    refuse_equal(&steps, report);
     connect(&mut steps, report);
+    refuse_equal(&steps, report);
     steps.into_iter().map(|step| step.decl).collect()
 }
 
@@ -321,11 +321,12 @@ fn refuse_equal(steps: &[Raw<'_>], report: &mut Report) {
                 .help("remove one, or give it a name: `name: vocals`");
         }
         let twin = steps[..at].iter().find(|other| {
-            other.decl.operation == step.decl.operation && other.decl.settings == step.decl.settings
+            other.decl.operation == step.decl.operation
+                && other.decl.settings == step.decl.settings
+                && other.decl.of == step.decl.of
         });
         if let Some(twin) = twin
             && twin.decl.name != step.decl.name
-            && twin.of == step.of
         {
             report
                 .error_at(
@@ -341,7 +342,8 @@ fn refuse_equal(steps: &[Raw<'_>], report: &mut Report) {
     }
 }
 
-/// Finds what each step processes: the song, the step that `of` names, or else the nearest one before it that makes such a thing.
+/// Finds what each step processes: the song, the step that `of` names, or else the last one before it that makes such a thing, or the first
+/// one after it.
 fn connect(steps: &mut [Raw<'_>], report: &mut Report) {
     for at in 0..steps.len() {
         let step = &steps[at];
