@@ -28,6 +28,8 @@ pub const EXPIRY_WARNING_DAYS: i64 = 3;
 pub struct JobForecast {
     /// Its sign.
     pub sign: Sign,
+    /// Whether it is selected; otherwise it is there for its steps.
+    pub selected: bool,
     /// Whether a run would submit it.
     pub submits: bool,
     /// Details beside the sign; empty where the sign is enough.
@@ -84,9 +86,10 @@ impl Forecast {
             .count()
     }
 
-    /// How many jobs have this sign.
+    /// How many of the selected jobs have this sign.
     pub fn count(&self, sign: Sign) -> usize {
-        self.rows.iter().filter(|row| row.sign == sign).count()
+        let selected = self.rows.iter().filter(|row| row.selected);
+        selected.filter(|row| row.sign == sign).count()
     }
 }
 
@@ -122,6 +125,12 @@ pub fn forecast(
                 (Sign::Vetoed, why)
             }
             (None, Err(NoInput::Waits(why))) if may_be_bought => (Sign::Buy, why),
+            (None, _) if planned.step.is_some() && is_vetoed(&job) && !is_open => {
+                let Phase::Vetoed { why } = &job.phase else {
+                    unreachable!("it is vetoed")
+                };
+                (Sign::Vetoed, format!("vetoed: {why}"))
+            }
             // What it processes is there again.
             (None, Ok(())) if is_open => (Sign::Buy, String::new()),
             (None, _) => sign(&job, &missing, submits, now_ms, retention_ms),
@@ -147,6 +156,7 @@ pub fn forecast(
         }
         JobForecast {
             sign,
+            selected: planned.selected,
             submits,
             note,
             job,
@@ -213,6 +223,10 @@ fn input(
         StepInput::Pending if parent.submits || parent.sign == Sign::InProgress => Ok(()),
         StepInput::Pending if !source.selected && is_unbought(&parent.job) => {
             Err(NoInput::Missing(NOT_SELECTED.to_owned()))
+        }
+        // What keeps its parent from being bought keeps it as well.
+        StepInput::Pending if source.step.is_some() && parent.sign == Sign::Vetoed => {
+            Err(NoInput::Missing(parent.note.clone()))
         }
         StepInput::Pending => {
             let (key, state) = (step.parent.short(), parent.sign.meaning());

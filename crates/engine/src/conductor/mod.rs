@@ -316,7 +316,8 @@ impl Conductor {
         token: &mut dyn FnMut() -> Token,
         decision: &mut Decision,
     ) {
-        if self.resume_some(now_ms, decision) {
+        if self.is_resuming() {
+            self.resume_some(now_ms, decision);
             self.flush_dirty(decision);
             return;
         }

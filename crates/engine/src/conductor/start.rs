@@ -108,12 +108,12 @@ impl Conductor {
         conductor
     }
 
-    /// Resumes jobs until the decision has as many records as it may. Returns whether jobs are left; no effect begins before the last
-    /// is resumed.
-    pub(super) fn resume_some(&mut self, now_ms: i64, decision: &mut Decision) -> bool {
+    /// Resumes jobs until the decision has as many records as it may. No effect begins in the same decision, so that the driver can read the
+    /// account's balance before.
+    pub(super) fn resume_some(&mut self, now_ms: i64, decision: &mut Decision) {
         while decision.batch.events.len() < self.config.records_at_once {
             let Some(next) = self.to_resume.pop_front() else {
-                return false;
+                return;
             };
             let at = next.at;
             for missing in next.missing {
@@ -134,7 +134,6 @@ impl Conductor {
             }
             self.resume(at, now_ms, decision);
         }
-        !self.to_resume.is_empty()
     }
 
     /// Whether jobs are left that are not resumed yet.

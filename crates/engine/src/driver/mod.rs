@@ -200,7 +200,10 @@ pub async fn run(
     if let Some(album) = &run.part_of {
         header.album = Some(store.store_album(&album.rows)?);
     }
-    store.begin_run(&header, &planned_rows(&run.plan, &run.project_dir))?;
+    let mut rows = planned_rows(&run.plan, &run.project_dir);
+    let mut selected = run.plan.jobs.iter().map(|job| job.selected);
+    rows.retain(|_| selected.next().unwrap_or(true));
+    store.begin_run(&header, &rows)?;
     let album = match &run.part_of {
         Some(album) => album.rows.iter().map(|row| row.key).collect(),
         None => run.plan.jobs.iter().map(|job| job.key).collect(),

@@ -309,26 +309,17 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
     if let Some(limit) = plan.limits.credits
         && forecast.credits > limit
     {
-        let covered = covered(plan, forecast, limit);
+        let price = plan.provider.profile.song_price_credits();
+        let covered = match plan.jobs.iter().any(|job| job.step.is_some()) {
+            // Which of them come first depends on which songs are finished first.
+            true => "as many of them as that pays for".to_owned(),
+            false => format!("{} of them", (limit / price).floor()),
+        };
         text.push_str(&format!(
-            "limits.credits is {limit}: one run buys {covered} of them and stops.\n"
+            "limits.credits is {limit}: one run buys {covered} and stops.\n"
         ));
     }
     text
-}
-
-/// How many jobs a run buys within a limit, in credits, in the order of the plan.
-fn covered(plan: &Plan, forecast: &Forecast, limit: f64) -> usize {
-    let bought = plan.jobs.iter().zip(&forecast.rows);
-    let bought = bought.filter(|(_, row)| row.submits);
-    let mut spent = 0.0;
-    let fits = |(job, _): &(&PlannedJob, &JobForecast)| {
-        let price = plan.price_credits(job);
-        let fits = spent + price <= limit;
-        spent += if fits { price } else { 0.0 };
-        fits
-    };
-    bought.filter(fits).count()
 }
 
 pub(super) fn jobs(number: u64) -> String {

@@ -1,9 +1,10 @@
 //! The steps of a manifest: read for each preset, and put behind the songs.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use backline_api::Profile;
-use indexmap::IndexSet;
+use indexmap::{IndexMap, IndexSet};
 
 use super::LoadOptions;
 use crate::manifest::layer::import::Layer;
@@ -106,7 +107,45 @@ pub(super) fn with_steps(
     }
     let songs = std::mem::take(&mut plan.jobs).into_iter().zip(at);
     let placed: Vec<Placed> = insert(songs.collect(), matrix, steps, tracks, &starred);
+    warn_of_unused(&placed, steps, report);
     let (jobs, at) = placed.into_iter().unzip();
     plan.jobs = jobs;
     Some(at)
+}
+
+/// Reports steps that are for no job of the plan.
+fn warn_of_unused(placed: &[Placed], steps: &StepsOfPresets, report: &mut Report) {
+    let mut used: HashSet<(u32, &str)> = HashSet::new();
+    for (job, at) in placed {
+        used.extend(job.step.as_ref().map(|step| (at[1], &*step.name)));
+    }
+    let songs: HashSet<u32> = placed.iter().map(|(_, at)| at[1]).collect();
+    // A list that presets share is used where one of them uses it.
+    let mut unused: IndexMap<Span, &StepDecl> = IndexMap::new();
+    let mut are_used: HashSet<Span> = HashSet::new();
+    for (preset, declared) in (0..).zip(steps) {
+        for step in declared.iter().filter(|_| songs.contains(&preset)) {
+            match used.contains(&(preset, &*step.name)) {
+                true => drop(are_used.insert(step.span)),
+                false => drop(unused.insert(step.span, step)),
+            }
+        }
+    }
+    for (span, step) in unused {
+        if are_used.contains(&span) {
+            continue;
+        }
+        let (message, label) = match step.starred {
+            true => (
+                "no track has a star",
+                "`backline report --ratings TABLE` reads stars",
+            ),
+            false => ("no song is selected", "nothing is bought for it"),
+        };
+        report.warning_at(
+            span,
+            format!("the step `{}` does nothing: {message}", step.name),
+            label,
+        );
+    }
 }

@@ -16,6 +16,8 @@ use crate::template::functions::text_of;
 const STATE: &str = "state";
 /// The key of conditions on what a job buys.
 const OPERATION: &str = "operation";
+/// The same, by another name.
+const STEP: &str = "step";
 /// What separates alternatives.
 const OR: &str = " or ";
 
@@ -156,7 +158,7 @@ impl Condition {
         if self.key == STATE {
             return self.states(filter, report).map(Test::State);
         }
-        if self.key == OPERATION {
+        if self.key == OPERATION || self.key == STEP {
             return self.operations(filter, matrix, report);
         }
         let Some((axis, values)) = values(&self.key, matrix) else {

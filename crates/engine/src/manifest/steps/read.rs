@@ -16,6 +16,7 @@ use crate::manifest::source::ids::check_id;
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::nearest::suggestion;
+use crate::plan::path_part;
 
 /// Most steps of one list.
 const MAX_STEPS: usize = 32;
@@ -43,6 +44,8 @@ pub(crate) struct StepDecl {
     pub(crate) excludes: Vec<Match>,
     /// Whether it is for starred tracks alone.
     pub(crate) starred: bool,
+    /// Where it is written.
+    pub(crate) span: Span,
 }
 
 /// A step whose input is not known yet.
@@ -122,7 +125,21 @@ impl Reader<'_> {
         }
         let entry = Fields::open(item, "a step", report)?;
         let others = entry.entries().filter(|field| !KEYS.contains(&field.key));
-        let others: Vec<Field<'n>> = others.collect();
+        let (named, unknown): (Vec<Field<'n>>, Vec<Field<'n>>) =
+            others.partition(|field| self.operations().any(|step| step.name == field.key));
+        if named.len() == 1 && !unknown.is_empty() {
+            for field in &unknown {
+                report
+                    .error_at(
+                        field.key_span,
+                        format!("unknown key `{}` in a step", field.key),
+                        "not a key here",
+                    )
+                    .help_with(|| suggestion(field.key, KEYS));
+            }
+            return None;
+        }
+        let others: Vec<Field<'n>> = named.into_iter().chain(unknown).collect();
         let [named] = others[..] else {
             let names: Vec<&str> = self.operations().map(|step| step.name).collect();
             let what = match others.is_empty() {
@@ -140,6 +157,15 @@ impl Reader<'_> {
         step.of = entry.text("of", report);
         if let Some(name) = entry.text("name", report) {
             check_id(&name.text, "a step's name", name.span, report);
+            if path_part(&name.text).is_none() || name.text.contains(['/', '\\']) {
+                report
+                    .error_at(
+                        name.span,
+                        format!("a step can't be called `{}`", name.text),
+                        "it is a part of file names",
+                    )
+                    .help("use letters, digits, `-` and `_`");
+            }
             (step.decl.name, step.is_named) = (name.text.into(), true);
         }
         let matches = |node, what, report: &mut Report| {
@@ -235,6 +261,14 @@ impl Reader<'_> {
                 }
             },
         }
+        if let Some((name, _)) = given.iter().find(|(_, text)| text.contains("{{")) {
+            report.error_at(
+                at.span,
+                format!("`{name}` of a step is no template"),
+                "sent as it is written",
+            );
+            return None;
+        }
         match operation.choices(given) {
             Ok(choices) => Some(choices),
             Err(error) => {
@@ -282,6 +316,7 @@ impl<'n> Raw<'n> {
                 when: None,
                 excludes: Vec::new(),
                 starred: false,
+                span: at.span,
             },
             input: operation.input,
             results: operation.results,
