@@ -1,9 +1,13 @@
 //! Which jobs process the tracks of which song: reports show steps with their song, not as songs of their own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use backline_engine::plan::JobStep;
+use backline_engine::status::JobStatus;
 use backline_engine::summary::{JobSummary, Summary};
+use indexmap::IndexMap;
+
+use crate::text::count;
 
 /// The operation of a job that is no step.
 pub(crate) const SONG: &str = "add-instrumental";
@@ -14,6 +18,8 @@ const MAX_PARENTS: usize = 8;
 /// The steps of a summary, by their songs.
 pub struct Steps<'a> {
     of_song: HashMap<&'a str, Vec<&'a JobSummary>>,
+    /// The keys of the steps that have a song here.
+    with_song: HashSet<&'a str>,
 }
 
 /// A file that a step has made, or was to make.
@@ -48,7 +54,16 @@ impl<'a> Steps<'a> {
                 of_song.entry(&song.key).or_default().push(job);
             }
         }
-        Self { of_song }
+        let with_song = of_song.values().flatten().map(|job| job.key.as_str());
+        Self {
+            with_song: with_song.collect(),
+            of_song,
+        }
+    }
+
+    /// Whether a job is shown on its own: a song, or a step whose song the summary does not have.
+    pub(crate) fn is_alone(&self, job: &JobSummary) -> bool {
+        !self.with_song.contains(job.key.as_str())
     }
 
     /// The steps of a song in plan order.
@@ -66,9 +81,32 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// How many steps of each name are kept, of how many, in plan order.
+pub(crate) fn tally<'a>(
+    steps: impl IntoIterator<Item = StepOf<'a>>,
+) -> IndexMap<&'a str, (usize, usize)> {
+    let mut tally: IndexMap<&str, (usize, usize)> = IndexMap::new();
+    for StepOf { job, step } in steps {
+        let (kept, all) = tally.entry(&step.name).or_default();
+        *kept += usize::from(job.state == JobStatus::Kept);
+        *all += 1;
+    }
+    tally
+}
+
 /// The operation of a job.
 pub(crate) fn operation(job: &JobSummary) -> &str {
     job.step.as_ref().map_or(SONG, |step| &step.operation)
+}
+
+/// `4 tracks and 31 files of steps`; without the latter where there are none.
+pub(crate) fn tracks_and_artefacts(tracks: u64, artefacts: u64) -> String {
+    let tracks = count(tracks, "track");
+    match artefacts {
+        0 => tracks,
+        1 => format!("{tracks} and 1 file of a step"),
+        number => format!("{tracks} and {number} files of steps"),
+    }
 }
 
 /// What a song and its steps share.
@@ -131,5 +169,26 @@ mod tests {
         // Not one of another take or version.
         let other = summary.jobs.iter().find(|job| job.take == 2).unwrap();
         assert!(steps.of_song(other).all(|it| it.job.take == 2));
+    }
+
+    #[test]
+    fn a_tally_counts_kept_steps_by_name() {
+        let summary = example::with_steps();
+        let steps = Steps::of(&summary);
+        let found: Vec<_> = tally(steps.of_song(&summary.jobs[0])).into_iter().collect();
+        let expected = [("wav", (2, 2)), ("split_stem", (1, 2)), ("midi", (1, 2))];
+        assert_eq!(found, expected);
+        let alone = summary.jobs.iter().filter(|job| steps.is_alone(job));
+        assert_eq!(alone.count(), example::summary().jobs.len());
+    }
+
+    #[test]
+    fn songs_and_files_of_steps_are_counted_apart() {
+        assert_eq!(tracks_and_artefacts(4, 0), "4 tracks");
+        assert_eq!(tracks_and_artefacts(1, 1), "1 track and 1 file of a step");
+        assert_eq!(
+            tracks_and_artefacts(4, 31),
+            "4 tracks and 31 files of steps"
+        );
     }
 }

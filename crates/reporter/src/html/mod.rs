@@ -31,7 +31,8 @@ use crate::counts;
 use crate::material::ReportInput;
 use crate::printable::clean;
 use crate::sound::{Progress, measure};
-use crate::text::{count, rfc3339};
+use crate::steps::tracks_and_artefacts;
+use crate::text::rfc3339;
 
 const PAGE: &str = include_str!("../../assets/page.hbs");
 const STYLE: &str = concat!(
@@ -124,7 +125,7 @@ fn held(summary: &Summary) -> String {
     format!(
         "{} · {}{}",
         counts::counts(&summary.totals),
-        count(summary.totals.tracks, "track"),
+        tracks_and_artefacts(summary.totals.tracks, summary.totals.artefacts),
         counts::earlier(summary).map_or_else(String::new, |it| format!(" · {it}")),
     )
 }
