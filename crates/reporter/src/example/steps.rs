@@ -81,7 +81,7 @@ fn add(
         _ => "wav",
     };
     let song_file = track.file.as_ref().unwrap();
-    let start = song_file.path.trim_end_matches(".mp3");
+    let (start, _) = song_file.path.rsplit_once('.').unwrap();
     let file = |artefact: &str| KeptFile {
         path: format!("{start}-{artefact}.{ending}"),
         ..KeptFile::clone(song_file)
