@@ -32,7 +32,7 @@ const details = {
     const waits = open.filter(({ sign }) => !WRONG.includes(sign)).map(({ name, state }) => `${titleOf(name)}: ${state}`);
     if (!rows.length && !waits.length) return [];
     return [
-      el("h3", {}, "Files to take away"),
+      el("h3", {}, "Downloads"),
       ...rows.map(([name, files]) => el("ul", { class: "links", "aria-label": name || "Files" }, ...files.map((file) => el("li", {}, link(file))))),
       waits.length > 0 && el("p", { class: "soft" }, waits.join(" · ")),
     ];

@@ -73,7 +73,7 @@ const dock = {
     this.label.textContent = `take ${job.take}, track ${variant.index}${job.former ? ", earlier version" : ""}`;
     this.tags.textContent = valueOf(job, "tags") ?? "";
     this.tags.title = this.tags.textContent;
-    this.facts.textContent = [...musicFacts(variant.music), loudnessOf(transport.whole), job.point].filter(Boolean).join(" · ");
+    this.facts.textContent = [...musicFacts(variant.music), loudnessOf(transport), job.point].filter(Boolean).join(" · ");
     for (const pressed of this.sources) {
       const { source } = pressed.dataset;
       pressed.disabled = !variant.files[source];

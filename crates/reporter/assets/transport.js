@@ -48,7 +48,15 @@ const transport = {
     return this.variant?.sets[this.source] ?? null;
   },
 
-  /** The file that says how loud it is and how it looks: of stems, what they are the parts of. */
+  /** The loudness of what is chosen. Stems add up to it: what sounds together is as loud as the sum of their powers. */
+  get lufs() {
+    if (!this.parts) return this.file?.lufs ?? null;
+    const powers = this.parts.map(({ lufs }) => (lufs == null ? 0 : 10 ** (lufs / 10)));
+    const sum = powers.reduce((one, other) => one + other, 0);
+    return sum > 0 ? Math.round(100 * Math.log10(sum)) / 10 : null;
+  },
+
+  /** The file that shows how it looks: of stems, what they are the parts of. */
   get whole() {
     return this.parts ? (this.variant.files.mix ?? this.variant.files.track) : this.file;
   },
@@ -66,9 +74,10 @@ const transport = {
     return Number.isFinite(known) && !this.pending ? known : (this.file?.seconds ?? 0);
   },
 
-  volume(file) {
-    if (!this.matched || file?.lufs == null) return 1;
-    return Math.min(1, 10 ** ((this.target - file.lufs) / 20));
+  /** How loud each audio element plays. */
+  get volume() {
+    if (!this.matched || this.lufs == null) return 1;
+    return Math.min(1, 10 ** ((this.target - this.lufs) / 20));
   },
 
   /** Chooses a variant. The position stays within a stem and starts anew with another one. */
@@ -128,7 +137,7 @@ const transport = {
       const moved = group.filter((audio) => old !== next || Math.abs(audio.currentTime - aim()) > DRIFT_S);
       await Promise.all(moved.map((audio) => moveTo(audio, aim())));
       if (stale()) return;
-      const volume = this.volume(this.whole);
+      const { volume } = this;
       this.silence(group);
       for (const audio of group) audio.playbackRate = 1;
       if (play) {
@@ -238,7 +247,7 @@ const transport = {
 
   setMatched(matched) {
     this.matched = matched;
-    if (!this.pending) for (const audio of this.group) audio.volume = this.volume(this.whole);
+    if (!this.pending) for (const audio of this.group) audio.volume = this.volume;
     tell("playing");
   },
 };

@@ -51,8 +51,13 @@ async fn stems_sound_together_and_are_switched_one_by_one() {
             .until(&format!("{SOUNDING} === 'bass,drums,vocal'"))
             .await;
         browser.until(&format!("{APART} < {TOGETHER_S}")).await;
-        // They go on where the track was, and none is louder than the mix that they are the parts of.
+        // They go on where the track was, all by the same gain: what they add up to is as loud as the track was.
         assert!(browser.number(&format!("{HEARD}[0].currentTime")).await > 0.4);
+        let parts = "JSON.parse(document.querySelector('#data').textContent).jobs[0].tracks[0].sets[0].parts";
+        let sum = browser.number(&format!("10 * Math.log10({parts}.reduce((sum, it) => sum + 10 ** (it.lufs / 10), 0))")).await;
+        let target = browser.text("document.querySelector('.dock-more button[title*=LUFS]').title.match(/-[\\d.]+/)[0]").await;
+        let target: f64 = target.parse().unwrap();
+        browser.until(&format!("Math.abs(20 * Math.log10({HEARD}[0].volume) - {}) < 0.2", (target - sum).min(0.0))).await;
         assert!(
             browser
                 .is(&format!(
