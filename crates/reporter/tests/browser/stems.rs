@@ -66,6 +66,12 @@ async fn stems_sound_together_and_are_switched_one_by_one() {
                 .await
         );
 
+        // One that falls behind catches up, a little at a time; one that is far off is moved.
+        for late in [0.1, 1.0] {
+            browser.run(&format!("{HEARD}[2].currentTime -= {late}")).await;
+            browser.until(&format!("{APART} < {TOGETHER_S}")).await;
+        }
+
         browser.click("[data-part=drums] .part-on").await;
         browser.until(&format!("{SOUNDING} === 'bass,vocal'")).await;
         assert!(!browser.is(&pressed("drums", "part-on")).await);
