@@ -357,3 +357,91 @@ fn ratings_that_were_joined_stay_in_the_reports_of_later_runs() {
         ran.err
     );
 }
+
+#[test]
+fn what_steps_made_of_a_chosen_track_is_copied_beside_it() {
+    let lab = Lab::new();
+    let rest = "then: [wav, {stems: split_stem}, midi]\nreports: [json]\n";
+    let status = bought(&lab, 1, 1, rest);
+    let song = &status["jobs"][0];
+    lab.write("stars.csv", stars(&[(song, 2)]));
+    let args = ["pick", "stars.csv", "songs.yaml", "--to", "keepers"];
+    lab.expect(0, &args);
+    let found = copies(&lab, "keepers");
+    let has = |suffix: &str| {
+        let name = format!("01 s1 - p1, take 1 track 2{suffix}");
+        assert!(found.contains(&name), "{name}: {found:?}");
+    };
+    for suffix in [
+        ".mp3",
+        " (wav).wav",
+        " (midi).mid",
+        " (vocal).mp3",
+        " (bass).mp3",
+    ] {
+        has(suffix);
+    }
+    // Nothing of the other track, and each is the file that was kept.
+    assert!(
+        found
+            .iter()
+            .all(|name| name.starts_with("01 s1 - p1, take 1 track 2")),
+        "{found:?}"
+    );
+    let list: Value = serde_json::from_str(&lab.read("keepers/picks.json")).unwrap();
+    let picks = list["picks"].as_array().unwrap();
+    assert_eq!(picks.len(), found.len());
+    let vocal = picks.iter().find(|it| it["part"] == "vocal").unwrap();
+    assert_eq!(
+        (&vocal["key"], &vocal["step"]["operation"]),
+        (&song["key"], &"stems".into())
+    );
+    let kept = std::fs::read(lab.path(vocal["source"].as_str().unwrap())).unwrap();
+    assert_eq!(
+        std::fs::read(lab.path("keepers").join(vocal["file"].as_str().unwrap())).unwrap(),
+        kept
+    );
+    assert!(lab.read("keepers/picks.csv").contains("vocal,s1,p1"));
+    let playlist = lab.read("keepers/picks.m3u8");
+    assert!(
+        playlist.contains("track 2.mp3") && !playlist.contains("(wav)"),
+        "{playlist}"
+    );
+    // Again: the same names. A listening test has songs only.
+    lab.expect(0, &[&args[..], &["--webmushra", "test"]].concat());
+    assert_eq!(copies(&lab, "keepers"), found);
+    let stimuli = lab.read("test/configs/resources/backline-songs/stimuli.csv");
+    assert_eq!(stimuli.lines().count(), 2, "{stimuli}");
+    lab.expect(
+        0,
+        &[
+            "pick",
+            "stars.csv",
+            "songs.yaml",
+            "--to",
+            "tracks",
+            "--without-steps",
+        ],
+    );
+    assert_eq!(copies(&lab, "tracks"), ["01 s1 - p1, take 1 track 2.mp3"]);
+}
+
+#[test]
+fn steps_that_are_not_kept_yet_are_named() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    lab.expect(0, &["run", "songs.yaml"]);
+    // Steps that came later, for one preset so far.
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "then: [wav]\n");
+    lab.expect(0, &["run", "songs.yaml", "--filter", "preset=p2"]);
+    let status = lab.json(&["status", "songs.yaml"]);
+    lab.write("stars.csv", stars(&[(&status["jobs"][0], 1)]));
+    let args = ["pick", "stars.csv", "songs.yaml", "--to", "keepers"];
+    let ran = lab.expect(0, &args);
+    assert_eq!(copies(&lab, "keepers"), ["01 s1 - p1, take 1 track 1.mp3"]);
+    let note = "note: 1 step of the picked tracks is not kept; run the manifest, then pick again:\n  s1 × p1 take 1, track 1: wav  planned\n";
+    assert!(ran.err.contains(note), "{}", ran.err);
+    let ran = lab.expect(0, &[&args[..], &["--without-steps"]].concat());
+    assert!(!ran.err.contains("not kept"), "{}", ran.err);
+}

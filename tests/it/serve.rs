@@ -352,6 +352,37 @@ fn tracks_are_served_by_their_own_addresses_and_nothing_else_is() {
 }
 
 #[test]
+fn steps_come_with_their_song_and_their_files_are_served() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    let rest = format!("then: [{{stems: split_stem}}, midi]\n{SLOW}");
+    lab.manifest("songs.yaml", &studio.url, 1, 6, &rest);
+    let (_run, address) = serve(&lab);
+    let track = loop {
+        let data = data(get(&address, "/").text());
+        assert_eq!(data["jobs"].as_array().unwrap().len(), 6, "songs alone");
+        let tracks = data["jobs"].as_array().unwrap().iter();
+        let mut tracks = tracks.flat_map(|job| job["tracks"].as_array().unwrap());
+        if let Some(track) = tracks.find(|it| it["made"].is_array() && it["sets"].is_array()) {
+            break track.clone();
+        }
+    };
+    let stem = &track["sets"][0]["parts"][0];
+    for (file, kind) in [(&track["made"][0], "audio/midi"), (stem, "audio/mpeg")] {
+        let at = file["at"].as_str().unwrap();
+        let answer = get(&address, &format!("/{at}"));
+        let kept = fs::read(lab.path(at.strip_prefix("audio/").unwrap())).unwrap();
+        assert_eq!((answer.status, &answer.body), (200, &kept), "{at}");
+        assert_eq!(answer.headers["content-type"], kind);
+    }
+    let head = get(&address, "/");
+    assert!(
+        head.text().contains(" of steps"),
+        "the head counts them apart"
+    );
+}
+
+#[test]
 fn a_strangers_page_is_not_answered_and_other_machines_are_let_in_on_purpose_only() {
     let lab = Lab::new();
     let (_studio, run, address) = served(&lab, 3);

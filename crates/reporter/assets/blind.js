@@ -191,7 +191,7 @@ const blind = {
     const { matched, source, variant } = this.before;
     transport.setMatched(matched);
     // Back to what was chosen, from its beginning and silent.
-    Object.assign(transport, { source, variant, active: null, rest: 0 });
+    Object.assign(transport, { source, variant, active: null, followers: [], rest: 0 });
     tell("choice");
     tell("playing");
   },

@@ -25,6 +25,19 @@ const details = {
     $("details").append(el("p", { class: "soft" }, "Choose a variant to see its settings, its music and where it comes from."));
   },
 
+  /** What steps made of a variant, to take away, and what they have not made yet. */
+  made({ sets, made, open }) {
+    const link = ({ name, at }) => el("a", { href: at, download: place({ at }).split("/").at(-1), target: "_blank", rel: "noopener" }, titleOf(name));
+    const rows = [["", made], ...Object.entries(sets).map(([source, parts]) => [source.slice(SET.length), parts])].filter(([, files]) => files.length);
+    const waits = open.filter(({ sign }) => !WRONG.includes(sign)).map(({ name, state }) => `${titleOf(name)}: ${state}`);
+    if (!rows.length && !waits.length) return [];
+    return [
+      el("h3", {}, "Downloads"),
+      ...rows.map(([name, files]) => el("ul", { class: "links", "aria-label": name || "Files" }, ...files.map((file) => el("li", {}, link(file))))),
+      waits.length > 0 && el("p", { class: "soft" }, waits.join(" · ")),
+    ];
+  },
+
   show(variant) {
     const { job, music } = variant;
     const { confidence = {} } = music;
@@ -44,7 +57,7 @@ const details = {
       ]],
     ];
     const { note } = marks.of(variant);
-    const remarks = [variant.unverified && `not verified: ${variant.unverified}`, ...(music.remarks ?? [])].filter(Boolean);
+    const remarks = [variant.unverified && `not verified: ${variant.unverified}`, ...remarksOf(variant)].filter(Boolean);
     const list = (pairs) => {
       const known = pairs.filter(([, value]) => value != null && value !== "");
       return known.length > 0 && el("dl", {}, ...known.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, String(value))]));
@@ -56,6 +69,7 @@ const details = {
       job.former && el("p", { class: "remark" }, "An earlier version: the manifest has changed since it was bought."),
       note && el("p", { class: "noted-here" }, el("span", { class: "soft" }, "✎ "), note),
       ...remarks.map((remark) => el("p", { class: "remark" }, remark)),
+      ...this.made(variant),
       ...groups.flatMap(([title, pairs]) => {
         const shown = list(pairs);
         return shown ? [title && el("h3", {}, title), shown].filter(Boolean) : [];

@@ -1,6 +1,12 @@
 // ---- The player at the foot of the page: what is chosen, its waveform, its file, its star and note.
 
 const SOURCES = [["track", "Track"], ["mix", "With vocal"], ["vocal", "Vocal"]];
+
+/** What can be heard of the page's variants: a set of stems is one source more. Sets are named where there are several. */
+function sourcesOf() {
+  const sets = [...new Set(variants.flatMap((variant) => Object.keys(variant.sets)))];
+  return [...SOURCES, ...sets.map((source) => [source, sets.length > 1 ? `Stems: ${source.slice(SET.length)}` : "Stems"])];
+}
 const STEP_S = 5;
 
 const dock = {
@@ -16,8 +22,8 @@ const dock = {
     this.time = el("span", { class: "dock-time" }, "0:00 / 0:00");
     this.star = button({ class: "star", "aria-label": "Star", "aria-pressed": "false", onclick: () => transport.variant && marks.toggleStar(transport.variant) }, icon("star"));
     this.note = el("input", { type: "text", class: "note", placeholder: "Note", "aria-label": "Note on this variant", maxlength: 2000, autocomplete: "off" });
-    this.sources = SOURCES.map(([source, name]) =>
-      button({ data: { source }, "aria-pressed": String(source === transport.source), onclick: () => hear(source) }, name));
+    this.segments = el("div", { class: "segments", role: "group", "aria-label": "What is heard" });
+    this.buildSources();
     this.matched = button({ "aria-pressed": "true", title: "All equally loud", onclick: () => transport.setMatched(!transport.matched) }, "Loudness matched");
     $("dock").append(
       el("div", { class: "dock-main" },
@@ -29,14 +35,23 @@ const dock = {
         this.star),
       el("div", { class: "dock-line" }, this.wave, this.time),
       el("div", { class: "dock-more" },
-        el("div", { class: "segments", role: "group", "aria-label": "What is heard" }, ...this.sources),
-        this.matched, this.note, details.button()));
+        this.segments, this.matched, this.note, details.button()),
+      mixer.build());
     // What opens over the page leaves the player free.
     new ResizeObserver(() => document.body.style.setProperty("--dock", `${$("dock").offsetHeight}px`)).observe($("dock"));
     this.wave.addEventListener("pointerdown", (event) => this.drag(event));
     this.wave.addEventListener("pointermove", (event) => event.buttons && this.drag(event));
     this.note.addEventListener("keydown", (event) => event.key === "Enter" && this.note.blur());
     this.note.addEventListener("change", () => transport.variant && marks.set(transport.variant, { note: this.note.value.trim() }));
+  },
+
+  /** Makes a button for each source; a run that goes on may bring stems. */
+  buildSources() {
+    const all = sourcesOf();
+    if (this.sources?.length === all.length) return;
+    this.sources = all.map(([source, name]) =>
+      button({ data: { source }, "aria-pressed": String(source === transport.source), onclick: () => hear(source) }, name));
+    this.segments.replaceChildren(...this.sources);
   },
 
   drag(event) {
@@ -49,14 +64,16 @@ const dock = {
   /** What is chosen has changed. */
   choice() {
     const { variant } = transport;
+    mixer.show();
     if (blind.running) return this.conceal();
+    this.buildSources();
     if (!variant) return this.title.replaceChildren("Choose a variant");
     const { job } = variant;
     this.title.replaceChildren(mark(job.preset), `${stemOf(job)} × ${presetOf(job)}`, this.label);
     this.label.textContent = `take ${job.take}, track ${variant.index}${job.former ? ", earlier version" : ""}`;
     this.tags.textContent = valueOf(job, "tags") ?? "";
     this.tags.title = this.tags.textContent;
-    this.facts.textContent = [...musicFacts(variant.music), loudnessOf(transport.file), job.point].filter(Boolean).join(" · ");
+    this.facts.textContent = [...musicFacts(variant.music), loudnessOf(transport), job.point].filter(Boolean).join(" · ");
     for (const pressed of this.sources) {
       const { source } = pressed.dataset;
       pressed.disabled = !variant.files[source];
@@ -93,8 +110,8 @@ const dock = {
   },
 
   moved() {
-    const { position, duration, file } = transport;
-    if (!blind.running) draw(this.wave, file?.wave ?? "", duration ? position / duration : 0);
+    const { position, duration, whole } = transport;
+    if (!blind.running) draw(this.wave, whole?.wave ?? "", duration ? position / duration : 0);
     this.time.textContent = blind.running ? clock(position) : `${clock(position)} / ${clock(duration)}`;
     this.wave.setAttribute("aria-valuemax", Math.round(duration));
     this.wave.setAttribute("aria-valuenow", Math.round(position));
@@ -138,7 +155,7 @@ function hear(source) {
 
 /** The next of the files that the chosen variant has. */
 function hearNext() {
-  const has = SOURCES.map(([source]) => source).filter((source) => transport.variant?.files[source]);
+  const has = sourcesOf().map(([source]) => source).filter((source) => transport.variant?.files[source]);
   if (has.length) hear(has[(has.indexOf(transport.source) + 1) % has.length]);
 }
 
@@ -154,13 +171,14 @@ listen("playing", () => dock.playing());
 listen("marks", () => dock.marked());
 listen("time", () => dock.moved());
 listen("trouble", () => {
-  const { file } = transport;
-  dock.facts.textContent = `${decodeURIComponent(file?.at ?? "")} can't be played: it is gone, or this browser does not know its format.`;
+  const [broken] = [...transport.pool].find(([, audio]) => audio.error) ?? [transport.file?.at ?? ""];
+  dock.facts.textContent = `${decodeURIComponent(broken)} can't be played: it is gone, or this browser does not know its format.`;
   say(dock.facts.textContent);
 });
 
 /** Moves the bar smoothly while something plays. */
 function tick() {
+  transport.align();
   if (transport.playing && !document.hidden) {
     dock.moved();
     grid.moved();

@@ -129,7 +129,7 @@ const grid = {
 
   variant(variant) {
     const same = this.before.get(variant.id);
-    const looks = JSON.stringify([variant.title, variant.files.track, variant.music.remarks, this.large]);
+    const looks = JSON.stringify([variant.title, variant.files.track, remarksOf(variant), this.large]);
     if (same?.looks === looks) return same;
     const made = this.makeVariant(variant);
     made.looks = looks;
@@ -140,7 +140,7 @@ const grid = {
     const { star, note } = marks.of(variant);
     const { seconds, lufs, wave } = variant.files.track;
     const facts = [variantName(variant), seconds && clock(seconds), lufs != null && `${lufs} LUFS`, variant.unverified && "not verified"];
-    const remarks = (variant.music.remarks ?? []).join("; ");
+    const remarks = remarksOf(variant).join("; ");
     return el("div", { class: "variant", data: { id: variant.id, noted: note ? "yes" : "", former: variant.job.former ? "yes" : "" } },
       button({ class: "play", tabindex: variant === this.entry ? 0 : -1, "aria-label": facts.filter(Boolean).join(", "), title: variant.unverified ? `${variant.title} (not verified: ${variant.unverified})` : variant.title },
         el("span", { class: "place" }, `${variantLabel(variant)}${variant.unverified ? "?" : ""}`), el("span", { class: "noted", title: "has a note", "aria-hidden": "true" }, "✎"), remarks && el("span", { class: "remarked", title: remarks }, "!"),

@@ -9,7 +9,7 @@ const KEYS = [
   ["↑ ↓", "previous or next variant of the stem, at the same moment", null],
   ["1 – 9", "first to ninth variant of the cell", null],
   ["n p", "next or previous variant of all", null],
-  ["v", "track, mix with the vocal, vocal", () => hearNext()],
+  ["v", "track, mix with the vocal, vocal, stems", () => hearNext()],
   ["s", "star", () => transport.variant && marks.toggleStar(transport.variant)],
   ["i", "open or close the details of the variant", () => details.open()],
   ["e", "write a note; Enter leaves it", () => transport.variant && dock.note.focus()],

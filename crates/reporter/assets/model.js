@@ -13,12 +13,18 @@ function makeVariants(job) {
   job.point = (job.sweep ?? []).map(([name, value]) => `${name}=${value}`).join(", ");
   job.variants = job.tracks.filter((track) => track.file).map((track) => {
     const id = `${job.key}:${track.index}`;
+    const sets = Object.fromEntries((track.sets ?? []).map(({ name, parts }) => [`${SET}${name}`, parts]));
+    // The first stem stands for its set.
+    const firsts = Object.fromEntries(Object.entries(sets).map(([source, [first]]) => [source, first]));
     const variant = Object.assign(variantById.get(id) ?? { id, job }, {
       index: track.index,
       title: track.title,
       unverified: track.unverified,
       music: track.music ?? {},
-      files: { track: track.file, mix: track.mix, vocal: data.stems[job.stem].vocal },
+      files: { track: track.file, mix: track.mix, vocal: data.stems[job.stem].vocal, ...firsts },
+      sets,
+      made: track.made ?? [],
+      open: track.open ?? [],
     });
     variantById.set(id, variant);
     return variant;
@@ -60,6 +66,15 @@ const presetOf = (job) => data.presets[job.preset];
 /** `chorus × lofi [model=V5] take 1`, as everywhere else in Backline. */
 const jobName = (job) =>
   `${stemOf(job)} × ${presetOf(job)}${job.point ? ` [${job.point}]` : ""} take ${job.take}${job.former ? " (earlier version)" : ""}`;
+
+/** The signs of steps that went wrong; the others wait. */
+const WRONG = "!?pxv";
+
+/** What a listener should know of a variant: remarks on its music, and steps that went wrong. */
+const remarksOf = ({ music, open }) => [
+  ...(music.remarks ?? []),
+  ...open.filter(({ sign }) => WRONG.includes(sign)).map(({ name, state, why }) => `${titleOf(name)} ${state}${why ? `: ${why}` : ""}`),
+];
 
 const variantName = (variant) => `${jobName(variant.job)}, track ${variant.index}`;
 
@@ -103,7 +118,7 @@ function arrange() {
   const fits = (variant) => {
     if (view.show === "starred" && !marks.of(variant).star) return false;
     if (view.show === "noted" && !marks.of(variant).note) return false;
-    if (view.show === "remarked" && !variant.music.remarks?.length) return false;
+    if (view.show === "remarked" && !remarksOf(variant).length) return false;
     return hasWords(variant.job, variant);
   };
   const worth = ORDERS[view.sort];

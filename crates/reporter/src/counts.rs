@@ -3,6 +3,7 @@
 use backline_engine::summary::{Summary, ThisRun, Totals};
 
 use crate::printable::clean;
+use crate::steps::tracks_and_artefacts;
 use crate::text::{common_folder, count, figure};
 
 /// `24 jobs: 18 kept, 3 failed, 3 in doubt`.
@@ -26,7 +27,8 @@ pub(crate) fn counts(totals: &Totals) -> String {
     format!("{}{colon}{}", count(totals.jobs, "job"), present.join(", "))
 }
 
-/// `2 of 252 jobs submitted, 4 tracks downloaded`; after the selection, where there was one.
+/// `2 of 252 jobs submitted, 4 tracks downloaded`; after the selection, where there was one. Where steps have made files, it is files that
+/// were downloaded: a run counts them together.
 pub(crate) fn this_run(this_run: &ThisRun, totals: &Totals) -> String {
     let ThisRun {
         selection,
@@ -44,24 +46,31 @@ pub(crate) fn this_run(this_run: &ThisRun, totals: &Totals) -> String {
         ),
         None => format!("{submitted} of {of} submitted"),
     };
-    format!("{jobs}, {} downloaded", count(*downloaded, "track"))
+    let noun = match totals.artefacts {
+        0 => "track",
+        _ => "file",
+    };
+    format!("{jobs}, {} downloaded", count(*downloaded, noun))
 }
 
 /// `2 jobs of earlier versions of the manifest, 4 tracks`; none where the summary has no such job.
 pub(crate) fn earlier(summary: &Summary) -> Option<String> {
     let jobs = || summary.jobs.iter().filter(|job| !job.in_manifest);
-    let tracks = jobs().flat_map(|job| &job.tracks);
-    let kept = tracks.filter(|track| track.file.is_some()).count() as u64;
+    let kept = |of_steps: bool| {
+        let jobs = jobs().filter(|job| job.step.is_some() == of_steps);
+        let tracks = jobs.flat_map(|job| &job.tracks);
+        tracks.filter(|track| track.file.is_some()).count() as u64
+    };
     (jobs().count() > 0).then(|| {
         format!(
             "{} of earlier versions of the manifest, {}",
             count(jobs().count() as u64, "job"),
-            count(kept, "track")
+            tracks_and_artefacts(kept(false), kept(true))
         )
     })
 }
 
-/// `36 tracks in out/songs (2 unverified)`.
+/// `36 tracks kept in out/songs (2 unverified)`; `4 tracks and 31 files of steps kept` where there are steps.
 pub(crate) fn tracks(summary: &Summary) -> String {
     let files = summary
         .jobs
@@ -77,7 +86,7 @@ pub(crate) fn tracks(summary: &Summary) -> String {
     };
     format!(
         "{} kept{}{unverified}",
-        count(summary.totals.tracks, "track"),
+        tracks_and_artefacts(summary.totals.tracks, summary.totals.artefacts),
         place.unwrap_or_default()
     )
 }
@@ -122,6 +131,26 @@ pub(crate) const FREE: &str = "the embedded studio costs nothing";
 mod tests {
     use super::*;
     use crate::example;
+
+    #[test]
+    fn tracks_of_songs_and_files_of_steps_are_told_apart() {
+        let mut summary = example::with_steps();
+        assert_eq!(
+            tracks(&summary),
+            "4 tracks and 6 files of steps kept in tracks/chorus"
+        );
+        assert_eq!(
+            this_run(&summary.this_run, &summary.totals),
+            "4 of 17 jobs submitted, 8 files downloaded"
+        );
+        for job in &mut summary.jobs {
+            job.in_manifest = false;
+        }
+        assert_eq!(
+            earlier(&summary).unwrap(),
+            "17 jobs of earlier versions of the manifest, 4 tracks and 6 files of steps"
+        );
+    }
 
     #[test]
     fn credits_that_no_task_shows_for_are_spent_all_the_same() {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "of use to tests and benchmarks only")]
 
+mod steps;
+
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ use serde_json::{Value, json};
 
 use crate::material::{ReportError, ReportInput};
 use crate::sink::{PlanFacts, RunResult, Sink};
+
+pub use steps::{STEMS, add_steps, with_steps};
 
 /// The secret that stands in the records and must stand nowhere else.
 pub const TOKEN: &str = "s3cr3t";

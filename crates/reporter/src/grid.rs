@@ -116,6 +116,16 @@ pub fn markdown_grid<'a>(
     most_stems: usize,
     most_presets: usize,
 ) -> MarkdownGrid {
+    markdown_grid_with(jobs, &HashMap::new(), most_stems, most_presets)
+}
+
+/// The same, with a line of Markdown below the signs of some cells, by stem and preset.
+pub(crate) fn markdown_grid_with<'a>(
+    jobs: impl IntoIterator<Item = (&'a str, &'a str, char)>,
+    notes: &HashMap<(&str, &str), String>,
+    most_stems: usize,
+    most_presets: usize,
+) -> MarkdownGrid {
     let mut cells: HashMap<(&str, &str), String> = HashMap::new();
     let (mut stems, mut presets) = (IndexSet::new(), IndexSet::new());
     for (stem, preset, sign) in jobs {
@@ -141,6 +151,9 @@ pub fn markdown_grid<'a>(
                 Some(signs) => write!(text, " | `{signs}`"),
                 None => write!(text, " |"),
             };
+            if let Some(note) = notes.get(&(*stem, *preset)) {
+                let _ = write!(text, "<br>{note}");
+            }
         }
         text.push_str(" |\n");
     }

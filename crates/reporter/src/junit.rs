@@ -1,4 +1,4 @@
-//! `junit.xml`: a job is a test case, a preset a suite, for CI servers.
+//! `junit.xml`: a job is a test case, a preset a suite, for CI servers. A step is a job, so a case of its own: `chorus × lofi take 1, track 1: wav`.
 //!
 //! ```xml
 //! <testsuites name="songs" tests="3" failures="1" errors="1" time="12.000">
@@ -197,16 +197,19 @@ fn test_case(body: &mut String, name: &str, case: &Case<'_>) {
     }
     body.push_str("      <system-out>");
     for (name, value) in facts(job) {
-        let _ = writeln!(body, "{name}: {}", xml(&value));
+        let _ = writeln!(body, "{}: {}", xml(name), xml(&value));
     }
     body.push_str("</system-out>\n    </testcase>\n");
 }
 
 /// What a person who looks at the case wants to know.
-fn facts(job: &JobSummary) -> Vec<(&'static str, String)> {
+fn facts(job: &JobSummary) -> Vec<(&str, String)> {
     let mut facts = vec![("key", job.key.clone())];
     if let Some(task_id) = &job.task_id {
         facts.push(("task_id", task_id.clone()));
+    }
+    if let Some(step) = &job.step {
+        facts.push(("made of", step.parent.to_string()));
     }
     facts.push(("credits", figure(job.credits)));
     facts.push(("attempts", job.attempts.to_string()));
@@ -218,7 +221,11 @@ fn facts(job: &JobSummary) -> Vec<(&'static str, String)> {
             facts.extend(remarks(music).map(|remark| ("remark", remark)));
         }
         if let Some(file) = &track.file {
-            facts.push(("track", file.path.clone()));
+            let part = match &*track.artefact {
+                "" => "track",
+                artefact => artefact,
+            };
+            facts.push((part, file.path.clone()));
         }
         if let Some(mix) = &track.mix {
             facts.push(("mix", mix.path.clone()));
@@ -265,6 +272,33 @@ mod tests {
     #[test]
     fn the_report_of_a_run() {
         insta::assert_snapshot!(text(&example::ExampleRun::new()));
+    }
+
+    #[test]
+    fn a_step_is_a_case_with_its_name() {
+        let summary = example::with_steps();
+        let story = example::ExampleRun::new();
+        let bytes = story.material(|material| {
+            render(&ReportInput {
+                summary: &summary,
+                ..*material
+            })
+        });
+        let report = String::from_utf8(bytes).unwrap();
+        assert!(report.contains(r#"<testsuites name="songs" tests="17" failures="3" errors="1""#));
+        let name = r#"<testcase name="chorus × lofi [model=V5] take 1, track 1: split_stem""#;
+        let (_, case) = report.split_once(name).unwrap();
+        let (case, _) = case.split_once("</testcase>").unwrap();
+        let song = &summary.jobs[0].key;
+        assert!(case.contains(&format!("\nmade of: {song}\n")), "{case}");
+        assert!(
+            case.contains("\ndrums: tracks/chorus/new-1-drums.mp3\n"),
+            "{case}"
+        );
+        assert!(!case.contains("<failure"), "{case}");
+        let failed = r#"track 2: split_stem" classname="songs.chorus" time="0.000">
+      <failure message="400: The track can&apos;t be taken apart" type="failed"/>"#;
+        assert!(report.contains(failed), "{report}");
     }
 
     #[test]

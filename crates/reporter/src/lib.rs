@@ -56,6 +56,7 @@ mod sound;
 mod spreadsheet;
 mod standpoint;
 mod status;
+mod steps;
 mod style;
 mod summary_csv;
 mod summary_json;
@@ -80,6 +81,7 @@ pub use sound::Progress;
 pub use spreadsheet::{csv_text, csv_writer};
 pub use standpoint::Standpoint;
 pub use status::{RunState, View, fitted, status_text};
+pub use steps::{StepOf, Steps};
 pub use text::{figure, shell_word};
 pub use write::{file_name as report_file_name, render, write_reports};
 

@@ -11,13 +11,15 @@
 //!
 //! | | `lofi` | `jazz` |
 //! |---|:---:|:---:|
-//! | `chorus` | `==` | `=?` |
+//! | `chorus` | `==`<br>WAV 4/4, stems 3/4 | `=?` |
 //! ```
 //!
-//! A cell has a sign for each job, as a plan's table does: `=` kept, `>` in progress, `f` to fetch, `+` not bought, …
+//! A cell has a sign for each job, as a plan's table does: `=` kept, `>` in progress, `f` to fetch, `+` not bought, … Steps have none: below the
+//! signs of their songs stands how many of them are kept.
 //! Whatever others wrote stands in a code span, where nothing is markup, a link, a mention or an image. GitHub takes 1 MiB of a step: the
 //! tables are cut with a count of what was left out, well below that.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use backline_engine::event::Outcome;
@@ -26,12 +28,13 @@ use backline_engine::summary::{JobSummary, Summary};
 use indexmap::IndexMap;
 
 use crate::code::{code_cell, code_span};
-use crate::grid::markdown_grid;
+use crate::grid::markdown_grid_with;
 use crate::label::job_label;
 use crate::music::remarks;
 use crate::outcome::headline;
 use crate::preferences::preferences;
 use crate::sign::{sign, why};
+use crate::steps::{StepOf, Steps, tally};
 use crate::text::{count, failure_text, figure, rfc3339};
 
 /// Most stems and most presets that the table shows: what a person looks through.
@@ -58,13 +61,21 @@ pub(crate) fn render(summary: &Summary) -> Vec<u8> {
 fn head(summary: &Summary) -> String {
     let (run, totals) = (&summary.run, &summary.totals);
     let mut text = format!("## {}\n\n", outcome(summary));
-    text.push_str(
-        "| jobs | kept | in progress | to fetch | not bought | failed | partial | in doubt | tracks | credits |\n",
-    );
-    text.push_str("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+    let (of_steps, rule, artefacts) = match totals.artefacts {
+        0 => Default::default(),
+        number => (" files of steps |", "---:|", format!(" {number} |")),
+    };
     let _ = writeln!(
         text,
-        "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+        "| jobs | kept | in progress | to fetch | not bought | failed | partial | in doubt | tracks |{of_steps} credits |"
+    );
+    let _ = writeln!(
+        text,
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|{rule}---:|"
+    );
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} | {} | {} | {} | {} | {} | {} |{artefacts} {} |\n",
         totals.jobs,
         totals.kept,
         totals.in_progress,
@@ -118,12 +129,29 @@ fn grid(text: &mut String, summary: &Summary) {
     if summary.jobs.is_empty() {
         return;
     }
-    let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
-    let signs = jobs.map(|job| {
+    let steps = Steps::of(summary);
+    let jobs = || {
+        let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
+        jobs.filter(|job| steps.is_alone(job))
+    };
+    let mut of_cells: HashMap<(&str, &str), Vec<StepOf<'_>>> = HashMap::new();
+    for job in jobs() {
+        let cell = of_cells.entry((&job.stem, &job.preset)).or_default();
+        cell.extend(steps.of_song(job));
+    }
+    of_cells.retain(|_, steps| !steps.is_empty());
+    let notes = of_cells.into_iter().map(|(cell, steps)| {
+        let tally = tally(steps);
+        let names = tally
+            .iter()
+            .map(|(name, (kept, all))| format!("{} {kept}/{all}", step_title(name)));
+        (cell, names.collect::<Vec<_>>().join(", "))
+    });
+    let signs = jobs().map(|job| {
         let sign = sign(job, &summary.run).symbol();
         (&*job.stem, &*job.preset, sign)
     });
-    let grid = markdown_grid(signs, MAX_ROWS, MAX_COLUMNS);
+    let grid = markdown_grid_with(signs, &notes.collect(), MAX_ROWS, MAX_COLUMNS);
     text.push_str(&grid.text);
     text.push_str(
         "\n`=` kept · `>` in progress · `f` to fetch · `+` not bought · `~` changed, not bought · `?` in doubt · `!` failed · `p` partial · `v` vetoed · `x` expired\n",
@@ -141,6 +169,16 @@ fn grid(text: &mut String, summary: &Summary) {
             "\nand {}; the other reports have them",
             count(number as u64, noun)
         );
+    }
+}
+
+/// What a step is called in a table.
+fn step_title(name: &str) -> String {
+    match name {
+        "wav" => "WAV".to_owned(),
+        "midi" => "MIDI".to_owned(),
+        "stems" => "stems".to_owned(),
+        name => code_cell(name, NAME_COLUMNS),
     }
 }
 
@@ -209,27 +247,46 @@ fn music(text: &mut String, summary: &Summary) {
     }
 }
 
-/// The jobs that need a person, with the vendor's words.
+/// The jobs that need a person, with the vendor's words. Steps of one song that have the same reason share a row.
 fn attention(text: &mut String, summary: &Summary) {
-    let listed: Vec<(&JobSummary, Sign)> = summary
-        .jobs
-        .iter()
-        .filter(|job| job.in_manifest)
-        .map(|job| (job, sign(job, &summary.run)))
-        .filter(|(_, sign)| !matches!(sign, Sign::Kept | Sign::Buy | Sign::Changed))
-        .collect();
+    let steps = Steps::of(summary);
+    let signed = |job| (job, sign(job, &summary.run));
+    let is_listed =
+        |(_, sign): &(&JobSummary, Sign)| !matches!(sign, Sign::Kept | Sign::Buy | Sign::Changed);
+    let mut listed: Vec<(Vec<&JobSummary>, Sign)> = Vec::new();
+    let songs = summary.jobs.iter().filter(|job| job.in_manifest);
+    for song in songs.filter(|job| steps.is_alone(job)) {
+        listed.extend(
+            Some(signed(song))
+                .filter(is_listed)
+                .map(|(job, sign)| (vec![job], sign)),
+        );
+        let mut alike: IndexMap<_, (Vec<&JobSummary>, Sign)> = IndexMap::new();
+        for (job, sign) in steps
+            .of_song(song)
+            .map(|it| signed(it.job))
+            .filter(is_listed)
+        {
+            let row = alike.entry((sign.symbol(), why(sign, job)));
+            row.or_insert((Vec::new(), sign)).0.push(job);
+        }
+        listed.extend(alike.into_values());
+    }
     if listed.is_empty() {
         return;
     }
     text.push_str("\n### Without all tracks\n\n| | job | why | task |\n|---|---|---|---|\n");
-    for (job, sign) in listed.iter().take(MAX_LISTED) {
-        let label = job_label(
-            &job.stem,
-            &job.preset,
-            &*job.sweep,
-            job.take,
-            job.step.as_deref(),
-        );
+    for (jobs, sign) in listed.iter().take(MAX_LISTED) {
+        let Some((job, more)) = jobs.split_first() else {
+            continue;
+        };
+        let step = job.step.as_deref();
+        let mut label = job_label(&job.stem, &job.preset, &*job.sweep, job.take, step);
+        for step in more.iter().filter_map(|job| job.step.as_deref()) {
+            let _ = write!(label, "; track {}: {}", step.track, step.name);
+        }
+        let tasks = jobs.iter().filter_map(|job| job.task_id.as_deref());
+        let tasks = tasks.collect::<Vec<_>>().join(" ");
         let _ = writeln!(
             text,
             "| `{}` {} | {} | {} | {} |",
@@ -237,7 +294,7 @@ fn attention(text: &mut String, summary: &Summary) {
             sign.outcome(),
             code_cell(&label, 2 * NAME_COLUMNS),
             code_cell(&why(*sign, job).unwrap_or_default(), EXCERPT_COLUMNS),
-            code_cell(job.task_id.as_deref().unwrap_or_default(), NAME_COLUMNS),
+            code_cell(&tasks, NAME_COLUMNS),
         );
     }
     if listed.len() > MAX_LISTED {
@@ -252,6 +309,7 @@ fn attention(text: &mut String, summary: &Summary) {
 
 #[cfg(test)]
 mod tests {
+    use backline_engine::status::JobStatus;
     use proptest::prelude::*;
 
     use super::*;
@@ -264,6 +322,32 @@ mod tests {
     #[test]
     fn the_report_of_a_run() {
         insta::assert_snapshot!(text(&example::summary()));
+    }
+
+    #[test]
+    fn steps_are_counted_under_their_songs_and_share_a_row_where_they_failed_alike() {
+        let mut summary = example::with_steps();
+        for job in &mut summary.jobs[4..7] {
+            job.state = JobStatus::Failed;
+            job.error = Some("no credits".to_owned());
+            job.error_code = None;
+        }
+        let text = text(&summary);
+        assert!(
+            text.contains("| tracks | files of steps | credits |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n| 17 |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| `chorus` | `==`<br>WAV 1/4, `split_stem` 1/4, MIDI 1/4 | |"),
+            "{text}"
+        );
+        let rows = text.lines().filter(|line| line.contains("no credits"));
+        assert_eq!(
+            rows.collect::<Vec<_>>(),
+            [
+                "| `!` failed | `chorus × lofi [model=V5] take 1, track 2: wav; track 2: split_stem; track 2: midi` | `no credits` | `wav-task-2` |"
+            ]
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use backline_engine::status::{JobStatus, Sign};
 use backline_engine::summary::{JobSummary, RunFacts, TrackSummary};
 
-use crate::text::{excerpt, failure_text};
+use crate::printable::clean;
+use crate::text::{count, excerpt, failure_text};
 
 /// The sign of `job` when the run ended; as the job is, for a run that has not.
 pub(crate) fn sign(job: &JobSummary, run: &RunFacts) -> Sign {
@@ -41,15 +42,21 @@ pub(crate) fn why(sign: Sign, job: &JobSummary) -> Option<String> {
 /// `1 of 2 tracks`; `1 track` where the provider has shown no more.
 pub(crate) fn tracks_kept(job: &JobSummary) -> String {
     let kept = job.tracks.iter().filter(|track| track.file.is_some());
+    let noun = match job.step {
+        Some(_) => "file",
+        None => "track",
+    };
     match (kept.count(), job.tracks.len()) {
-        (1, 1) => "1 track".to_owned(),
-        (kept, shown) if kept == shown => format!("{kept} tracks"),
-        (kept, shown) => format!("{kept} of {shown} tracks"),
+        (kept, shown) if kept == shown => count(kept as u64, noun),
+        (kept, shown) => format!("{kept} of {}", count(shown as u64, noun)),
     }
 }
 
-/// The part of a track that is not kept: `track 1`, or `the mix of track 1` where the track itself is.
+/// The part of a track that is not kept: `track 1`, `vocal` of a step that made stems, or `the mix of track 1` where the track itself is.
 pub(crate) fn unkept_part(track: &TrackSummary) -> String {
+    if !track.artefact.is_empty() {
+        return clean(&track.artefact);
+    }
     match track.file {
         None => format!("track {}", track.index),
         Some(_) => format!("the mix of track {}", track.index),
@@ -91,6 +98,21 @@ mod tests {
             ..run
         };
         assert_eq!(sign(job, &goes_on), Sign::Fetch);
+    }
+
+    #[test]
+    fn the_files_of_a_step_are_named_by_what_they_are() {
+        let mut summary = example::with_steps();
+        let stems = &mut summary.jobs[2];
+        assert_eq!(tracks_kept(stems), "3 files");
+        stems.tracks[1].file = None;
+        assert_eq!(tracks_kept(stems), "2 of 3 files");
+        assert_eq!(unkept_part(&stems.tracks[1]), "drums");
+        assert_eq!(tracks_kept(&summary.jobs[0]), "2 tracks");
+        assert_eq!(
+            unkept_part(&summary.jobs[0].tracks[1]),
+            "the mix of track 2"
+        );
     }
 
     #[test]

@@ -22,6 +22,9 @@
 //! 36 tracks kept in tracks; credits: 72 spent by this run, 264 by all runs
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 
 use anstyle::Style;
@@ -38,6 +41,7 @@ use crate::grid::{GridJob, grid};
 use crate::live::Size;
 use crate::printable::clean;
 use crate::sign::{sign, tracks_kept, unkept_part};
+use crate::steps::{StepOf, Steps, tally};
 use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{excerpt, failure_text, fit, pad, rfc3339};
 
@@ -206,7 +210,9 @@ fn style(sign: Sign) -> Style {
 
 /// The manifest's jobs as a grid, with what its signs mean; where it does not fit, how to list them.
 fn cells(summary: &Summary, view: View) -> String {
+    let steps = Steps::of(summary);
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
+    let jobs = jobs.filter(|job| steps.is_alone(job));
     let jobs: Vec<(&JobSummary, Sign)> = jobs.map(|job| (job, sign(job, &summary.run))).collect();
     let cells = jobs.iter().map(|(job, sign)| GridJob {
         stem: &job.stem,
@@ -224,17 +230,36 @@ fn cells(summary: &Summary, view: View) -> String {
                 .iter()
                 .map(|(sign, word)| format!("{sign} {word}"))
                 .collect();
-            format!("\n{grid}\n{}\n", signs.join(", "))
+            let steps = jobs.iter().flat_map(|(job, _)| steps.of_song(job));
+            format!("\n{grid}\n{}\n{}", signs.join(", "), steps_line(steps))
         }
         None if jobs.is_empty() => String::new(),
         None => "\n--jobs lists every job\n".to_owned(),
     }
 }
 
-/// Every job with its key, its sign and its state.
+/// `steps kept: wav 4 of 4, stems 3 of 4`, as a line; nothing without steps.
+fn steps_line<'a>(steps: impl Iterator<Item = StepOf<'a>>) -> String {
+    let tally = tally(steps);
+    if tally.is_empty() {
+        return String::new();
+    }
+    let names = tally
+        .iter()
+        .map(|(name, (kept, all))| format!("{} {kept} of {all}", clean(name)));
+    format!("steps kept: {}\n", names.collect::<Vec<_>>().join(", "))
+}
+
+/// Every job with its key, its sign and its state; steps under their songs.
 fn listed(summary: &Summary) -> String {
     let mut text = "\n".to_owned();
-    for job in summary.jobs.iter().take(MAX_JOBS) {
+    let steps = Steps::of(summary);
+    let alone = summary.jobs.iter().filter(|job| steps.is_alone(job));
+    let jobs = alone.flat_map(|job| {
+        let steps = steps.of_song(job).map(|it| (it.job, Some(it.step)));
+        std::iter::once((job, None)).chain(steps)
+    });
+    for (job, step) in jobs.take(MAX_JOBS) {
         let sign = sign(job, &summary.run);
         let (style, state) = (style(sign), pad(sign.outcome(), STATE_COLUMNS));
         let earlier = match job.in_manifest {
@@ -246,7 +271,10 @@ fn listed(summary: &Summary) -> String {
             "  {}  {style}{} {state}{style:#}  {}{earlier}",
             short_key(&job.key),
             sign.symbol(),
-            label(job)
+            match step {
+                Some(step) => format!("  track {}: {}", step.track, clean(&step.name)),
+                None => label(job),
+            }
         );
     }
     let more = summary.jobs.len().saturating_sub(MAX_JOBS);
@@ -323,160 +351,4 @@ fn attention(job: &JobSummary) -> Option<String> {
         );
     }
     Some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use backline_engine::summary::Totals;
-
-    use super::*;
-    use crate::example;
-
-    #[test]
-    fn the_status_of_a_run() {
-        insta::assert_snapshot!(
-            anstream::adapter::strip_str(&status_text(
-                &example::summary(),
-                RunState::Ended,
-                View::default()
-            ))
-            .to_string()
-        );
-    }
-
-    #[test]
-    fn a_track_that_was_not_fetched_needs_attention_while_it_is_there() {
-        let mut summary = example::summary();
-        summary.jobs.truncate(1);
-        summary.totals = Totals {
-            jobs: 1,
-            in_progress: 1,
-            tracks: 1,
-            credits: 12.0,
-            ..Totals::default()
-        };
-        summary.jobs[0].state = JobStatus::Finished;
-        summary.jobs[0].tracks[1].problem = Some("the file ends in the middle".to_owned());
-        summary.jobs[0].tracks[1].file = None;
-        insta::assert_snapshot!(
-            anstream::adapter::strip_str(&status_text(&summary, RunState::Ended, View::default()))
-                .to_string()
-        );
-    }
-
-    #[test]
-    fn a_run_that_was_killed_is_told_from_one_that_goes_on() {
-        let mut summary = example::summary();
-        summary.run.ended_ms = None;
-        for (state, said) in [
-            (
-                RunState::Killed,
-                "died before its end: the same command resumes it\n",
-            ),
-            (RunState::Active { process: None }, ", is running\n"),
-            (
-                RunState::Active { process: Some(17) },
-                ", is running in process 17\n",
-            ),
-        ] {
-            let text = anstream::adapter::strip_str(&status_text(&summary, state, View::default()))
-                .to_string();
-            assert!(text.contains(said), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_of_a_job_that_is_not_bought_yet_is_listed_and_the_rest_is_counted() {
-        let mut summary = example::summary();
-        summary.jobs.truncate(2);
-        for job in &mut summary.jobs {
-            job.state = JobStatus::Planned;
-        }
-        summary.jobs[1].error = Some("Rate limit".to_owned());
-        summary.jobs[1].error_code = Some(405);
-        let text =
-            anstream::adapter::strip_str(&status_text(&summary, RunState::Killed, View::default()))
-                .to_string();
-        let (_, listed) = text.split_once("\nNot bought yet, because of\n").unwrap();
-        let lines: Vec<&str> = listed.lines().take_while(|line| !line.is_empty()).collect();
-        assert_eq!(lines.len(), 1, "{text}");
-        assert!(
-            lines[0].ends_with("chorus × lofi [model=V5] take 2  405: Rate limit"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_status_fits_its_window() {
-        let mut summary = example::summary();
-        summary.jobs = vec![summary.jobs[2].clone(); 40];
-        let text = status_text(&summary, RunState::Ended, View::default());
-        for (columns, rows) in [(80, 24), (40, 10), (20, 4)] {
-            let fitted = fitted(&text, Size { columns, rows });
-            assert!(fitted.lines().count() < usize::from(rows), "{fitted}");
-            let widest = fitted.lines().map(crate::text::columns).max().unwrap();
-            assert!(widest <= usize::from(columns), "{fitted}");
-        }
-        assert!(
-            fitted(
-                &text,
-                Size {
-                    columns: 80,
-                    rows: 24
-                }
-            )
-            .contains("more lines")
-        );
-    }
-
-    #[test]
-    fn the_list_is_bounded() {
-        let mut summary = example::summary();
-        summary.jobs = vec![summary.jobs[2].clone(); 1_000];
-        let text = status_text(&summary, RunState::Ended, View::default());
-        assert!(text.contains("and 950 more jobs"), "{text}");
-        assert!(text.lines().count() < 130);
-    }
-
-    #[test]
-    fn forty_jobs_that_are_not_bought_are_a_grid_or_a_list_on_request() {
-        let mut summary = example::summary();
-        let mut model = summary.jobs[0].clone();
-        (model.state, model.error) = (JobStatus::Planned, None);
-        summary.jobs = (0..40)
-            .map(|number| {
-                let mut job = model.clone();
-                job.stem = format!("song {}", number / 4).into();
-                job.preset = format!("style {}", number % 4).into();
-                job
-            })
-            .collect();
-        summary.jobs[5].state = JobStatus::Kept;
-        let text = |view| {
-            let text = status_text(&summary, RunState::Ended, view);
-            anstream::adapter::strip_str(&text).to_string()
-        };
-        let fits = text(View::default());
-        assert!(
-            fits.contains("\nsong 1  +        =        +        +\n"),
-            "{fits}"
-        );
-        assert!(fits.contains("\n+ not bought, = kept\n"), "{fits}");
-        assert!(fits.lines().count() < 40, "{fits}");
-        let (columns, jobs) = (Some(30), false);
-        let narrow = text(View { columns, jobs });
-        assert!(
-            narrow.contains("\n--jobs lists every job\n") && narrow.lines().count() < 30,
-            "{narrow}"
-        );
-        let list = text(View {
-            columns: None,
-            jobs: true,
-        });
-        assert!(
-            list.contains("  + not bought           song 9 × style 3 [model=V5] take 1\n"),
-            "{list}"
-        );
-        assert_eq!(list.matches("not bought  ").count(), 40, "{list}");
-    }
 }

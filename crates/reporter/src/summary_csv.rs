@@ -1,4 +1,4 @@
-//! `summary.csv`: one line a track, for spreadsheets and data frames.
+//! `summary.csv`: one line a file that a job has made, for spreadsheets and data frames.
 //!
 //! ```csv
 //! run,key,stem,preset,sweep.model,take,state,task_id,attempts,credits,error_code,error,track,track_id,title,audio_url,…
@@ -10,7 +10,9 @@
 //! A [spreadsheet's table](crate::spreadsheet): a header line, then every job of the manifest in plan order and its tracks in the vendor's.
 //! The columns are [`COLUMNS_BEFORE_SWEEP`], one `stem.vars.NAME` for each variable of the stems (a catalogue's columns), one
 //! `sweep.NAME` for each setting of the sweep (both in the order of the first job that has it), and [`COLUMNS_AFTER_SWEEP`]. `run`
-//! is the run that submitted the job last, `in_manifest` is `no` for a job that the manifest does not have any more. A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
+//! is the run that submitted the job last, `in_manifest` is `no` for a job that the manifest does not have any more. `operation` is what was bought: `add-instrumental` for a song. A row of a step has its `step`'s
+//! name, the key of the job whose result it processed (`parent`), the track of the song that it is about (`song_track`, for a song's own row its
+//! `track`) and what its file is (`artefact`: `wav`, `vocal`, `midi`). A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
 //! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
 //! seconds, `lufs` and `true_peak_dbtp` the loudness that `output.loudness` or a hook recorded (`lufs` else as it was measured for the page), `key_signature`, `tempo_bpm`, `metre`
 //! (each with the provider's confidence from 0 to 1, where it reports one), `instruments`, `chords` and `remarks` what the provider reports about the
@@ -23,6 +25,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use backline_engine::event::KeptFile;
+use backline_engine::plan::JobStep;
 use backline_engine::summary::{JobSummary, Rating, Summary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 
@@ -30,13 +33,14 @@ use crate::material::links_lead_somewhere;
 use crate::music;
 use crate::sound::measured_lufs;
 use crate::spreadsheet::{csv_text as text, csv_writer};
+use crate::steps::operation;
 use crate::text::{figure, rfc3339};
 
 /// The columns left of the stem's variables and the sweep's.
 pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];
 
-/// The columns right of the sweep's: the job's, then its track's.
-pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 40] = [
+/// The columns right of the sweep's: the job's, then its track's; then those that came later, so that the others keep their places.
+pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 45] = [
     "take",
     "state",
     "task_id",
@@ -77,6 +81,11 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 40] = [
     "blind_lost",
     "blind_same",
     "in_manifest",
+    "operation",
+    "parent",
+    "step",
+    "song_track",
+    "artefact",
 ];
 
 /// Writes the report.
@@ -105,17 +114,16 @@ pub(crate) fn write(
     table.write_record(header.chain(COLUMNS_AFTER_SWEEP.into_iter().map(str::to_owned)))?;
     for job in &summary.jobs {
         let of_job = job_cells(job, &vars, &sweep);
-        let last = [if job.in_manifest { "yes" } else { "no" }.to_owned()];
+        let mut row = |track: Option<&TrackSummary>| {
+            let of_track = track_cells(track.map(|track| (track, more(track))));
+            let last = last_cells(job, track);
+            table.write_record(of_job.iter().chain(&of_track).chain(&last))
+        };
         if job.tracks.is_empty() {
-            table.write_record(of_job.iter().chain(&track_cells(None)).chain(&last))?;
+            row(None)?;
         }
         for track in &job.tracks {
-            table.write_record(
-                of_job
-                    .iter()
-                    .chain(&track_cells(Some((track, more(track)))))
-                    .chain(&last),
-            )?;
+            row(Some(track))?;
         }
     }
     table.flush()
@@ -222,6 +230,24 @@ fn track_cells(track: Option<(&TrackSummary, More)>) -> [String; 32] {
     ]
 }
 
+/// The columns from `in_manifest` on.
+fn last_cells(job: &JobSummary, track: Option<&TrackSummary>) -> [String; 6] {
+    let step = job.step.as_deref();
+    let of_step = |cell: &dyn Fn(&JobStep) -> String| step.map_or_else(String::new, cell);
+    let song_track = match (step, track) {
+        (Some(step), _) => Some(step.track),
+        (None, track) => track.map(|track| track.index),
+    };
+    [
+        if job.in_manifest { "yes" } else { "no" }.to_owned(),
+        text(operation(job)),
+        of_step(&|step| step.parent.to_string()),
+        of_step(&|step| text(&step.name)),
+        song_track.map(|it| it.to_string()).unwrap_or_default(),
+        track.map(|it| text(&it.artefact)).unwrap_or_default(),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -249,6 +275,89 @@ mod tests {
     #[test]
     fn the_report_of_a_run() {
         insta::assert_snapshot!(String::from_utf8(rendered(&example::summary())).unwrap());
+    }
+
+    #[test]
+    fn a_step_has_a_row_for_each_of_its_files() {
+        let summary = example::with_steps();
+        let lines = read(&rendered(&summary));
+        let at = |name: &str| lines[0].iter().position(|column| column == name).unwrap();
+        assert_eq!(
+            at("operation"),
+            lines[0].len() - 5,
+            "the others keep their places"
+        );
+        let columns = [
+            "operation",
+            "parent",
+            "step",
+            "song_track",
+            "artefact",
+            "file",
+        ]
+        .map(at);
+        let song = summary.jobs[0].key.as_str();
+        let stems = summary.jobs[2].key.as_str();
+        let rows: Vec<[&str; 6]> = lines[1..]
+            .iter()
+            .map(|line| columns.map(|column| line[column].as_str()))
+            .collect();
+        let song_file = |index: &str| format!("tracks/chorus/new-{index}.mp3");
+        let (first, second) = (song_file("1"), song_file("2"));
+        let expected = [
+            ["add-instrumental", "", "", "1", "", &first],
+            ["add-instrumental", "", "", "2", "", &second],
+            [
+                "wav",
+                song,
+                "wav",
+                "1",
+                "wav",
+                "tracks/chorus/new-1-wav.wav",
+            ],
+            [
+                "stems",
+                song,
+                "split_stem",
+                "1",
+                "vocal",
+                "tracks/chorus/new-1-vocal.mp3",
+            ],
+            [
+                "stems",
+                song,
+                "split_stem",
+                "1",
+                "drums",
+                "tracks/chorus/new-1-drums.mp3",
+            ],
+            [
+                "stems",
+                song,
+                "split_stem",
+                "1",
+                "bass",
+                "tracks/chorus/new-1-bass.mp3",
+            ],
+            [
+                "midi",
+                stems,
+                "midi",
+                "1",
+                "midi",
+                "tracks/chorus/new-1-midi.mid",
+            ],
+            [
+                "wav",
+                song,
+                "wav",
+                "2",
+                "wav",
+                "tracks/chorus/new-2-wav.wav",
+            ],
+            ["stems", song, "split_stem", "2", "", ""],
+        ];
+        assert_eq!(rows[..expected.len()], expected);
     }
 
     #[test]

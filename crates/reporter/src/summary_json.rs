@@ -12,7 +12,7 @@
 //!   "this_run": { "selection": "--filter preset=lofi", "totals": { "jobs": 1, … }, "submitted": 1, "downloaded": 2, "credits": 12.0 },
 //!   "totals": { "jobs": 1, "kept": 1, "in_progress": 0, "to_fetch": 0, "planned": 0, "failed": 0, "in_doubt": 0, "tracks": 2, "credits": 12.0 },
 //!   "jobs": [
-//!     { "key": "5b1c…", "run": "0193…", "in_manifest": true, "selected": true, "stem": "chorus", "preset": "lofi", "vars": {}, "sweep": { "model": "V5" }, "take": 1, "state": "kept",
+//!     { "key": "5b1c…", "run": "0193…", "operation": "add-instrumental", "in_manifest": true, "selected": true, "stem": "chorus", "preset": "lofi", "vars": {}, "sweep": { "model": "V5" }, "take": 1, "state": "kept",
 //!       "task_id": "0123abcd", "attempts": 1, "credits": 12.0, "error_code": null, "error": null,
 //!       "settings": { "title": "Chorus (lofi)", "tags": "lofi, piano", "negative_tags": "", "model": "V5" },
 //!       "other_tasks": [],
@@ -24,6 +24,10 @@
 //! }
 //! ```
 //!
+//! A step has `"step": { "operation": "stems", "name": "split_stem", "parent": "5b1c…", "track": 1, "settings": { "type": "split_stem" } }`:
+//! `parent` is the key of the job whose result it processes, `track` the track of the song. Its tracks are what it made, each with its
+//! `artefact`, such as `wav`, `vocal` or `midi`. A song has neither.
+//!
 //! The types here are the format; the engine's working type is converted into them when it is written. Every field is
 //! always there, `null` when it is not known; so are the links of an embedded studio, which ends with its run; jobs stand in plan order. Times are RFC 3339 in UTC, `null` where RFC 3339 can't write them.
 //! `version` is raised when a field changes its meaning or goes away, not when one is added.
@@ -33,6 +37,7 @@ use std::path::Path;
 
 use backline_engine::event::{Excerpt, KeptFile, Music, Outcome, RefusedCallbacks};
 use backline_engine::job::TrackLoudness;
+use backline_engine::plan::JobStep;
 use backline_engine::settings::Settings;
 use backline_engine::store::RecordedStem;
 use backline_engine::summary::{
@@ -44,6 +49,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::material::links_lead_somewhere;
 use crate::sound::measured_lufs;
+use crate::steps::operation;
 use crate::text::rfc3339;
 
 #[derive(Serialize)]
@@ -81,6 +87,7 @@ pub(crate) struct RunFile<'a> {
 struct JobFile<'a> {
     key: &'a str,
     run: Option<&'a str>,
+    operation: &'a str,
     in_manifest: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     replaces: Option<&'a str>,
@@ -100,6 +107,8 @@ struct JobFile<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     response: Option<&'a Excerpt>,
     settings: &'a Settings,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'a JobStep>,
     recording: Option<&'a RecordedStem>,
     other_tasks: &'a [String],
     tracks: Vec<TrackFile<'a>>,
@@ -109,6 +118,8 @@ struct JobFile<'a> {
 struct TrackFile<'a> {
     index: u32,
     id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    artefact: &'a str,
     title: &'a str,
     audio_url: Option<&'a str>,
     stream_url: Option<&'a str>,
@@ -200,6 +211,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
         Self {
             key: &job.key,
             run: job.run.as_deref(),
+            operation: operation(job),
             in_manifest: job.in_manifest,
             replaces: job.replaces.as_deref(),
             selected: job.selected,
@@ -220,6 +232,7 @@ impl<'a> From<&'a JobSummary> for JobFile<'a> {
             error: job.error.as_deref(),
             response: job.response.as_ref(),
             settings: &job.settings,
+            step: job.step.as_deref(),
             recording: job.recording.as_deref(),
             other_tasks: &job.other_tasks,
             tracks: job.tracks.iter().map(TrackFile::from).collect(),
@@ -232,6 +245,7 @@ impl<'a> From<&'a TrackSummary> for TrackFile<'a> {
         Self {
             index: track.index,
             id: &track.id,
+            artefact: &track.artefact,
             title: &track.title,
             audio_url: track.audio_url.as_deref(),
             stream_url: track.stream_url.as_deref(),
@@ -292,7 +306,7 @@ mod tests {
                 _ => {}
             }
         }
-        let summary = example::summary();
+        let summary = example::with_steps();
         let (mut working, mut written) = (Vec::new(), Vec::new());
         names(&serde_json::to_value(&summary).unwrap(), "", &mut working);
         names(
@@ -300,7 +314,7 @@ mod tests {
             "",
             &mut written,
         );
-        written.retain(|name| name != ".jobs.tracks.lufs");
+        written.retain(|name| name != ".jobs.tracks.lufs" && name != ".jobs.operation");
         assert_eq!(written, working);
     }
 
@@ -340,7 +354,16 @@ mod tests {
             ("audio_url", "audio_url"),
             ("stream_url", "stream_url"),
             ("image_url", "image_url"),
+            ("artefact", "artefact"),
         ];
+        let in_step = [
+            ("parent", "step/parent"),
+            ("step", "step/name"),
+            ("song_track", "step/track"),
+        ];
+        if let Some((_, place)) = in_step.iter().find(|(name, _)| *name == column) {
+            path = (*place).to_owned();
+        }
         if let Some((_, place)) = in_track.iter().find(|(name, _)| *name == column) {
             (of, path) = (track, (*place).to_owned());
         }
@@ -352,7 +375,7 @@ mod tests {
     fn it_has_every_fact_of_the_table() {
         use serde_json::Value;
 
-        let mut summary = example::summary();
+        let mut summary = example::with_steps();
         let track = &mut summary.jobs[0].tracks[0];
         track.rating = Some(Rating {
             star: true,
@@ -369,13 +392,20 @@ mod tests {
         crate::summary_csv::write(&summary, None, &mut table).unwrap();
         let mut table = csv::Reader::from_reader(&table[..]);
         let head = table.headers().unwrap().clone();
-        let row = table.records().next().unwrap().unwrap();
-        let (job, track) = (&document["jobs"][0], &document["jobs"][0]["tracks"][0]);
-        for (column, cell) in head.iter().zip(&row) {
+        let rows: Vec<_> = table.records().map(|row| row.unwrap()).collect();
+        let row = &rows[0];
+        // The song's first track, then its WAV: the third row is that of the second job.
+        let facts = |row: usize, job: usize| {
+            let job = &document["jobs"][job];
+            let cells = head.iter().zip(&rows[row]);
+            cells.map(move |(column, cell)| (job, &job["tracks"][0], column, cell))
+        };
+        assert_eq!(document["jobs"][1]["operation"], "wav");
+        for (job, track, column, cell) in facts(0, 0).chain(facts(2, 1)) {
             // Made of several facts.
-            if matches!(column, "chords" | "remarks" | "unverified" | "in_manifest")
-                || cell.is_empty()
-            {
+            let is_made = matches!(column, "chords" | "remarks" | "unverified" | "in_manifest");
+            let is_of_song = column == "song_track" && job["step"].is_null();
+            if is_made || is_of_song || cell.is_empty() {
                 continue;
             }
             let text = match fact(job, track, column) {
@@ -398,7 +428,7 @@ mod tests {
             assert_eq!(crate::spreadsheet::plain(cell), text, "{column}");
         }
         assert_eq!(
-            (&row[head.len() - 19], &head[head.len() - 19]),
+            (&row[head.len() - 24], &head[head.len() - 24]),
             ("-14.25", "lufs")
         );
         // An embedded studio ends with its run.

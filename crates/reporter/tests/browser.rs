@@ -15,6 +15,7 @@ mod browser {
     pub(crate) mod driver;
     pub(crate) mod looks;
     pub(crate) mod page;
+    pub(crate) mod stems;
 }
 
 use backline_reporter::Ratings;

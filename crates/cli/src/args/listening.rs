@@ -34,6 +34,9 @@ pub(crate) struct PickArgs {
     /// The files of a track to use
     #[arg(long, value_enum, value_name = "PART", default_value_t)]
     pub(crate) part: PickPart,
+    /// Leave out what steps made of the tracks: WAV, stems and MIDI are copied beside them otherwise
+    #[arg(long)]
+    pub(crate) without_steps: bool,
 }
 
 /// Which files of a track are copied.

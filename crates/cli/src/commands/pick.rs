@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use backline_engine::event::KeptFile;
 use backline_engine::folder::read_file;
+use backline_engine::status::JobStatus;
 use backline_engine::summary::{JobSummary, TrackSummary};
-use backline_reporter::{Ratings, job_label};
+use backline_reporter::{Ratings, StepOf, Steps, job_label};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -70,9 +71,11 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
         };
         return Err(Failure::msg(Kind::Usage, message).hint(hint));
     }
+    let steps = Steps::of(&summary);
     let mut chosen_files = Vec::new();
     let mut problems = Vec::new();
-    for (job, track) in &starred {
+    let mut open_steps = Vec::new();
+    for &(job, track) in &starred {
         let note = ratings.note(&job.key, track.index).map(str::to_owned);
         for (part, file) in [(PickPart::Track, &track.file), (PickPart::Mix, &track.mix)] {
             if args.part != PickPart::Both && args.part != part {
@@ -83,6 +86,7 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
                     job,
                     track,
                     part,
+                    made: None,
                     file,
                     note: note.clone(),
                 }),
@@ -96,6 +100,28 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
                     );
                     problems.push(format!("{label} track {}: it is not on disk", track.index));
                 }
+            }
+        }
+        if args.to.is_none() || args.without_steps {
+            continue;
+        }
+        for step in steps.of_track(job, track.index) {
+            if step.job.state != JobStatus::Kept {
+                open_steps.push(step);
+            }
+            for made in &step.job.tracks {
+                let Some(file) = &made.file else { continue };
+                chosen_files.push(Chosen {
+                    job,
+                    track,
+                    part: PickPart::Track,
+                    made: Some(Made {
+                        of: step,
+                        artefact: &made.artefact,
+                    }),
+                    file,
+                    note: None,
+                });
             }
         }
     }
@@ -112,6 +138,7 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
     let test = match &args.webmushra {
         Some(dir) => {
             let (name, id) = (&summary.run.name, format!("backline-{}", summary.run.id));
+            chosen_files.retain(|it| it.made.is_none());
             Some(webmushra::write(
                 dir,
                 name,
@@ -123,6 +150,7 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
         None => None,
     };
     report(args, copies.as_ref(), test.as_ref(), console)?;
+    note_open(&open_steps, console);
     Ok(exit_codes::DONE)
 }
 
@@ -141,12 +169,47 @@ fn all_well(problems: &[String]) -> Result<(), Failure> {
         .hint("correct that, or take the star away, then run the same command again"))
 }
 
+/// Most steps without all of their files that are named.
+const MAX_OPEN: usize = 10;
+
+/// Names the steps of picked tracks that have not made all of their files: a folder without them looks complete.
+fn note_open(steps: &[StepOf<'_>], console: &Console) {
+    if steps.is_empty() {
+        return;
+    }
+    let number = match steps.len() {
+        1 => "1 step of the picked tracks is".to_owned(),
+        number => format!("{number} steps of the picked tracks are"),
+    };
+    console.note(&format!(
+        "note: {number} not kept; run the manifest, then pick again:\n"
+    ));
+    for StepOf { job, step } in steps.iter().take(MAX_OPEN) {
+        let label = job_label(&job.stem, &job.preset, &*job.sweep, job.take, Some(step));
+        console.note(&format!(
+            "  {label}  {}\n",
+            job.state.as_str().replace('_', " ")
+        ));
+    }
+    if let Some(more @ 1..) = steps.len().checked_sub(MAX_OPEN) {
+        console.note(&format!("  and {more} more\n"));
+    }
+}
+
+/// What a step made of a chosen track.
+struct Made<'a> {
+    of: StepOf<'a>,
+    artefact: &'a str,
+}
+
 /// A file that was chosen.
 struct Chosen<'a> {
     job: &'a JobSummary,
     track: &'a TrackSummary,
     /// The track or the mix.
     part: PickPart,
+    /// Which file of a step it is, where a step made it of the track.
+    made: Option<Made<'a>>,
     file: &'a KeptFile,
     note: Option<String>,
 }
@@ -165,10 +228,12 @@ impl Chosen<'_> {
         format!("{label} track {}", self.track.index)
     }
 
-    fn part_name(&self) -> &'static str {
-        match self.part {
-            PickPart::Mix => "mix",
-            PickPart::Track | PickPart::Both => "track",
+    /// Which of the track's files it is: `track`, `mix`, or what a step calls it, such as `vocal`.
+    fn part_name(&self) -> String {
+        match (&self.made, self.part) {
+            (Some(made), _) => made.of.step.file_name(made.artefact),
+            (None, PickPart::Mix) => "mix".to_owned(),
+            (None, PickPart::Track | PickPart::Both) => "track".to_owned(),
         }
     }
 }

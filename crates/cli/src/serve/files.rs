@@ -1,6 +1,6 @@
-//! The sound files of a page, with ranges: opened once, and sent by that handle.
+//! The files of a page, with ranges: opened once, and sent by that handle.
 //!
-//! What is sent is a recording and a regular file. A kept one is not reached by a link at its own place, nor by one that leads out of
+//! What is sent is a recording, or notes that a step made of one, and a regular file. A kept one is not reached by a link at its own place, nor by one that leads out of
 //! the output folder: a link there could otherwise serve any file of this machine.
 
 use std::fs::File;
@@ -19,6 +19,9 @@ use tokio_util::io::ReaderStream;
 /// As much of a file as tells that it is a recording.
 const HEAD_BYTES: u64 = 16 * 1024;
 
+/// How a Standard MIDI File begins.
+const NOTES: &[u8] = b"MThd";
+
 /// A recording, open at its beginning.
 pub(super) struct OpenFile {
     file: File,
@@ -34,12 +37,18 @@ pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<OpenFile> {
     };
     let mut head = Vec::new();
     (&mut opened).take(HEAD_BYTES).read_to_end(&mut head)?;
-    let format = backline_audio::sniff(&head)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no recording"))?;
+    let kind = match backline_audio::sniff(&head) {
+        Some(format) => format.mime(),
+        None if file.is_kept && head.starts_with(NOTES) => "audio/midi",
+        None => {
+            let message = "it is no recording";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+    };
     Ok(OpenFile {
         length_bytes: opened.metadata()?.len(),
         file: opened,
-        kind: format.mime(),
+        kind,
     })
 }
 

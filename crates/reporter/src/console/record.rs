@@ -401,7 +401,7 @@ fn track(index: u32, part: Part) -> String {
     }
 }
 
-/// `2 tracks in tracks/chorus`.
+/// `2 tracks in tracks/chorus`; `5 files in …` where a step made them.
 fn kept_files(job: &Job, from: &Standpoint) -> String {
     let tracks = job
         .task()
@@ -415,7 +415,11 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
     let place = common_folder(paths.iter().map(String::as_str))
         .map(|folder| format!(" in {}", clean(folder)))
         .unwrap_or_default();
-    format!("{}{place}", count(tracks.len() as u64, "track"))
+    let noun = match tracks.iter().any(|it| !it.facts.artefact.is_empty()) {
+        true => "file",
+        false => "track",
+    };
+    format!("{}{place}", count(tracks.len() as u64, noun))
 }
 
 /// The end of a task without all of its tracks.
@@ -431,4 +435,35 @@ fn ended_line(
     };
     let details = failure_text(code, message);
     ConsoleLine::error(heading, format!("{details}{credits}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use backline_engine::job::Step;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn job(tracks: &[Value]) -> Job {
+        let intent = json!({"event": "intent", "attempt": 1, "token": "t", "credits": 0.0});
+        let accepted = json!({"event": "accepted", "attempt": 1, "task_id": "t1", "via": "answer"});
+        let stage = json!({"event": "stage", "stage": "complete", "tracks": tracks});
+        let events = [intent, accepted, stage];
+        events.into_iter().fold(Job::default(), |job, event| {
+            match job.step(1, &serde_json::from_value(event).unwrap()) {
+                Step::Changed(next) => next,
+                _ => panic!("an event that changes nothing"),
+            }
+        })
+    }
+
+    #[test]
+    fn a_song_has_tracks_and_a_step_makes_files() {
+        let from = Standpoint::default();
+        let track = |id: &str, artefact: &str| json!({"id": id, "title": "", "artefact": artefact});
+        let song = [track("1", ""), track("2", "")];
+        assert_eq!(kept_files(&job(&song), &from), "2 tracks");
+        let stems = [track("1", "vocal"), track("2", "drums")];
+        assert_eq!(kept_files(&job(&stems), &from), "2 files");
+    }
 }

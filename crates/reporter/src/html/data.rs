@@ -6,11 +6,14 @@
 //!   "presets": ["lofi", "jazz"],
 //!   "jobs": [{ "key": "5b1c…", "stem": 0, "preset": 0, "sweep": [["model", "V5"]], "take": 1, "state": "kept", "sign": "=", "why": null,
 //!     "settings": [["tags", "lofi, piano"]], "task": "0123abcd", "credits": 12,
-//!     "tracks": [{ "index": 1, "title": "Chorus", "file": { "at": "./chorus-1.mp3", … }, "mix": null, "music": { "key": "G major", … } }] }] }
+//!     "tracks": [{ "index": 1, "title": "Chorus", "file": { "at": "./chorus-1.mp3", … }, "mix": null, "music": { "key": "G major", … },
+//!       "sets": [{ "name": "stems", "parts": [{ "name": "vocal", "at": "./chorus-1-vocal.mp3", … }, …] }],
+//!       "made": [{ "name": "wav", "at": "./chorus-1-wav.wav", … }], "open": [{ "name": "midi", "sign": "!", "state": "failed", "why": "…" }] }] }] }
 //! ```
 //!
 //! Stems and presets are named by their places in their lists. `at` is an address relative to the page, `seconds` a length, `lufs` a measured
-//! loudness, `wave` an [outline](crate::sound::Sound::outline). Every text is on one line and clean.
+//! loudness, `wave` an [outline](crate::sound::Sound::outline). Steps are no jobs of their own here: a track has what they made of it, stems as `sets` that sound together, other
+//! files as `made`, and steps without all of their files as `open`. Every text is on one line and clean.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -18,6 +21,7 @@ use std::path::Path;
 use backline_engine::event::{Confidence, KeptFile, Music};
 use backline_engine::job::TrackLoudness;
 use backline_engine::settings::Settings;
+use backline_engine::status::Sign;
 use backline_engine::summary::{JobSummary, TrackSummary};
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
@@ -27,6 +31,7 @@ use crate::music::{chord_names, remarks};
 use crate::printable::clean;
 use crate::sign::{sign, why};
 use crate::sound::{SoundFile, Sounds, tenth};
+use crate::steps::{StepOf, Steps};
 use crate::text::rfc3339;
 
 /// The JSON's version; the page's scripts are of the same.
@@ -94,6 +99,37 @@ struct TrackData {
     unverified: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<SetData>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    made: Vec<PartData>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    open: Vec<OpenData>,
+}
+
+/// The stems that one step made of a track.
+#[derive(Serialize)]
+struct SetData {
+    name: String,
+    parts: Vec<PartData>,
+}
+
+/// A file that a step made.
+#[derive(Serialize)]
+struct PartData {
+    name: String,
+    #[serde(flatten)]
+    file: FileData,
+}
+
+/// A step that is not kept.
+#[derive(Serialize)]
+struct OpenData {
+    name: String,
+    sign: char,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 /// What a provider reports about the music of a track.
@@ -145,6 +181,15 @@ struct FileData {
     wave: String,
 }
 
+/// The operation whose files sound together.
+const STEMS: &str = "stems";
+
+/// Whether a kept file is notes, which have no sound of their own to be measured.
+fn is_notes(file: &KeptFile) -> bool {
+    let ending = Path::new(&file.path).extension();
+    ending.is_some_and(|it| it.eq_ignore_ascii_case("mid"))
+}
+
 /// Every sound file that a page plays, each once.
 pub(super) fn sound_files(material: &ReportInput<'_>) -> Vec<SoundFile> {
     let jobs = &material.summary.jobs;
@@ -152,6 +197,7 @@ pub(super) fn sound_files(material: &ReportInput<'_>) -> Vec<SoundFile> {
     let kept = tracks
         .flat_map(|track| [&track.file, &track.mix])
         .flatten()
+        .filter(|file| !is_notes(file))
         .map(|file| SoundFile::kept(material.project_dir, file));
     let vocals = jobs.iter().filter_map(vocal_of).map(|path| SoundFile {
         path: material.project_dir.join(path),
@@ -180,11 +226,20 @@ impl PageData {
             sounds,
             address,
         };
+        let steps = Steps::of(summary);
         let mut stems: IndexMap<&str, &JobSummary> = IndexMap::new();
         let mut presets: IndexSet<&str> = IndexSet::new();
-        let jobs = summary.jobs.iter().map(|job| {
+        let songs = summary.jobs.iter().filter(|job| job.step.is_none());
+        let jobs = songs.map(|job| {
             let stem = stems.entry(&job.stem);
             let stem_at = stem.index();
+            let track = |track: &TrackSummary| {
+                let mut data = files.track(track);
+                for step in steps.of_track(job, track.index) {
+                    files.add(&mut data, step, sign(step.job, &summary.run));
+                }
+                data
+            };
             stem.or_insert(job);
             JobData {
                 key: job.key.clone(),
@@ -200,7 +255,7 @@ impl PageData {
                 task: job.task_id.as_deref().map(clean),
                 credits: job.credits,
                 run: job.run.as_deref().map(clean),
-                tracks: job.tracks.iter().map(|track| files.track(track)).collect(),
+                tracks: job.tracks.iter().map(track).collect(),
             }
         });
         let jobs = jobs.collect();
@@ -249,6 +304,39 @@ impl Files<'_> {
                 .expires_ms
                 .filter(|_| track.file.is_none())
                 .and_then(rfc3339),
+            sets: Vec::new(),
+            made: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+
+    /// Adds what a step made of a track, and that it is not kept.
+    fn add(&self, track: &mut TrackData, StepOf { job, step }: StepOf<'_>, sign: Sign) {
+        let kept = job.tracks.iter().filter_map(|made| {
+            let file = made.file.as_ref()?;
+            Some(PartData {
+                name: clean(&made.artefact),
+                file: self.file(&file.path, Some(file.duration_s)),
+            })
+        });
+        let kept: Vec<PartData> = kept.collect();
+        if sign != Sign::Kept {
+            track.open.push(OpenData {
+                name: clean(&step.name),
+                sign: sign.symbol(),
+                state: sign.outcome(),
+                why: why(sign, job).filter(|why| !why.is_empty()),
+            });
+        }
+        if kept.is_empty() {
+            return;
+        }
+        match &*step.operation {
+            STEMS => track.sets.push(SetData {
+                name: clean(&step.name),
+                parts: kept,
+            }),
+            _ => track.made.extend(kept),
         }
     }
 

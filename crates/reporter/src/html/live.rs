@@ -52,7 +52,7 @@ impl LivePage {
         lay_out(summary, &data, policy("; connect-src 'self'"))
     }
 
-    /// Every job as the page's JSON has it, in plan order.
+    /// Every song as the page's JSON has it, with its steps, in plan order.
     ///
     /// # Errors
     /// Only by a bug: a job can always be put into JSON.
@@ -67,7 +67,8 @@ impl LivePage {
         json!({ "counts": held(summary), "gains": gains(summary), "ended": summary.run.ended_ms.is_some() }).to_string()
     }
 
-    /// The files that the page plays: the run's kept tracks and mixes, and the recordings that they accompany.
+    /// The files that the page plays or links to: the run's kept tracks and mixes, what steps made of them, and the recordings that they
+    /// accompany.
     pub fn files(&self, summary: &Summary) -> Vec<LiveFile> {
         let tracks = summary.jobs.iter().flat_map(|job| &job.tracks);
         let kept = tracks
@@ -104,6 +105,8 @@ impl LivePage {
 
 #[cfg(test)]
 mod tests {
+    use backline_engine::status::JobStatus;
+
     use super::*;
     use crate::example;
 
@@ -139,6 +142,25 @@ mod tests {
             .concat();
         let kept = files.iter().filter(|file| all.contains(&file.address));
         assert_eq!(kept.count(), 4);
+    }
+
+    #[test]
+    fn a_step_changes_the_song_that_it_belongs_to_and_its_files_are_served() {
+        let mut summary = example::with_steps();
+        let mut live = LivePage::new(Path::new("/p"), None);
+        let before = live.jobs(&summary).unwrap();
+        assert_eq!(before.len(), example::summary().jobs.len());
+        summary.jobs[3].state = JobStatus::Running;
+        let after = live.jobs(&summary).unwrap();
+        let changed = before.iter().zip(&after).map(|(one, other)| one != other);
+        let changed: Vec<bool> = changed.collect();
+        assert_eq!(changed, [true, false, false, false, false]);
+        let files = live.files(&summary);
+        for ending in ["-wav.wav", "-vocal.mp3", "-midi.mid"] {
+            let address = format!("audio/tracks/chorus/new-1{ending}");
+            assert!(files.iter().any(|it| it.address == address), "{address}");
+            assert!(before[0].contains(&address), "{address}");
+        }
     }
 
     #[test]

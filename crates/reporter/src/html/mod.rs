@@ -31,7 +31,8 @@ use crate::counts;
 use crate::material::ReportInput;
 use crate::printable::clean;
 use crate::sound::{Progress, measure};
-use crate::text::{count, rfc3339};
+use crate::steps::tracks_and_artefacts;
+use crate::text::rfc3339;
 
 const PAGE: &str = include_str!("../../assets/page.hbs");
 const STYLE: &str = concat!(
@@ -43,6 +44,7 @@ const STYLE: &str = concat!(
 const SCRIPT: &str = concat!(
     "(() => {\n\"use strict\";\n",
     include_str!("../../assets/elements.js"),
+    include_str!("../../assets/parts.js"),
     include_str!("../../assets/model.js"),
     include_str!("../../assets/filter.js"),
     include_str!("../../assets/marks.js"),
@@ -124,7 +126,7 @@ fn held(summary: &Summary) -> String {
     format!(
         "{} · {}{}",
         counts::counts(&summary.totals),
-        count(summary.totals.tracks, "track"),
+        tracks_and_artefacts(summary.totals.tracks, summary.totals.artefacts),
         counts::earlier(summary).map_or_else(String::new, |it| format!(" · {it}")),
     )
 }
@@ -207,6 +209,46 @@ mod tests {
         let page = page(&example::ExampleRun::new());
         let data: serde_json::Value = serde_json::from_str(data_of(&page)).unwrap();
         insta::assert_yaml_snapshot!(data);
+    }
+
+    #[test]
+    fn steps_belong_to_the_tracks_of_their_songs() {
+        let summary = example::with_steps();
+        let story = example::ExampleRun::new();
+        let bytes = story.material(|material| {
+            let material = ReportInput {
+                summary: &summary,
+                ..*material
+            };
+            render(&material, Path::new("out"), &|_, _| {})
+        });
+        let page = String::from_utf8(bytes.unwrap()).unwrap();
+        let data: serde_json::Value = serde_json::from_str(data_of(&page)).unwrap();
+        assert_eq!(data["jobs"].as_array().unwrap().len(), 5);
+        let tracks = data["jobs"][0]["tracks"].as_array().unwrap().iter();
+        let steps: Vec<_> = tracks
+            .map(|track| (&track["sets"], &track["made"], &track["open"]))
+            .collect();
+        insta::assert_yaml_snapshot!(steps);
+    }
+
+    #[test]
+    fn notes_are_not_measured() {
+        let summary = example::with_steps();
+        let story = example::ExampleRun::new();
+        let wanted = story.material(|material| {
+            let material = ReportInput {
+                summary: &summary,
+                ..*material
+            };
+            data::sound_files(&material)
+        });
+        let names: Vec<_> = wanted.iter().map(|it| it.path.to_str().unwrap()).collect();
+        assert!(names.iter().any(|name| name.ends_with("new-1-vocal.mp3")));
+        assert!(
+            !names.iter().any(|name| name.ends_with(".mid")),
+            "{names:?}"
+        );
     }
 
     #[test]

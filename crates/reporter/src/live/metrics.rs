@@ -236,7 +236,7 @@ impl Metrics {
         }
         page.counter(
             "tracks_kept_total",
-            "Files of audio that were kept.",
+            "Files that were kept: tracks, mixes, and what steps made.",
             self.tracks,
         );
         page.counter(

@@ -174,6 +174,32 @@ fn small(dir: &Path) -> Summary {
     summary
 }
 
+/// The small run with steps: of the first song's first track they are kept; of its second the stems failed; the others are not bought.
+pub(crate) fn write_steps(dir: &Path) -> PathBuf {
+    let mut summary = small(dir);
+    example::add_steps(&mut summary, |song, track| match (song, track) {
+        (0, 1) => [JobStatus::Kept; 3],
+        (0, 2) => [JobStatus::Kept, JobStatus::Failed, JobStatus::Planned],
+        _ => [JobStatus::Planned; 3],
+    });
+    let mut number = 0;
+    for job in summary.jobs.iter_mut().filter(|job| job.step.is_some()) {
+        for track in &mut job.tracks {
+            number += 1;
+            let path = track.file.as_ref().unwrap().path.clone();
+            track.file = Some(keep(dir, &path, number).into());
+            if track.artefact == "midi" {
+                std::fs::write(
+                    dir.join(path),
+                    b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk\0\0\0\0",
+                )
+                .unwrap();
+            }
+        }
+    }
+    write(dir, &summary)
+}
+
 /// Two songs by three presets, all kept: what the README shows.
 pub(crate) fn write_album(dir: &Path) -> PathBuf {
     let mut summary = example::summary();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backline_api::{ApiKey, CallError, CallErrorKind, Client, ClientOptions, Proxies};
 use backline_engine::plan::{Plan, Provider, StemSource};
+use backline_reporter::figure;
 use backline_studio::{Studio, StudioConfig};
 use tokio::net::TcpListener;
 
@@ -194,7 +195,7 @@ fn is_no_such_path(error: &CallError) -> bool {
 
 /// The balance against what a run would spend.
 fn credits(project: &Project, balance: f64, price: &Result<f64, Failure>) -> Check {
-    let found = format!("the account has {balance} credits");
+    let found = format!("the account has {} credits", figure(balance));
     let wanted = match price {
         Ok(credits) => cost(&project.plan, *credits),
         // The ledger's own check says what is wrong with it.
@@ -203,11 +204,14 @@ fn credits(project: &Project, balance: f64, price: &Result<f64, Failure>) -> Che
     if balance < wanted {
         Check::doubtful(
             "credits",
-            format!("{found} and the plan costs {wanted}"),
+            format!("{found} and the plan costs {}", figure(wanted)),
             "a run buys what they cover; add credits for the rest",
         )
     } else {
-        Check::fine("credits", format!("{found}; the plan costs {wanted}"))
+        Check::fine(
+            "credits",
+            format!("{found}; the plan costs {}", figure(wanted)),
+        )
     }
 }
 

@@ -10,7 +10,8 @@ use indexmap::IndexSet;
 use serde_json::{Value, json};
 
 use super::{
-    Chosen, NAME_CHARS, TEMPORARY, VERSION, all_well, changed_on_disk, copied, not_written, table,
+    Chosen, Made, NAME_CHARS, TEMPORARY, VERSION, all_well, changed_on_disk, copied, not_written,
+    table,
 };
 use crate::args::PickPart;
 use crate::failure::{Failure, Kind};
@@ -153,14 +154,21 @@ impl Picks<'_> {
             let sync = scratch.file().sync_all();
             sync.and_then(|()| scratch.place(name)).map_err(failed)?;
         }
-        self.entries.push(json!({
+        let mut entry = json!({
             "file": name, "part": chosen.part_name(),
             "stem": job.stem, "preset": job.preset, "sweep": job.sweep, "take": job.take, "track": track.index,
             "label": title(chosen), "title": track.title, "note": chosen.note, "vars": job.vars, "settings": job.settings,
             "key": job.key, "task_id": job.task_id, "run": job.run, "in_manifest": job.in_manifest,
             "source": file.path, "sha256": file.sha256, "length_bytes": file.length_bytes, "duration_s": file.duration_s,
             "music": track.music,
-        }));
+        });
+        if let Some(Made { of, artefact }) = &chosen.made {
+            entry["step"] = json!({
+                "operation": of.step.operation, "name": of.step.name, "artefact": artefact, "settings": of.step.settings,
+                "key": of.job.key, "task_id": of.job.task_id,
+            });
+        }
+        self.entries.push(entry);
         Ok(Ok(()))
     }
 
@@ -186,9 +194,9 @@ impl Picks<'_> {
         }
         let next = self.numbers.values().max().unwrap_or(&0) + 1;
         let number = *self.numbers.entry(track_name).or_insert(next);
-        let suffix = match chosen.part {
-            PickPart::Mix => " (mix)",
-            PickPart::Track | PickPart::Both => "",
+        let suffix = match (&chosen.made, chosen.part) {
+            (None, PickPart::Track | PickPart::Both) => String::new(),
+            _ => format!(" ({})", plain(&chosen.part_name())),
         };
         let extension = Path::new(&file.path).extension();
         let extension = extension.map_or_else(String::new, |it| format!(".{}", it.display()));
@@ -263,7 +271,7 @@ fn title(chosen: &Chosen<'_>) -> String {
 
 /// The columns of `picks.csv` left and right of the stems' variables, the sweep and the tags.
 const FIRST: [&str; 4] = ["file", "part", "stem", "preset"];
-const LAST: [&str; 9] = [
+const LAST: [&str; 11] = [
     "take",
     "track",
     "title",
@@ -273,6 +281,8 @@ const LAST: [&str; 9] = [
     "task_id",
     "run",
     "sha256",
+    "operation",
+    "step_key",
 ];
 
 /// `picks.csv`: its columns are named as in `summary.csv`.
@@ -301,15 +311,18 @@ fn rows(entries: &[Value]) -> io::Result<String> {
             flat[swept(name)] = entry["sweep"][name].clone();
         }
         flat["tags"] = entry["settings"]["tags"].clone();
+        flat["operation"] = entry["step"]["operation"].clone();
+        flat["step_key"] = entry["step"]["key"].clone();
         flat
     });
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     table(&columns, &flat.collect::<Vec<_>>())
 }
 
-/// The picks as a playlist.
+/// The picks as a playlist: tracks and mixes, without what steps made of them.
 fn playlist(entries: &[Value]) -> String {
-    let lines = entries.iter().map(|entry| {
+    let songs = entries.iter().filter(|entry| entry["step"].is_null());
+    let lines = songs.map(|entry| {
         let text = |name: &str| {
             entry[name]
                 .as_str()
