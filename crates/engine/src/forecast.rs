@@ -330,7 +330,7 @@ fn partial_note(task: &Task) -> String {
 fn unkept_note(task: &Task, missing: &[Missing]) -> String {
     let of = |changed: bool, what: &str| {
         let these = missing.iter().filter(|it| it.changed == changed);
-        let names: Vec<String> = these.map(|it| name(it.index, it.part)).collect();
+        let names: Vec<String> = these.map(|it| name(task, it.index, it.part)).collect();
         let verb = if names.len() == 1 { "was" } else { "were" };
         (!names.is_empty()).then(|| format!("{} {verb} {what}", names.join(", ")))
     };
@@ -355,10 +355,13 @@ fn unkept_note(task: &Task, missing: &[Missing]) -> String {
     }
 }
 
-fn name(index: u32, part: Part) -> String {
-    match part {
-        Part::Track => format!("track {index}"),
-        Part::Mix => format!("the mix of track {index}"),
+/// What a file of a task is called: what a step made by its name.
+fn name(task: &Task, index: u32, part: Part) -> String {
+    let track = task.tracks.get(index as usize - 1);
+    match (part, track.map(|track| track.facts.artefact.as_str())) {
+        (Part::Track, Some(artefact)) if !artefact.is_empty() => format!("`{artefact}`"),
+        (Part::Track, _) => format!("track {index}"),
+        (Part::Mix, _) => format!("the mix of track {index}"),
     }
 }
 

@@ -1,4 +1,6 @@
 //! A job's purchase: its attempts are intended, repeated, accepted, claimed by a callback, in doubt, or ended without a task.
+//!
+//! Over 500 lines: these are the transitions that money depends on, and each is checked against the others.
 
 use backline_api::{Excerpt, ResponseClass, TaskId};
 

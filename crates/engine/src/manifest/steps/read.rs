@@ -300,6 +300,11 @@ fn help(operation: &Operation, error: &ChoiceError) -> Option<String> {
 }
 
 impl<'n> Raw<'n> {
+    /// Whether it processes the song itself.
+    fn is_of_song(&self) -> bool {
+        !matches!(self.input, Input::Stems { .. })
+    }
+
     fn new(operation: &Operation, choices: Choices, at: &'n Node) -> Self {
         let text = |value: &serde_json::Value| match value {
             serde_json::Value::String(text) => text.clone(),
@@ -359,6 +364,8 @@ fn refuse_equal(steps: &[Raw<'_>], report: &mut Report) {
             other.decl.operation == step.decl.operation
                 && other.decl.settings == step.decl.settings
                 && other.decl.of == step.decl.of
+                // What is not found has been reported.
+                && (step.decl.of.is_some() || step.is_of_song())
         });
         if let Some(twin) = twin
             && twin.decl.name != step.decl.name
@@ -389,7 +396,7 @@ fn connect(steps: &mut [Raw<'_>], report: &mut Report) {
             | Input::Song { .. }
             | Input::Recording { .. } => false,
         };
-        let of_song = !matches!(step.input, Input::Stems { .. });
+        let of_song = step.is_of_song();
         let name = &step.decl.name;
         let expected = step.input.expected();
         let found = match &step.of {
