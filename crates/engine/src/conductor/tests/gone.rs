@@ -9,7 +9,9 @@ fn begun(uploaded_ms: Option<i64>, jobs: usize) -> (Conductor, Vec<(JobKey, u32)
     let mut conductor =
         Conductor::new(config(), wanted(jobs), Index::default(), Vec::new(), NOW_MS);
     let mut decision = Decision::default();
-    effects(&mut conductor, NOW_MS, &mut decision);
+    for _resume_then_prepare in 0..2 {
+        effects(&mut conductor, NOW_MS, &mut decision);
+    }
     let sent = prepared(&mut conductor, NOW_MS, uploaded_ms, &mut decision);
     (conductor, submissions(&sent))
 }

@@ -93,7 +93,9 @@ fn many_vetoes_are_taken_one_by_one() {
     let mut conductor = Conductor::new(config, wanted(JOBS), Index::default(), Vec::new(), NOW_MS);
     let mut decision = Decision::default();
     let mut serial = || Token::from_text("unused");
-    conductor.advance(NOW_MS, &mut serial, &mut decision);
+    for _resume_then_prepare in 0..2 {
+        conductor.advance(NOW_MS, &mut serial, &mut decision);
+    }
     let prepared = at_vendor(None);
     let result = Ok(prepared);
     conductor.handle(
