@@ -190,6 +190,7 @@ fn intent(number: u64, run: &RunId) -> (NewRecord, (JobKey, KnownJob)) {
             KnownJob {
                 job: job.into(),
                 account,
+                version: 0,
             },
         ),
     )

@@ -125,6 +125,7 @@ fn fill(manifest: &Path, ledger: &Path, events: Events) {
                 KnownJob {
                     job: state.into(),
                     account,
+                    version: 0,
                 },
             );
         }

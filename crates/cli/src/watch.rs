@@ -178,7 +178,14 @@ fn as_before(
         }
         let account = String::new();
         let job = Arc::new(job);
-        known.insert(row.key, KnownJob { job, account });
+        known.insert(
+            row.key,
+            KnownJob {
+                job,
+                account,
+                version: 0,
+            },
+        );
     }
     Ok(known)
 }

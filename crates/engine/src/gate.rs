@@ -54,6 +54,13 @@ impl Gate {
         Ok(())
     }
 
+    /// Frees the slot that was taken at `sent_ms`: nothing was sent.
+    pub(crate) fn give_back(&mut self, sent_ms: i64) {
+        if let Some(place) = self.sent_ms.iter().rposition(|sent| *sent == sent_ms) {
+            self.sent_ms.remove(place);
+        }
+    }
+
     /// When the next slot opens: `now_ms` if one is open.
     pub(crate) fn opens_at(&self, now_ms: i64) -> i64 {
         let inside = self.sent_ms.len() - self.past(now_ms);

@@ -86,14 +86,6 @@ impl Ledger {
         }
     }
 
-    /// What a run recorded after a position in the ledger, its jobs' events included, in the order in which it happened.
-    pub fn records_since(&self, run: &RunId, seq: u64) -> Result<Vec<Record>, StoreError> {
-        self.records(
-            "SELECT seq, at_ms, run, job, event FROM events WHERE seq > ?2 AND run = ?1 ORDER BY seq",
-            (run.as_str(), i64::try_from(seq).unwrap_or(i64::MAX)),
-        )
-    }
-
     /// The time of its last record, where that is later than `now_ms`: the clock was ahead then, or is behind now.
     pub fn ahead_of(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         let last_ms: Option<i64> = self.run("read", |connection| {

@@ -178,6 +178,7 @@ mod tests {
             let known = batch.jobs.entry(job).or_insert_with(|| KnownJob {
                 job: Arc::default(),
                 account: account.clone(),
+                version: 0,
             });
             Arc::make_mut(&mut known.job).replay(NOW_MS, &event);
             batch.events.push(NewRecord {
@@ -191,7 +192,7 @@ mod tests {
         ledger.append(&batch).unwrap();
         drop(ledger);
         let file = rusqlite::Connection::open(path).unwrap();
-        file.execute_batch("DROP TABLE hook_results; PRAGMA user_version = 3;")
+        file.execute_batch("DROP TABLE hook_results; ALTER TABLE jobs DROP COLUMN version; PRAGMA user_version = 3;")
             .unwrap();
         header
     }

@@ -63,14 +63,16 @@ pub fn recognize(
             .get(&bought)
             .map(|known| known.account.clone())
             .unwrap_or_default();
-        let unknown = Arc::default();
-        let before = known.get(&job.key).map_or(&unknown, |known| &known.job);
+        let (unknown, before) = (Arc::default(), known.get(&job.key));
+        let version = before.map_or(0, |known| known.version);
+        let before = before.map_or(&unknown, |known| &known.job);
         if let Step::Changed(linked) = before.step(0, &event) {
             known.insert(
                 job.key,
                 KnownJob {
                     job: Arc::new(linked),
                     account,
+                    version,
                 },
             );
             recognized.push(Recognized {
@@ -347,6 +349,7 @@ mod tests {
             let known = KnownJob {
                 job: job.into(),
                 account: account.clone(),
+                version: 0,
             };
             batch.jobs.insert(key, known);
             batch.events.push(NewRecord {

@@ -1,7 +1,9 @@
 //! The seam between the engine and whatever keeps its records.
 //!
-//! A store is dumb on purpose: it keeps runs, plan rows, records and the jobs that the records made, all of a batch or none of
-//! it, durable when the call returns. It decides nothing. One process owns it at a time.
+//! A store keeps runs, plan rows, records and the jobs that the records made, durable when the call returns. It decides two things,
+//! in the transaction that writes: whether a job is still as its writer read it (the fence), and whether a submission is admitted.
+
+mod commit;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,10 +11,12 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Record, RunId};
+use crate::event::{Event, Record, RunId, Via};
 use crate::job::{Job, LinkedJob, Phase};
 use crate::plan::{Coordinates, JobStep, Limits, Rate};
 use crate::settings::{JobKey, Settings};
+
+pub use commit::{Committed, Refusal, RefusedJob, Submission, SubmissionLimits, Writable};
 
 /// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
 pub(crate) const COMPARED_RUNS: usize = 16;
@@ -25,9 +29,11 @@ pub trait Store: Send {
     fn hook_result(&self, input: &[u8; 32]) -> Result<Option<String>, StoreError>;
     /// Records responses of hooks; all or nothing, durable on return.
     fn keep_hook_results(&mut self, results: &[HookResult]) -> Result<(), StoreError>;
-    /// Appends events, replaces the state of the jobs they changed and keeps the uploads; all or nothing, durable on return.
-    /// Gives the records their places in the ledger.
-    fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError>;
+    /// Appends events, replaces the state of the jobs they changed and keeps the uploads, in one transaction, durable on return.
+    ///
+    /// A job that is no longer in the version that the batch names is left out with all of its events, and so is the intent of a
+    /// submission that is not admitted; see [`Committed::refused`]. All else of the batch is written, or nothing at all on an error.
+    fn append(&mut self, batch: &Batch) -> Result<Committed, StoreError>;
     /// Joins the jobs, submissions and uploads of one account to another, whose key took the place of its own; all or nothing,
     /// durable on return.
     fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError>;
@@ -54,6 +60,8 @@ pub trait Store: Send {
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
     /// Everything that a run recorded, its jobs' events included, in the order in which it happened.
     fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
+    /// What a run recorded after a place in the ledger, its jobs' events included, in the order in which it happened.
+    fn records_since(&self, run: &RunId, seq: u64) -> Result<Vec<Record>, StoreError>;
     /// The intents that were recorded between two places in the ledger, in order.
     fn intents_between(&self, from: u64, to: u64) -> Result<Vec<Record>, StoreError>;
     /// The run that submitted each job last.
@@ -70,7 +78,7 @@ pub enum StoreError {
     /// Another process owns it.
     #[error("the ledger {path} is in use by another backline process{owner}")]
     Owned {
-        /// The ledger's file.
+        /// The ledger's file or address.
         path: String,
         /// ` (process 123)` where it is known.
         owner: String,
@@ -80,7 +88,7 @@ pub enum StoreError {
         "the ledger {path} has format {found}; this program reads up to {known}: update backline"
     )]
     TooNew {
-        /// The ledger's file.
+        /// The ledger's file or address.
         path: String,
         /// Its format.
         found: i64,
@@ -90,7 +98,7 @@ pub enum StoreError {
     /// There is none where one was expected.
     #[error("there is no ledger at {path}")]
     Missing {
-        /// Where it was expected.
+        /// The file or address where it was expected.
         path: String,
     },
     /// Its file was deleted, or another one was put in its place, while it was open.
@@ -101,20 +109,36 @@ pub enum StoreError {
         /// Where it was opened.
         path: String,
     },
+    /// Another process has changed a job meanwhile.
+    #[error("job {} was changed by another backline process; try again", key.short())]
+    Changed {
+        /// The job.
+        key: JobKey,
+    },
     /// It contains something that this program never writes.
     #[error("the ledger {path} is damaged: {what}")]
     Damaged {
-        /// The ledger's file.
+        /// The ledger's file or address.
         path: String,
         /// What was found.
         what: String,
+    },
+    /// Its server can't be reached now. What was being written may have been written; the same call may succeed later and then writes
+    /// nothing twice.
+    #[error("the ledger {path} can't be reached")]
+    Unreachable {
+        /// Its address.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Reading or writing failed: a full disk, missing permissions.
     #[error("could not {operation} the ledger {path}")]
     Failed {
         /// What was tried.
         operation: &'static str,
-        /// The ledger's file.
+        /// The ledger's file or address.
         path: String,
         /// Why.
         #[source]
@@ -250,6 +274,10 @@ pub struct Batch {
     pub jobs: IndexMap<JobKey, KnownJob>,
     /// Where stems were uploaded to meanwhile.
     pub uploads: Vec<Upload>,
+    /// The submissions among the events. Each is the last event of its job in the batch.
+    pub submissions: Vec<Submission>,
+    /// The limits that submissions are admitted under; none in a batch without submissions.
+    pub limits: Option<SubmissionLimits>,
 }
 
 impl Batch {
@@ -258,7 +286,7 @@ impl Batch {
         Self {
             events: vec![record],
             jobs: [(key, known)].into(),
-            uploads: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -290,6 +318,8 @@ pub struct KnownJob {
     pub job: Arc<Job>,
     /// The account that the last attempt was made with.
     pub account: String,
+    /// How often a store has written it when it was read; 0 for a job that no store has. A batch names the version that it changes.
+    pub version: u64,
 }
 
 /// The response of a hook when a job was planned, to be used again while the input is the same.
@@ -335,4 +365,45 @@ pub struct Upload {
     pub url: String,
     /// When, Unix time in milliseconds.
     pub at_ms: i64,
+}
+
+/// A plan's name in a store: runs with equal plans share its rows.
+pub fn plan_name(plan: &[PlannedRow]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for row in plan {
+        let text = serde_json::to_string(row);
+        hasher.update(
+            text.expect("plans have string keys and finite numbers")
+                .as_bytes(),
+        );
+        hasher.update(b"\n");
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Whether the user took back that a task is the job's, of a job with this history.
+pub fn is_taken_back(history: &[Record], task: &str) -> bool {
+    let mut given_for = None;
+    let mut is_taken_back = false;
+    for record in history {
+        match &record.event {
+            Event::Accepted {
+                attempt,
+                task_id,
+                via,
+            } if task_id.as_str() == task => {
+                given_for = (*via == Via::User).then_some(*attempt);
+                is_taken_back = false;
+            }
+            // What a later `Reopened` withdraws is this, and no longer the task.
+            Event::NeverBought { attempt } | Event::BuyAgain { attempt }
+                if given_for == Some(*attempt) =>
+            {
+                given_for = None;
+            }
+            Event::Reopened { attempt } => is_taken_back |= given_for == Some(*attempt),
+            _ => {}
+        }
+    }
+    is_taken_back
 }

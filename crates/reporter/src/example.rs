@@ -13,7 +13,7 @@ use backline_engine::event::{Event, KeptFile, Record, RunId};
 use backline_engine::job::{Job, Step};
 use backline_engine::settings::{JobKey, Setting};
 use backline_engine::store::{
-    Batch, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,
+    Batch, Committed, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,
 };
 use backline_engine::summary::{Summary, ThisRun, Totals, summarise};
 use serde_json::{Value, json};
@@ -149,6 +149,7 @@ impl ExampleRun {
             KnownJob {
                 job: Arc::new(job),
                 account: "a1".to_owned(),
+                version: 1,
             },
         );
     }
@@ -315,7 +316,7 @@ impl Store for ExampleRun {
         Err(read_only())
     }
 
-    fn append(&mut self, _: &Batch) -> Result<Vec<Record>, StoreError> {
+    fn append(&mut self, _: &Batch) -> Result<Committed, StoreError> {
         Err(read_only())
     }
 
@@ -354,6 +355,7 @@ impl Store for ExampleRun {
             let known = jobs.entry(key).or_insert_with(|| KnownJob {
                 job: Arc::default(),
                 account: "a1".to_owned(),
+                version: 1,
             });
             match known.job.step(record.at_ms, &record.event) {
                 Step::Changed(next) => known.job = Arc::new(next),
@@ -396,6 +398,12 @@ impl Store for ExampleRun {
 
     fn records_of(&self, _: &RunId) -> Result<Vec<Record>, StoreError> {
         Ok(self.records())
+    }
+
+    fn records_since(&self, _: &RunId, seq: u64) -> Result<Vec<Record>, StoreError> {
+        let mut records = self.records();
+        records.retain(|record| record.seq > seq);
+        Ok(records)
     }
 
     fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError> {

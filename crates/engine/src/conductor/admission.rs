@@ -115,7 +115,7 @@ impl Conductor {
         };
         if exceeds(self.config.ledger_credits, self.config.spent_before) {
             Some(StopReason::LedgerCreditLimit)
-        } else if exceeds(self.config.credits, 0.0) {
+        } else if exceeds(self.config.credits, self.spent_by_others) {
             Some(StopReason::CreditLimit)
         } else {
             None

@@ -14,6 +14,9 @@ impl Conductor {
     ) -> bool {
         match self.slots[at].job.step(now_ms, &event) {
             Step::Changed(job) => {
+                if matches!(event, Event::Intent { .. } | Event::Repeated { .. }) {
+                    self.submits(at, decision);
+                }
                 let slot = &mut self.slots[at];
                 let held = slot.holds_place();
                 let was_running = matches!(slot.job.phase, Phase::Running(_));
@@ -86,8 +89,12 @@ impl Conductor {
     /// Adds the changed jobs to the decision.
     pub(crate) fn flush_dirty(&mut self, decision: &mut Decision) {
         for at in std::mem::take(&mut self.dirty) {
-            let slot = &self.slots[at];
+            let slot = &mut self.slots[at];
+            let pending = decision.batch.jobs.get(&slot.key);
+            let version = pending.map_or(slot.version, |pending| pending.version);
+            slot.version = version + 1;
             let known = KnownJob {
+                version,
                 job: slot.job.clone(),
                 account: slot
                     .elsewhere

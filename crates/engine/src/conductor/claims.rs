@@ -16,7 +16,7 @@ const CLAIM_POLLS: u32 = 5;
 const RECORDED_REJECTIONS: u32 = 4;
 
 impl Conductor {
-    /// Handles a callback. `read` returns the ledger's row of a job that is not of this plan.
+    /// Handles a callback. `read` returns the ledger's row of a job that this run does not follow.
     pub(crate) fn handle_callback<E>(
         &mut self,
         now_ms: i64,
@@ -29,7 +29,7 @@ impl Conductor {
             return Ok(ClaimOutcome::Unknown);
         };
         let slot = self.slot_of.get(&key).copied();
-        if let Some(at) = slot {
+        if let Some(at) = slot.filter(|at| !self.slots[*at].is_taken) {
             return Ok(self.called(at, now_ms, attempt, task, decision));
         }
         let pending = decision.batch.jobs.get(&key).cloned();

@@ -195,6 +195,19 @@ pub(crate) enum Effect {
     Fetch(Box<FetchRequest>),
 }
 
+impl Effect {
+    /// The job that it is about.
+    pub(crate) fn job(&self) -> Option<&JobKey> {
+        match self {
+            Self::Prepare { .. } | Self::ForgetUpload { .. } => None,
+            Self::CallHooks { job, .. } | Self::Submit { job, .. } | Self::Poll { job, .. } => {
+                Some(job)
+            }
+            Self::Fetch(request) => Some(&request.job),
+        }
+    }
+}
+
 /// A file of a track to fetch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FetchRequest {
@@ -246,6 +259,8 @@ pub(crate) struct ResumedJob {
     /// The account that it was bought with, where that is another one, which can't see it.
     pub(crate) elsewhere: Option<String>,
     pub(crate) job: Arc<Job>,
+    /// The version that the store has of it; 0 where it has none.
+    pub(crate) version: u64,
     /// Kept files that are no longer there.
     pub(crate) missing: Vec<Missing>,
     /// Whether the vendor has deleted its tracks by now: it is polled once and not again.

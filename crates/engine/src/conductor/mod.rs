@@ -35,6 +35,7 @@ mod illegal;
 mod matching;
 mod polls;
 mod queue;
+mod refusals;
 mod responses;
 mod start;
 mod stems;
@@ -55,7 +56,7 @@ use crate::hooks::{HookDecision, HookPoint, Verdict};
 use crate::index::Index;
 use crate::job::{Claim, Job, Phase, Step};
 use crate::settings::JobKey;
-use crate::store::{KnownJob, NewRecord};
+use crate::store::{Batch, KnownJob, NewRecord, Refusal, RefusedJob, Submission, SubmissionLimits};
 
 use brake::{Brake, Braking, FailureSource};
 use doubts::{Repeats, Waits};
@@ -66,6 +67,7 @@ pub(crate) use exchange::{
 use following::FollowedTask;
 pub use illegal::IllegalStep;
 use queue::Queue;
+pub(crate) use refusals::StrayTask;
 use start::ToResume;
 pub(crate) use start::response_lost;
 use timing::Outage;
@@ -96,6 +98,10 @@ struct JobSlot {
     /// The account that it was bought with, where that is another one.
     elsewhere: Option<String>,
     job: Arc<Job>,
+    /// The version that the store has once all that was decided is written.
+    version: u64,
+    /// Whether another process has changed the job: this run does nothing more for it and knows its state no longer.
+    is_taken: bool,
     expired: bool,
     /// The next poll, or none while one is under way or none is wanted.
     poll_at: Option<i64>,
@@ -222,6 +228,8 @@ pub(crate) struct Conductor {
     spent: f64,
     /// Credits reserved for attempts whose outcome is open, those of earlier runs included.
     reserved: f64,
+    /// Credits that other processes have spent or reserved for the same run, as the store said last.
+    spent_by_others: f64,
     /// Polls in a row that got a 401.
     unauthorized: u32,
     /// Since when nothing at all could be reached.
@@ -237,11 +245,16 @@ pub(crate) struct Conductor {
     to_resume: VecDeque<ToResume>,
     /// The first illegal step; the run ends with it.
     illegal: Option<IllegalStep>,
+    /// Task ids of jobs that other processes have changed meanwhile.
+    stray: Vec<StrayTask>,
 }
 
 impl Conductor {
     /// Takes in what happened. Call [`Conductor::advance`] after the last input of a batch.
     pub(crate) fn handle(&mut self, now_ms: i64, input: Input, decision: &mut Decision) {
+        let Some(input) = self.of_own_jobs(input) else {
+            return;
+        };
         match input {
             Input::Prepared { stem, result } => {
                 self.prepared(self.stem_of[&stem], now_ms, result, decision)

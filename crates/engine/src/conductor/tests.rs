@@ -8,6 +8,7 @@ mod any_polls;
 mod gone;
 mod operations;
 mod promises;
+mod rivals;
 mod scale;
 mod steps;
 mod tracks;
@@ -25,6 +26,7 @@ use crate::index::{ClaimOutcome, Index};
 use crate::ledger::Ledger;
 use crate::plan::Rate;
 use crate::store::{Batch, KnownJob, Store};
+use rivals::Rivals;
 use steps::song;
 use vendor::{Dice, Vendor};
 use world::{Coming, Seen, World};
@@ -170,6 +172,7 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         let mut outcome = None;
         for life in 0..12 {
             world.disturb(life == 11);
+            world.rivals.active = (1..8).contains(&life);
             outcome = world.live(jobs, life < 8);
             if life < 8 {
                 world.resolve();
@@ -245,6 +248,10 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.sources += world.seen.sources;
         seen.deleted += world.seen.deleted;
         seen.stepped += world.seen.stepped;
+        for (sum, number) in seen.refused.iter_mut().zip(world.rivals.refused) {
+            *sum += number;
+        }
+        seen.strays += world.rivals.strays;
         for record in &world.records {
             match &record.event {
                 Event::Accepted {
@@ -286,6 +293,10 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
         seen.adopted,
         seen.inputs,
         seen.stepped,
+        seen.refused[0],
+        seen.refused[1],
+        seen.refused[2],
+        seen.strays,
     ];
     let least = seeds().count() as u64 / 500;
     assert!(each.iter().all(|number| *number >= least), "{seen:?}");

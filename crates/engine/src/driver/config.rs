@@ -83,12 +83,13 @@ pub(super) fn offers(plan: &Plan) -> (Vec<Offer>, Vec<usize>) {
     (offers, of_jobs)
 }
 
-/// `elsewhere` has the account of each job that was bought with another one.
+/// `elsewhere` has the account of each job that was bought with another one, `versions` the version of each that the ledger has.
 pub(super) fn resumed(
     plan: &Plan,
     forecast: Forecast,
     offers: Vec<usize>,
     elsewhere: &HashMap<JobKey, String>,
+    versions: &HashMap<JobKey, u64>,
     now_ms: i64,
 ) -> Vec<ResumedJob> {
     let retention_days = plan.provider.profile.retention_days;
@@ -109,6 +110,7 @@ pub(super) fn resumed(
         elsewhere: elsewhere.get(&job.key).cloned(),
         expired: is_expired(&row.job, now_ms, retention_days),
         job: row.job,
+        version: versions.get(&job.key).copied().unwrap_or(0),
         missing: row.missing,
     };
     let rows = plan.jobs.iter().zip(forecast.rows);

@@ -60,7 +60,7 @@ pub async fn listen(
             let records = if batch.is_empty() {
                 Vec::new()
             } else {
-                store.append(&batch)?
+                store.append(&batch)?.all()?
             };
             Ok::<_, StoreError>((known, records))
         });
@@ -154,6 +154,7 @@ mod tests {
         let mut known = KnownJob {
             job: Job::default().into(),
             account: "studio:1".to_owned(),
+            version: 0,
         };
         let events = [
             Event::Intent {

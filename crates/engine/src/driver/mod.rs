@@ -270,9 +270,16 @@ pub async fn run(
         .chain(lost.iter().map(|(key, _)| *key))
         .filter_map(|key| Some((key, known.get(&key)?.clone())))
         .collect();
+    for (key, written) in &linked {
+        if let Some(known) = known.get_mut(key) {
+            known.version = written.version + 1;
+        }
+    }
     let elsewhere = known.iter().filter(|(_, known)| known.account != account);
     let elsewhere = elsewhere.map(|(key, known)| (*key, known.account.clone()));
     let elsewhere: HashMap<JobKey, String> = elsewhere.collect();
+    let versions = known.iter().map(|(key, known)| (*key, known.version));
+    let versions: HashMap<JobKey, u64> = versions.filter(|(key, _)| bought.contains(key)).collect();
     // The conductor's jobs are the only ones that stay in memory.
     drop(known);
     let to_submit = if run.buys { forecast.to_submit } else { 0 };
@@ -289,7 +296,14 @@ pub async fn run(
         && (to_submit > 0 || forecast.count(Sign::Vetoed) + forecast.count(Sign::InDoubt) > 0);
     let conductor = Conductor::new(
         config,
-        resumed(&run.plan, forecast, offer_of_job, &elsewhere, now_ms),
+        resumed(
+            &run.plan,
+            forecast,
+            offer_of_job,
+            &elsewhere,
+            &versions,
+            now_ms,
+        ),
         index,
         earlier,
         now_ms,

@@ -269,7 +269,7 @@ pub async fn resolve(
         job: Some(key),
         event,
     };
-    let mut records = store.append(&Batch::of_job(record, key, known))?;
+    let mut records = store.append(&Batch::of_job(record, key, known))?.all()?;
     Ok(records.remove(0))
 }
 
@@ -323,17 +323,17 @@ pub fn settle(
             let state = state(&known.job.phase);
             return Err(ResolveError::NotInDoubt { key, state });
         };
-        let (job, account) = (Arc::new(job), known.account);
+        let job = Arc::new(job);
         batch.events.push(NewRecord {
             at_ms,
             run: run.clone(),
-            account: account.clone(),
+            account: known.account.clone(),
             job: Some(key),
             event,
         });
-        batch.jobs.insert(key, KnownJob { job, account });
+        batch.jobs.insert(key, KnownJob { job, ..known });
     }
-    Ok(store.append(&batch)?)
+    Ok(store.append(&batch)?.all()?)
 }
 
 /// The attempt of the user's last decision; none where the job was submitted again since, or the decision was undone.

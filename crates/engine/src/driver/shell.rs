@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::callbacks::{ReceivedCallback, Receiver};
@@ -19,8 +20,9 @@ use crate::conductor::{Cancelled, Conductor, Decision, Effect, Input};
 use crate::event::{Event, Moment, Outcome, Record, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::ClaimOutcome;
+use crate::job::Step;
 use crate::settings::JobKey;
-use crate::store::{Batch, NewRecord, RunHeader, Store, StoreError};
+use crate::store::{Batch, KnownJob, NewRecord, RefusedJob, RunHeader, Store, StoreError};
 use crate::summary::summarise;
 
 /// How long responses to submissions are awaited when the ledger can't be written any more.
@@ -35,6 +37,15 @@ struct Turn {
     decision: Decision,
     /// The callbacks that came in, and whether their tokens are known. Each gets its response once the decision is durable.
     acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
+}
+
+/// What came of a batch that was written.
+#[derive(Default)]
+struct Written {
+    /// The jobs of which not everything was written.
+    refused: Vec<RefusedJob>,
+    /// The events that full queues of observers dropped.
+    dropped: Vec<HookReport>,
 }
 
 /// How long the first submission waits for the balance.
@@ -286,19 +297,55 @@ impl Shell<'_> {
     /// that full queues of observers dropped, to be recorded with the next decision.
     async fn commit(&mut self, decision: Decision) -> Result<Decision, RunError> {
         let Decision { batch, effects } = decision;
-        let refused = match tokio::task::block_in_place(|| self.write(&batch)) {
-            Ok(refused) => refused,
+        let Written { refused, dropped } = match tokio::task::block_in_place(|| self.write(&batch))
+        {
+            Ok(written) => written,
             Err(source) => return Err(self.save_what_can_be_saved(source, &batch).await),
         };
+        self.conductor.refuse(self.clock.now_ms(), &refused, &batch);
+        let is_refused = |effect: &Effect| {
+            effect
+                .job()
+                .is_some_and(|job| refused.iter().any(|it| it.key == *job))
+        };
         for effect in effects {
-            self.begin(effect);
+            if !is_refused(&effect) {
+                self.begin(effect);
+            }
         }
         let mut more = Decision::default();
-        refused
+        dropped
             .into_iter()
             .for_each(|report| self.note(report, &mut more));
         self.conductor.flush_dirty(&mut more);
+        self.record_strays(&mut more)?;
         Ok(more)
+    }
+
+    /// Records the tasks of jobs that another process has changed on what that process made of them.
+    fn record_strays(&mut self, decision: &mut Decision) -> Result<(), RunError> {
+        for stray in self.conductor.take_stray() {
+            let at_ms = self.clock.now_ms();
+            let known = tokio::task::block_in_place(|| self.store.job(&stray.key))?;
+            let event = stray.event();
+            let changed = known.map(|known| (known.job.step(at_ms, &event), known));
+            let Some((Step::Changed(job), known)) = changed else {
+                tracing::warn!(job = %stray.key, task = %stray.task, "the task of a job that another process has changed is not its task any more");
+                continue;
+            };
+            let record = NewRecord {
+                account: known.account.clone(),
+                job: Some(stray.key),
+                ..self.of_the_run(event)
+            };
+            decision.batch.events.push(record);
+            let job = Arc::new(job);
+            decision
+                .batch
+                .jobs
+                .insert(stray.key, KnownJob { job, ..known });
+        }
+        Ok(())
     }
 
     /// Makes decisions durable until there is nothing more to record.
@@ -309,17 +356,19 @@ impl Shell<'_> {
         Ok(())
     }
 
-    /// Makes a batch durable and sends it to observers. Returns the events that their full queues dropped.
-    fn write(&mut self, batch: &Batch) -> Result<Vec<HookReport>, StoreError> {
-        let mut refused = Vec::new();
+    /// Makes a batch durable and sends it to observers.
+    fn write(&mut self, batch: &Batch) -> Result<Written, StoreError> {
+        let mut written = Written::default();
         if !batch.is_empty() {
-            for record in self.store.append(batch)? {
+            let committed = self.store.append(batch)?;
+            for record in committed.records {
                 (self.observe)(&record);
                 let job = record.job.and_then(|key| batch.jobs.get(&key));
-                refused.extend(self.hooks.send_record(&record, job));
+                written.dropped.extend(self.hooks.send_record(&record, job));
             }
+            written.refused = committed.refused;
         }
-        Ok(refused)
+        Ok(written)
     }
 
     /// Spawns work that the end of a run cancels; it then resolves to `cancelled`.

@@ -23,8 +23,8 @@ use crate::store::StoreError;
 /// 1: each run has the rows of its plan. 2: runs with the same plan share its rows; a run's events have an index of their own; the
 /// runs that were pruned are known. 3: refused attempts are distinguished from those that may have been bought, and callbacks make claims.
 /// 4: the responses of hooks at `plan_job` are kept, and links between jobs say whether both are the same request. 5: plans have steps, and
-/// a job in doubt says whether its request was repeated.
-pub(super) const FORMAT: i64 = 5;
+/// a job in doubt says whether its request was repeated. 6: jobs have versions.
+pub(super) const FORMAT: i64 = 6;
 
 /// The first format whose jobs were made by the rules of now; those of an older ledger are made anew from its events.
 pub(super) const RULES_OF_NOW: i64 = 5;
@@ -34,6 +34,9 @@ const SHARED_PLANS: i64 = 2;
 
 /// The first format that keeps the responses of hooks.
 pub(super) const HOOK_RESULTS: i64 = 4;
+
+/// The first format whose jobs have versions.
+pub(super) const VERSIONS: i64 = 6;
 
 /// `BkLn`: tells a ledger from any other SQLite file.
 const APPLICATION_ID: i64 = 0x426b_4c6e;
@@ -51,7 +54,7 @@ CREATE INDEX events_of_job ON events (job, seq) WHERE job IS NOT NULL;
 CREATE INDEX events_of_run ON events (run, seq) WHERE job IS NULL;
 CREATE INDEX events_by_run ON events (run);
 CREATE INDEX intents ON events (account, at_ms) WHERE intent = 1;
-CREATE TABLE jobs (key BLOB PRIMARY KEY, account TEXT NOT NULL, job TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE jobs (key BLOB PRIMARY KEY, account TEXT NOT NULL, job TEXT NOT NULL, version INTEGER NOT NULL DEFAULT 1) STRICT, WITHOUT ROWID;
 CREATE TABLE uploads (hash TEXT NOT NULL, account TEXT NOT NULL, url TEXT NOT NULL, at_ms INTEGER NOT NULL,
                       PRIMARY KEY (hash, account)) STRICT, WITHOUT ROWID;
 CREATE TABLE pruned (run TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -59,6 +62,8 @@ CREATE TABLE hook_results (question BLOB PRIMARY KEY, answer TEXT NOT NULL) STRI
 ";
 
 const TO_4: &str = "CREATE TABLE IF NOT EXISTS hook_results (question BLOB PRIMARY KEY, answer TEXT NOT NULL) STRICT, WITHOUT ROWID;";
+
+const TO_6: &str = "ALTER TABLE jobs ADD COLUMN version INTEGER NOT NULL DEFAULT 1;";
 
 const FROM_1_TO_2: &str = "
 ALTER TABLE plans RENAME COLUMN run TO plan;
@@ -210,9 +215,9 @@ impl Ledger {
         let found = self.check_format()?;
         let steps: &[&str] = match found {
             0 => &[SCHEMA],
-            1 => &[FROM_1_TO_2, TO_4],
-            2 | 3 => &[TO_4],
-            4 => &[],
+            1 => &[FROM_1_TO_2, TO_4, TO_6],
+            2 | 3 => &[TO_4, TO_6],
+            4 | 5 => &[TO_6],
             _ => return Ok(()),
         };
         let jobs = if (1..RULES_OF_NOW).contains(&found) {

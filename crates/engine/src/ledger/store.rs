@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, params};
 
 use super::*;
-use crate::event::Via;
+use crate::store::{Committed, Refusal, is_taken_back, plan_name};
 
 impl Store for Ledger {
     fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError> {
@@ -49,35 +49,45 @@ impl Store for Ledger {
         })
     }
 
-    fn append(&mut self, batch: &Batch) -> Result<Vec<Record>, StoreError> {
+    fn append(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
         let is_intent =
             |new: &NewRecord| matches!(new.event, Event::Intent { .. } | Event::Repeated { .. });
         if batch.events.iter().any(is_intent) {
             self.check_place()?;
         }
         self.write("write to", |transaction| {
+            let mut committed = Committed::default();
+            let mut replace = transaction.prepare_cached(
+                "INSERT INTO jobs (key, account, job, version) VALUES (?1, ?2, ?3, ?4 + 1)
+                 ON CONFLICT (key) DO UPDATE SET account = excluded.account, job = excluded.job, version = excluded.version
+                 WHERE version = ?4",
+            )?;
+            for (key, known) in &batch.jobs {
+                let bytes = key.to_bytes();
+                let version = i64::try_from(known.version).unwrap_or(i64::MAX - 1);
+                if replace.execute(params![bytes, known.account, json(&known.job), version])? > 0 {
+                    continue;
+                }
+                let sql = "SELECT version FROM jobs WHERE key = ?1";
+                let found: i64 = transaction.query_row(sql, [bytes], |row| row.get(0))?;
+                let refused = batch.refusal(*key, Refusal::Conflict, found.unsigned_abs());
+                committed.refused.push(refused);
+            }
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO events (at_ms, run, account, job, intent, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?;
-            let mut records = Vec::with_capacity(batch.events.len());
-            for new in &batch.events {
+            committed.records.reserve(batch.events.len());
+            for new in batch.writable(&committed.refused).events {
                 let intent = is_intent(new);
                 let job = new.job.map(|key| key.to_bytes());
                 insert.execute(params![new.at_ms, new.run.as_str(), new.account, job, intent, json(&new.event)])?;
-                records.push(Record {
+                committed.records.push(Record {
                     seq: transaction.last_insert_rowid().unsigned_abs(),
                     at_ms: new.at_ms,
                     run: new.run.clone(),
                     job: new.job,
                     event: new.event.clone(),
                 });
-            }
-            let mut replace = transaction.prepare_cached(
-                "INSERT INTO jobs (key, account, job) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (key) DO UPDATE SET account = excluded.account, job = excluded.job",
-            )?;
-            for (key, known) in &batch.jobs {
-                replace.execute(params![key.to_bytes(), known.account, json(&known.job)])?;
             }
             let mut keep = transaction.prepare_cached(
                 "INSERT INTO uploads (hash, account, url, at_ms) VALUES (?1, ?2, ?3, ?4)
@@ -86,18 +96,14 @@ impl Store for Ledger {
             for upload in &batch.uploads {
                 keep.execute(params![upload.hash, upload.account, upload.url, upload.at_ms])?;
             }
-            Ok(records)
+            Ok(committed)
         })
     }
 
     fn job(&self, key: &JobKey) -> Result<Option<KnownJob>, StoreError> {
-        let sql = "SELECT account, job FROM jobs WHERE key = ?1";
-        let found: Vec<KnownJob> = self.rows(sql, [key.to_bytes()], |row| {
-            Ok(KnownJob {
-                job: Arc::new(parsed(row, 1)?),
-                account: row.get(0)?,
-            })
-        })?;
+        let sql = self.jobs_sql("WHERE key = ?1");
+        let found: Vec<KnownJob> =
+            self.rows(&sql, [key.to_bytes()], |row| Ok(known_job(row)?.1))?;
         Ok(found.into_iter().next())
     }
 
@@ -125,13 +131,7 @@ impl Store for Ledger {
     }
 
     fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError> {
-        self.rows("SELECT key, account, job FROM jobs", [], |row| {
-            let known = KnownJob {
-                job: Arc::new(parsed(row, 2)?),
-                account: row.get(1)?,
-            };
-            Ok((JobKey::from_bytes(row.get(0)?), known))
-        })
+        self.rows(&self.jobs_sql(""), [], known_job)
     }
 
     fn upload(&self, hash: &str, account: &str) -> Result<Option<Upload>, StoreError> {
@@ -190,6 +190,13 @@ impl Store for Ledger {
         self.records(RECORDS_OF, (run.as_str(),))
     }
 
+    fn records_since(&self, run: &RunId, seq: u64) -> Result<Vec<Record>, StoreError> {
+        self.records(
+            "SELECT seq, at_ms, run, job, event FROM events WHERE seq > ?2 AND run = ?1 ORDER BY seq",
+            (run.as_str(), i64::try_from(seq).unwrap_or(i64::MAX)),
+        )
+    }
+
     fn intents_between(&self, from: u64, to: u64) -> Result<Vec<Record>, StoreError> {
         let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.records(
@@ -222,7 +229,7 @@ impl Store for Ledger {
         })?;
         for (job, event) in found {
             if matches!(&event, Event::Accepted { task_id, .. } if task_id.as_str() == task)
-                && !self.is_taken_back(&job, task)?
+                && !is_taken_back(&self.history_of(&job)?, task)
             {
                 return Ok(Some(job));
             }
@@ -239,32 +246,24 @@ impl Store for Ledger {
 }
 
 impl Ledger {
-    /// Whether the user took back that a task is the job's.
-    fn is_taken_back(&self, job: &JobKey, task: &str) -> Result<bool, StoreError> {
-        let mut given_for = None;
-        let mut is_taken_back = false;
-        for record in self.history_of(job)? {
-            match record.event {
-                Event::Accepted {
-                    attempt,
-                    task_id,
-                    via,
-                } if task_id.as_str() == task => {
-                    given_for = (via == Via::User).then_some(attempt);
-                    is_taken_back = false;
-                }
-                // What a later `Reopened` withdraws is this, and no longer the task.
-                Event::NeverBought { attempt } | Event::BuyAgain { attempt }
-                    if given_for == Some(attempt) =>
-                {
-                    given_for = None;
-                }
-                Event::Reopened { attempt } => is_taken_back |= given_for == Some(attempt),
-                _ => {}
-            }
-        }
-        Ok(is_taken_back)
+    /// Reads jobs as [`known_job`] takes them. Those of an older file, which is only read, have no versions.
+    fn jobs_sql(&self, which: &str) -> String {
+        let version = if self.format < open::VERSIONS {
+            "1"
+        } else {
+            "version"
+        };
+        format!("SELECT key, account, job, {version} FROM jobs {which}")
     }
+}
+
+fn known_job(row: &Row<'_>) -> Result<(JobKey, KnownJob), RowError> {
+    let known = KnownJob {
+        job: Arc::new(parsed(row, 2)?),
+        account: row.get(1)?,
+        version: row.get::<_, i64>(3)?.unsigned_abs(),
+    };
+    Ok((JobKey::from_bytes(row.get(0)?), known))
 }
 
 /// Writes a plan's rows, unless they are there.
@@ -287,14 +286,4 @@ fn store_plan(
         insert.execute(params![name, position, json(row)])?;
     }
     Ok(())
-}
-
-/// A plan's name in the ledger: runs with equal plans share it.
-fn plan_name(plan: &[PlannedRow]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for row in plan {
-        hasher.update(json(row).as_bytes());
-        hasher.update(b"\n");
-    }
-    hasher.finalize().to_hex().to_string()
 }

@@ -254,6 +254,7 @@ fn lived(ledger: &mut Ledger, run: &RunId, key: u8, at_ms: i64, events: Vec<Even
     let mut known = ledger.jobs().unwrap().remove(&key).unwrap_or(KnownJob {
         job: Arc::default(),
         account: account.clone(),
+        version: 0,
     });
     let mut batch = Batch::default();
     for event in events {
@@ -479,15 +480,16 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
             KnownJob {
                 job: job.into(),
                 account: account.clone(),
+                version: 0,
             },
         )]
         .into(),
-        uploads: Vec::new(),
+        ..Batch::default()
     };
     ledger.append(&batch).unwrap();
     ledger
         .connection
-        .pragma_update(None, "user_version", 2)
+        .execute_batch("ALTER TABLE jobs DROP COLUMN version; PRAGMA user_version = 2;")
         .unwrap();
     drop(ledger);
 

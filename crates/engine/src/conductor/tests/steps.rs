@@ -43,6 +43,7 @@ pub(super) fn song(key: JobKey, stem: StemId) -> ResumedJob {
         selected: true,
         elsewhere: None,
         job: Arc::default(),
+        version: 0,
         missing: Vec::new(),
         expired: false,
     }
@@ -71,7 +72,7 @@ fn submitting(config: RunConfig, jobs: usize) -> (Conductor, Vec<(JobKey, u32)>)
     (conductor, sent)
 }
 
-/// Advances and gives the submissions that begin.
+/// Advances, past the jobs that are to be resumed, and gives the submissions that begin.
 pub(super) fn advance(
     conductor: &mut Conductor,
     now_ms: i64,
@@ -82,7 +83,11 @@ pub(super) fn advance(
         serial += 1;
         Token::from_text(format!("{now_ms}-{serial}"))
     };
+    let resumes = conductor.is_resuming();
     conductor.advance(now_ms, &mut token, decision);
+    if resumes && !conductor.is_resuming() {
+        conductor.advance(now_ms, &mut token, decision);
+    }
     let submissions = decision
         .effects
         .drain(..)
@@ -337,8 +342,12 @@ fn foreign() -> (JobKey, KnownJob, Token) {
         job.replay(NOW_MS, &event);
     }
     let account = "model".to_owned();
-    let job = job.into();
-    (key(99), KnownJob { job, account }, token)
+    let known = KnownJob {
+        job: job.into(),
+        account,
+        version: 1,
+    };
+    (key(99), known, token)
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct World {
     /// What disturbs the life that is being led.
     pub(super) troubles: Troubles,
     pub(super) vendor: Vendor,
+    /// What other processes do; see [`rivals`](super::rivals).
+    pub(super) rivals: Rivals,
     /// The real ledger beside the model's, for some seeds: what it reads back must be the same.
     pub(super) ledger: Option<(tempfile::TempDir, Ledger)>,
     /// The model's durable ledger.
@@ -98,6 +100,9 @@ pub(super) struct Seen {
     pub(super) inputs: u64,
     /// Steps whose results are kept.
     pub(super) stepped: u64,
+    /// What the store refused because of rivals, and the tasks of jobs that they had changed.
+    pub(super) refused: [u64; 3],
+    pub(super) strays: u64,
 }
 
 impl World {
@@ -112,6 +117,7 @@ impl World {
             hooks: (dice.chance(30), dice.chance(50)),
             hooks_change: dice.chance(50),
             steps: dice.chance(60),
+            rivals: Rivals::new(seed),
             dice,
             now: 1_800_000_000_000,
             vendor: Vendor::default(),
@@ -403,18 +409,17 @@ impl World {
         self.plan(jobs, all);
         let mut wanted = Vec::with_capacity(jobs);
         for n in self.planned.clone() {
-            let known = self.jobs.get(&key(n)).map(|known| known.job.clone());
-            let job = known.unwrap_or_default();
+            let (job, version) = self.read(&key(n));
             wanted.push(ResumedJob {
                 refusal: self.refusal(mortal),
                 missing: self.lose_files(&job),
                 job,
+                version,
                 ..song(key(n), stem(n % 2))
             });
             let tracks = if self.steps { self.tracks() } else { 0 };
             for (step, parent, track) in steps_of(n, tracks) {
-                let known = self.jobs.get(&step).map(|known| known.job.clone());
-                let job = known.unwrap_or_default();
+                let (job, version) = self.read(&step);
                 let kind = Kind::of(&step);
                 wanted.push(ResumedJob {
                     input: ResumedInput::Step {
@@ -424,6 +429,7 @@ impl World {
                     offer: Kind::ALL.iter().position(|it| *it == kind).unwrap(),
                     missing: self.lose_files(&job),
                     job,
+                    version,
                     ..song(step, stem(0))
                 });
             }
@@ -449,24 +455,35 @@ impl World {
             Token::from_text(format!("run{run}-{tokens}"))
         };
         for _ in 0..20_000 {
+            let resumes = conductor.is_resuming();
             conductor.advance(self.now, &mut token, &mut decision);
             let dies = mortal && self.dice.chance(2);
             if dies && self.dice.chance(50) {
                 self.lose_responses();
                 return None; // before the ledger had it: nothing of this decision ever was
             }
-            self.append(&decision);
+            let refused = self.commit(&decision.batch);
             if dies {
                 self.lose_responses();
                 return None; // after the ledger had it, before anything was done
             }
-            for effect in std::mem::take(&mut decision).effects {
+            let Decision { batch, effects } = std::mem::take(&mut decision);
+            conductor.refuse(self.now, &refused, &batch);
+            self.record_strays(&mut conductor);
+            for effect in effects {
+                let job = effect.job();
+                if job.is_some_and(|job| refused.iter().any(|it| it.key == *job)) {
+                    continue;
+                }
                 if matches!(effect, Effect::Submit { .. }) {
                     self.check_places(&conductor);
                 }
                 self.begin(effect);
             }
             self.check(&conductor, all);
+            if resumes {
+                continue;
+            }
             if let Some(outcome) = conductor.outcome(self.now) {
                 self.notice(&conductor);
                 self.check_end(&conductor, begun_ms);
@@ -595,8 +612,7 @@ impl World {
             event,
         };
         let batch = Batch::of_job(record, key, known.clone());
-        let effects = Vec::new();
-        self.append(&Decision { batch, effects });
+        self.append(&batch);
     }
 
     /// Whether the ledger has a row for a task.
@@ -655,16 +671,20 @@ impl World {
         }
     }
 
-    pub(super) fn append(&mut self, decision: &Decision) {
+    /// Writes all of a batch.
+    pub(super) fn append(&mut self, batch: &Batch) {
         let heard = std::mem::take(&mut self.hearing);
         let heard = heard.into_iter().map(|(task, _)| task.to_string());
         self.vendor.reported.extend(heard);
-        self.records.extend(decision.batch.events.iter().cloned());
-        let jobs = decision.batch.jobs.iter();
-        self.jobs
-            .extend(jobs.map(|(key, known)| (*key, known.clone())));
+        self.records.extend(batch.events.iter().cloned());
+        for (key, known) in &batch.jobs {
+            let version = known.version + 1;
+            let known = known.clone();
+            self.jobs.insert(*key, KnownJob { version, ..known });
+        }
         if let Some((_, ledger)) = &mut self.ledger {
-            ledger.append(&decision.batch).unwrap();
+            let committed = ledger.append(batch).unwrap();
+            assert_eq!(committed.refused, [], "seed {}", self.seed);
         }
     }
 
