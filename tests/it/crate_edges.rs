@@ -8,11 +8,12 @@ use toml::{Table, Value};
 use crate::lab::root;
 
 /// A crate and what it may use of the others, with features where they matter.
-const EDGES: [(&str, &[&str]); 8] = [
+const EDGES: [(&str, &[&str]); 9] = [
     ("api", &[]),
     ("audio", &[]),
     ("band", &["audio"]),
     ("engine", &["api", "audio", "serve"]),
+    ("postgres", &["engine"]),
     ("reporter", &["audio", "engine"]),
     ("serve", &[]),
     ("studio", &["api", "audio", "band", "serve"]),

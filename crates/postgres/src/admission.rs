@@ -1,0 +1,171 @@
+//! Whether a submission is admitted: the account's window, its tasks in flight, the credits of the run and of the ledger. Pure.
+
+use backline_engine::job::{Job, Phase};
+use backline_engine::plan::Rate;
+use backline_engine::store::{Refusal, SubmissionLimits};
+
+/// How much longer than the vendor's window the shared one is, in per mille: it covers the spread of the times from a commit to the
+/// arrival of the request, which differ from machine to machine.
+const MARGIN_PER_MILLE: u64 = 20;
+
+/// When a process tries again while too many tasks are in flight, in milliseconds. No event of the window tells when one ends.
+const PLACE_WAIT_MS: u64 = 1_000;
+
+/// Tolerance of limits, in thousandths of a credit: sums of prices such as 0.4 are rounded.
+const TOLERANCE: i64 = 1;
+
+/// How long a submission counts, in milliseconds.
+pub(crate) fn counts_for_ms(rate: Rate) -> i64 {
+    let margin_ms = rate
+        .window_ms
+        .saturating_mul(MARGIN_PER_MILLE)
+        .div_ceil(1000);
+    i64::try_from(rate.window_ms.saturating_add(margin_ms)).unwrap_or(i64::MAX / 4)
+}
+
+/// Credits in thousandths, as the database adds them up.
+pub(crate) fn thousandths(credits: f64) -> i64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a cast saturates, and no sum of credits comes near"
+    )]
+    let rounded = (credits * 1000.0).round() as i64;
+    rounded
+}
+
+/// The same as credits.
+pub(crate) fn credits(thousandths: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 9e12 credits")]
+    let whole = thousandths as f64;
+    whole / 1000.0
+}
+
+/// What a job has cost and reserved, in thousandths of a credit.
+pub(crate) fn committed(job: &Job) -> i64 {
+    thousandths(job.credits + job.reserved)
+}
+
+/// Whether a job holds a place among the tasks in flight.
+pub(crate) fn is_in_flight(job: &Job) -> bool {
+    matches!(job.phase, Phase::Submitting { .. } | Phase::Running(_))
+}
+
+/// What an account and its ledger stand at, as one transaction sees them; submissions that are admitted are added.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// The server's time, in milliseconds.
+    pub(crate) now_ms: i64,
+    /// When the last submissions were written, in milliseconds, latest first: as many as a window may have.
+    pub(crate) sent_ms: Vec<i64>,
+    /// Tasks in flight.
+    pub(crate) in_flight: u64,
+    /// What counts against the run's credits, in thousandths.
+    pub(crate) run: i64,
+    /// What counts against the ledger's credits, in thousandths.
+    pub(crate) ledger: i64,
+}
+
+impl Standing {
+    /// Admits a submission that changes the job's cost by `cost` thousandths, or says why not.
+    pub(crate) fn admit(&mut self, limits: &SubmissionLimits, cost: i64) -> Result<(), Refusal> {
+        let count = limits.rate.count.max(1) as usize;
+        if let Some(first_ms) = self.sent_ms.get(count - 1) {
+            let opens_ms = first_ms + counts_for_ms(limits.rate);
+            if opens_ms > self.now_ms {
+                let wait_ms = opens_ms.abs_diff(self.now_ms);
+                return Err(Refusal::TooEarly { wait_ms });
+            }
+        }
+        if self.in_flight >= u64::from(limits.concurrency) {
+            let wait_ms = PLACE_WAIT_MS;
+            return Err(Refusal::TooEarly { wait_ms });
+        }
+        let exceeds = |limit: Option<f64>, sum: i64| {
+            limit.is_some_and(|limit| sum + cost > thousandths(limit) + TOLERANCE)
+        };
+        if cost > 0
+            && (exceeds(limits.credits, self.run) || exceeds(limits.ledger_credits, self.ledger))
+        {
+            return Err(Refusal::OverBudget {
+                run_credits: credits(self.run),
+                ledger_credits: credits(self.ledger),
+            });
+        }
+        self.sent_ms.insert(0, self.now_ms);
+        self.in_flight += 1;
+        self.run += cost;
+        self.ledger += cost;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: SubmissionLimits = SubmissionLimits {
+        rate: Rate {
+            count: 2,
+            window_ms: 10_000,
+        },
+        concurrency: 3,
+        follow_ms: 60_000,
+        credits: Some(30.0),
+        ledger_credits: Some(40.4),
+    };
+
+    fn standing() -> Standing {
+        Standing {
+            now_ms: 1_000_000,
+            sent_ms: Vec::new(),
+            in_flight: 0,
+            run: 0,
+            ledger: 0,
+        }
+    }
+
+    #[test]
+    fn a_window_with_its_margin_admits_its_count() {
+        let mut account = standing();
+        account.sent_ms = vec![995_000];
+        assert_eq!(account.admit(&LIMITS, 0), Ok(()));
+        let wait_ms = 5_200;
+        assert_eq!(
+            account.admit(&LIMITS, 0),
+            Err(Refusal::TooEarly { wait_ms })
+        );
+        account.now_ms += 5_200;
+        assert_eq!(account.admit(&LIMITS, 0), Ok(()));
+    }
+
+    #[test]
+    fn tasks_in_flight_are_bounded() {
+        let mut account = standing();
+        account.in_flight = 3;
+        let wait_ms = PLACE_WAIT_MS;
+        assert_eq!(
+            account.admit(&LIMITS, 0),
+            Err(Refusal::TooEarly { wait_ms })
+        );
+    }
+
+    #[test]
+    fn credits_hold_to_the_thousandth() {
+        let mut account = standing();
+        (account.run, account.ledger) = (18_000, 18_000);
+        assert_eq!(account.admit(&LIMITS, 12_000), Ok(()));
+        let refused = account.admit(&LIMITS, 400);
+        let over = Refusal::OverBudget {
+            run_credits: 30.0,
+            ledger_credits: 30.0,
+        };
+        assert_eq!(refused, Err(over));
+        // What costs nothing is admitted.
+        assert_eq!(account.admit(&LIMITS, 0), Ok(()));
+        let mut other_run = standing();
+        other_run.ledger = 40_000;
+        assert_eq!(other_run.admit(&LIMITS, 400), Ok(()));
+        other_run.sent_ms.clear();
+        assert!(other_run.admit(&LIMITS, 400).is_err());
+    }
+}

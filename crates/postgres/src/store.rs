@@ -1,0 +1,350 @@
+//! The ledger as the engine's store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use backline_engine::event::{Event, Record, RunId};
+use backline_engine::settings::JobKey;
+use backline_engine::store::{
+    Batch, Committed, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError, Upload,
+    is_taken_back, plan_name,
+};
+use sqlx::{Connection, PgConnection};
+
+use crate::connection::Ledger;
+
+/// The columns of a record, in the order of [`RecordRow`].
+type RecordRow = (i64, i64, String, Option<[u8; 32]>, String);
+
+/// The columns of a job, in the order that [`Ledger::known`] takes.
+type JobRow = ([u8; 32], String, String, i64);
+
+impl Store for Ledger {
+    fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError> {
+        self.with("write to", async |connection| {
+            let mut transaction = connection.begin().await?;
+            lock(&mut transaction).await?;
+            let name = plan_name(plan);
+            store_plan(&mut transaction, &name, plan).await?;
+            sqlx::query(
+                "INSERT INTO runs (id, started_ms, header, plan, committed)
+                 SELECT $1, $2, $3, $4, coalesce(sum((job::json ->> 'reserved')::numeric * 1000)::bigint, 0)
+                 FROM plans JOIN jobs USING (key) WHERE plan = $4",
+            )
+            .bind(run.id.as_str())
+            .bind(run.started_ms)
+            .bind(json(run))
+            .bind(&name)
+            .execute(&mut *transaction)
+            .await?;
+            transaction.commit().await
+        })
+    }
+
+    fn hook_result(&self, input: &[u8; 32]) -> Result<Option<String>, StoreError> {
+        self.reading(async |connection| {
+            sqlx::query_scalar("SELECT response FROM hook_results WHERE input = $1")
+                .bind(&input[..])
+                .fetch_optional(connection)
+                .await
+        })
+    }
+
+    fn keep_hook_results(&mut self, results: &[HookResult]) -> Result<(), StoreError> {
+        self.with("write to", async |connection| {
+            let mut transaction = connection.begin().await?;
+            for result in results {
+                sqlx::query(
+                    "INSERT INTO hook_results (input, response) VALUES ($1, $2)
+                     ON CONFLICT (input) DO UPDATE SET response = excluded.response",
+                )
+                .bind(&result.input[..])
+                .bind(&result.response)
+                .execute(&mut *transaction)
+                .await?;
+            }
+            transaction.commit().await
+        })
+    }
+
+    fn append(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
+        self.write(batch)
+    }
+
+    fn join_account(&mut self, from: &str, to: &str) -> Result<(), StoreError> {
+        self.with("write to", async |connection| {
+            let mut transaction = connection.begin().await?;
+            lock(&mut transaction).await?;
+            for sql in [
+                "UPDATE jobs SET account = $2 WHERE account = $1",
+                "UPDATE events SET account = $2 WHERE account = $1 AND is_submission",
+                "DELETE FROM uploads AS old WHERE account = $1
+                 AND EXISTS (SELECT FROM uploads AS new WHERE new.account = $2 AND new.hash = old.hash)",
+                "UPDATE uploads SET account = $2 WHERE account = $1",
+            ] {
+                sqlx::query(sql)
+                    .bind(from)
+                    .bind(to)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await
+        })
+    }
+
+    fn job(&self, key: &JobKey) -> Result<Option<KnownJob>, StoreError> {
+        let row: Option<JobRow> = self.reading(async |connection| {
+            sqlx::query_as("SELECT key, account, job, version FROM jobs WHERE key = $1")
+                .bind(&key.to_bytes()[..])
+                .fetch_optional(connection)
+                .await
+        })?;
+        row.map(|row| Ok(self.known(row)?.1)).transpose()
+    }
+
+    fn jobs(&self) -> Result<HashMap<JobKey, KnownJob>, StoreError> {
+        let rows: Vec<JobRow> = self.reading(async |connection| {
+            sqlx::query_as("SELECT key, account, job, version FROM jobs")
+                .fetch_all(connection)
+                .await
+        })?;
+        rows.into_iter().map(|row| self.known(row)).collect()
+    }
+
+    fn forget_upload(&mut self, hash: &str, account: &str) -> Result<(), StoreError> {
+        self.with("write to", async |connection| {
+            sqlx::query("DELETE FROM uploads WHERE hash = $1 AND account = $2")
+                .bind(hash)
+                .bind(account)
+                .execute(connection)
+                .await?;
+            Ok(())
+        })
+    }
+
+    fn upload(&self, hash: &str, account: &str) -> Result<Option<Upload>, StoreError> {
+        let found: Option<(String, i64)> = self.reading(async |connection| {
+            sqlx::query_as("SELECT url, at_ms FROM uploads WHERE hash = $1 AND account = $2")
+                .bind(hash)
+                .bind(account)
+                .fetch_optional(connection)
+                .await
+        })?;
+        Ok(found.map(|(url, at_ms)| Upload {
+            hash: hash.to_owned(),
+            account: account.to_owned(),
+            url,
+            at_ms,
+        }))
+    }
+
+    fn intents_since(&self, account: &str, since_ms: i64) -> Result<Vec<i64>, StoreError> {
+        self.reading(async |connection| {
+            sqlx::query_scalar(
+                "SELECT at_ms FROM events WHERE is_submission AND account = $1 AND at_ms >= $2",
+            )
+            .bind(account)
+            .bind(since_ms)
+            .fetch_all(connection)
+            .await
+        })
+    }
+
+    fn runs(&self) -> Result<Vec<RunHeader>, StoreError> {
+        let texts = self.texts("SELECT header FROM runs ORDER BY number DESC")?;
+        texts.iter().map(|text| self.parsed(text)).collect()
+    }
+
+    fn plan_of(&self, run: &RunId) -> Result<Vec<PlannedRow>, StoreError> {
+        let rows: Vec<String> = self.reading(async |connection| {
+            sqlx::query_scalar(
+                "SELECT planned FROM plans JOIN runs USING (plan) WHERE id = $1 ORDER BY position",
+            )
+            .bind(run.as_str())
+            .fetch_all(connection)
+            .await
+        })?;
+        rows.iter().map(|text| self.parsed(text)).collect()
+    }
+
+    fn store_album(&mut self, album: &[PlannedRow]) -> Result<String, StoreError> {
+        let name = plan_name(album);
+        self.with("write to", async |connection| {
+            let mut transaction = connection.begin().await?;
+            lock(&mut transaction).await?;
+            store_plan(&mut transaction, &name, album).await?;
+            transaction.commit().await
+        })?;
+        Ok(name)
+    }
+
+    fn album_of(&self, run: &RunHeader) -> Result<Vec<PlannedRow>, StoreError> {
+        let Some(album) = &run.album else {
+            return self.plan_of(&run.id);
+        };
+        let rows: Vec<String> = self.reading(async |connection| {
+            sqlx::query_scalar("SELECT planned FROM plans WHERE plan = $1 ORDER BY position")
+                .bind(album)
+                .fetch_all(connection)
+                .await
+        })?;
+        rows.iter().map(|text| self.parsed(text)).collect()
+    }
+
+    fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        self.records(async |connection| {
+            sqlx::query_as(
+                "SELECT seq, at_ms, run, job, event FROM events WHERE run = $1 AND job IS NULL ORDER BY seq",
+            )
+            .bind(run.as_str())
+            .fetch_all(connection)
+            .await
+        })
+    }
+
+    fn records_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        self.records_since(run, 0)
+    }
+
+    fn records_since(&self, run: &RunId, seq: u64) -> Result<Vec<Record>, StoreError> {
+        self.records(async |connection| {
+            sqlx::query_as(
+                "SELECT seq, at_ms, run, job, event FROM events WHERE run = $1 AND seq > $2 ORDER BY seq",
+            )
+            .bind(run.as_str())
+            .bind(place(seq))
+            .fetch_all(connection)
+            .await
+        })
+    }
+
+    fn intents_between(&self, from: u64, to: u64) -> Result<Vec<Record>, StoreError> {
+        self.records(async |connection| {
+            sqlx::query_as(
+                "SELECT seq, at_ms, run, job, event FROM events
+                 WHERE is_submission AND seq > $1 AND seq < $2 ORDER BY seq",
+            )
+            .bind(place(from))
+            .bind(place(to))
+            .fetch_all(connection)
+            .await
+        })
+    }
+
+    fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError> {
+        let rows: Vec<([u8; 32], String)> = self.reading(async |connection| {
+            sqlx::query_as(
+                "SELECT DISTINCT ON (job) job, run FROM events
+                 WHERE is_submission AND job IS NOT NULL ORDER BY job, seq DESC",
+            )
+            .fetch_all(connection)
+            .await
+        })?;
+        let buyer = |(job, run)| (JobKey::from_bytes(job), RunId::from_text(run));
+        Ok(rows.into_iter().map(buyer).collect())
+    }
+
+    fn job_of_task(&self, task: &str) -> Result<Option<JobKey>, StoreError> {
+        let jobs: Vec<[u8; 32]> = self.reading(async |connection| {
+            sqlx::query_scalar(
+                "SELECT job FROM events WHERE task = $1 AND job IS NOT NULL ORDER BY seq",
+            )
+            .bind(task)
+            .fetch_all(connection)
+            .await
+        })?;
+        for job in jobs.into_iter().map(JobKey::from_bytes) {
+            if !is_taken_back(&self.history_of(&job)?, task) {
+                return Ok(Some(job));
+            }
+        }
+        Ok(None)
+    }
+
+    fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError> {
+        self.records(async |connection| {
+            sqlx::query_as(
+                "SELECT seq, at_ms, run, job, event FROM events WHERE job = $1 ORDER BY seq",
+            )
+            .bind(&job.to_bytes()[..])
+            .fetch_all(connection)
+            .await
+        })
+    }
+}
+
+impl Ledger {
+    fn records(
+        &self,
+        read: impl AsyncFn(&mut PgConnection) -> sqlx::Result<Vec<RecordRow>>,
+    ) -> Result<Vec<Record>, StoreError> {
+        let rows = self.reading(read)?;
+        let record = |(seq, at_ms, run, job, event): RecordRow| {
+            Ok(Record {
+                seq: seq.unsigned_abs(),
+                at_ms,
+                run: RunId::from_text(run),
+                job: job.map(JobKey::from_bytes),
+                event: self.parsed::<Event>(&event)?,
+            })
+        };
+        rows.into_iter().map(record).collect()
+    }
+
+    fn texts(&self, sql: &'static str) -> Result<Vec<String>, StoreError> {
+        self.reading(async |connection| sqlx::query_scalar(sql).fetch_all(connection).await)
+    }
+
+    fn known(
+        &self,
+        (key, account, job, version): JobRow,
+    ) -> Result<(JobKey, KnownJob), StoreError> {
+        let known = KnownJob {
+            job: Arc::new(self.parsed(&job)?),
+            account,
+            version: version.unsigned_abs(),
+        };
+        Ok((JobKey::from_bytes(key), known))
+    }
+
+    fn parsed<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, StoreError> {
+        serde_json::from_str(text).map_err(|error| self.damaged(&error.to_string()))
+    }
+}
+
+/// Waits until no other process writes.
+async fn lock(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT FROM ledger FOR UPDATE")
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Writes a plan's rows, unless they are there.
+async fn store_plan(
+    connection: &mut PgConnection,
+    name: &str,
+    plan: &[PlannedRow],
+) -> sqlx::Result<()> {
+    let keys: Vec<Vec<u8>> = plan.iter().map(|row| row.key.to_bytes().to_vec()).collect();
+    sqlx::query(
+        "INSERT INTO plans (plan, position, key, planned)
+         SELECT $1, place - 1, key, planned
+         FROM unnest($2::bytea[], $3::text[]) WITH ORDINALITY AS new (key, planned, place)
+         ON CONFLICT (plan, position) DO NOTHING",
+    )
+    .bind(name)
+    .bind(keys)
+    .bind(plan.iter().map(json).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn place(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("ledger types have string keys and finite numbers")
+}
