@@ -20,7 +20,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     (
         "cli",
         &[
-            "api", "audio", "band", "engine", "reporter", "serve", "studio",
+            "api", "audio", "band", "engine", "postgres", "reporter", "serve", "studio",
         ],
     ),
 ];

@@ -1,13 +1,13 @@
 //! The warning about purchases whose job left the manifest.
 
 use backline_engine::abandoned::{Abandoned, abandoned};
-use backline_engine::ledger::Ledger;
 use backline_engine::settings::JobKey;
 use backline_engine::store::StoreError;
 use backline_engine::summary::Summary;
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::project::Project;
 
 /// Most names in a warning.
@@ -44,7 +44,7 @@ fn warning(
     manifest: &str,
     planned: impl IntoIterator<Item = JobKey>,
 ) -> Result<String, StoreError> {
-    let Abandoned { tasks, doubts } = abandoned(ledger, manifest, planned)?;
+    let Abandoned { tasks, doubts } = abandoned(&**ledger, manifest, planned)?;
     let line = |names: Vec<String>, one: &str, many: &str| {
         let which = match names.len() {
             0 => return String::new(),

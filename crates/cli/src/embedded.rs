@@ -25,15 +25,15 @@ pub(crate) fn check_sound(provider: &Provider) -> Result<(), Failure> {
         .map_or(Ok(()), |sound| choice(sound).map(drop))
 }
 
-/// Starts a studio if the provider is one, and gives the provider its address.
+/// Starts a studio if the provider is one, with its data in the folder `local`, and gives the provider its address.
 pub(crate) async fn start(
     provider: &mut Provider,
-    ledger: &Path,
+    local: &Path,
 ) -> Result<Option<Studio>, Failure> {
     let Some(sound) = &provider.embedded else {
         return Ok(None);
     };
-    let mut config = StudioConfig::new(ledger.parent().unwrap_or(Path::new(".")).join(FOLDER));
+    let mut config = StudioConfig::new(local.join(FOLDER));
     choice(sound)?.into_config(&mut config);
     // Its balance must not fall by what its provider table says is free.
     config.prices = Prices::FREE;

@@ -206,6 +206,11 @@ impl From<StoreError> for Failure {
                 Kind::Ledger,
                 "keep the file and restore its newest backup: it records what was bought, and a run with a new ledger pays for everything again",
             ),
+            StoreError::Changed { .. } => (Kind::Ledger, "the same command reads the job again"),
+            StoreError::Unreachable { .. } => (
+                Kind::Ledger,
+                "check the address, the network and the password (PGPASSWORD or PGPASSFILE); everything recorded so far is valid",
+            ),
             StoreError::Failed { .. } => (
                 Kind::Ledger,
                 "check for a full disk, a missing permission, or a file that is not a ledger; everything recorded so far is valid",
@@ -239,7 +244,7 @@ impl From<RunError> for Failure {
             } => Self::new(Kind::Ledger, error)
                 .hint("put the ledger back in its place, then record these tasks, which are paid:"),
             RunError::Ledger { .. } => Self::new(Kind::Ledger, error).hint(
-                "free disk space, then record these tasks, which are paid and whose ids are recorded nowhere else:",
+                "free disk space and run again, which records these paid tasks from the receipts beside the ledger; or record them yourself:",
             ),
             RunError::OtherAccount { .. } => Self::new(Kind::Usage, error)
                 .hint("run with the key and address that bought them")
@@ -250,6 +255,8 @@ impl From<RunError> for Failure {
                 )
             }
             RunError::AdoptionLookup { .. } => Self::new(Kind::Provider, error),
+            RunError::Receipts { .. } => Self::new(Kind::Ledger, error)
+                .hint("free some space or correct the permissions"),
             RunError::Listen { .. } => Self::new(Kind::Usage, error)
                 .hint("choose another address for `callbacks: {listen: …}`"),
             RunError::PrivateProvider { ref host } => {

@@ -18,6 +18,7 @@ mod environment;
 mod exit_codes;
 mod failure;
 mod key;
+mod ledger;
 mod log;
 mod other_ledger;
 mod other_reports;

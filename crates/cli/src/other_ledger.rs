@@ -10,12 +10,11 @@ use std::path::Path;
 use backline_engine::folder::is_own;
 use backline_engine::forecast::Forecast;
 use backline_engine::job::{Job, Phase};
-use backline_engine::ledger::Ledger;
 use backline_engine::status::Sign;
-use backline_engine::store::Store as _;
 
 use crate::args::GlobalArgs;
 use crate::failure::{Failure, Kind};
+use crate::ledger::Ledger;
 use crate::project::{LEDGER, Project, seen_from_here};
 
 /// The failure of a run that would buy what a ledger nearby knows as bought; none where there is no such ledger.

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use backline_engine::event::{Event, Record, RunId};
 use backline_engine::folder::Folder;
-use backline_engine::ledger::Ledger;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::store::StoreError;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Kind};
+use crate::ledger::Ledger;
 use crate::project::{Project, seen_from_here};
 
 /// The file's name.

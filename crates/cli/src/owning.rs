@@ -1,18 +1,27 @@
 //! Opens a ledger for writing. One process at a time can; another may wait.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use backline_engine::ledger::{Ledger, Owner, Patience};
+use backline_engine::ledger::{self as file, Owner, Patience};
+use backline_engine::store::StoreError;
 
 use crate::args::{WaitArgs, duration_text};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::ledger::{Ledger, is_on_server};
+
+/// The pause between two tries to take a ledger on a server.
+const SERVER_PAUSE: Duration = Duration::from_secs(1);
 
 /// Opens the ledger at `path` for writing, after waiting for another process if `--wait` is given.
 pub(crate) fn own(path: &Path, args: &WaitArgs, console: &Console) -> Result<Ledger, Failure> {
     let Some(limit) = args.wait else {
         return Ok(Ledger::own(path)?);
     };
+    if is_on_server(path) {
+        return own_on_server(path, limit, console);
+    }
     let mut begins = |owner: &Owner| {
         let process = owner
             .process
@@ -27,5 +36,26 @@ pub(crate) fn own(path: &Path, args: &WaitArgs, console: &Console) -> Result<Led
         limit,
         begins: &mut begins,
     };
-    Ok(Ledger::own_within(path, patience)?)
+    Ok(Ledger::File(file::Ledger::own_within(path, patience)?))
+}
+
+/// Takes a ledger on a server, whose owner is not known, within a time.
+fn own_on_server(place: &Path, limit: Duration, console: &Console) -> Result<Ledger, Failure> {
+    let began = Instant::now();
+    let mut announced = false;
+    loop {
+        match Ledger::own(place) {
+            Err(StoreError::Owned { .. }) if began.elapsed() < limit => {}
+            owned => return Ok(owned?),
+        }
+        if !announced {
+            announced = true;
+            console.note(&format!(
+                "waiting for the other backline process that uses the ledger {}, at most {}\n",
+                place.display(),
+                duration_text(limit)
+            ));
+        }
+        std::thread::park_timeout(SERVER_PAUSE);
+    }
 }

@@ -13,10 +13,10 @@ use backline_api::ApiKey;
 use backline_engine::driver;
 use backline_engine::event::Record;
 use backline_engine::job::{Job, Step};
-use backline_engine::ledger::{Ledger, Owner};
+use backline_engine::ledger::Owner;
 use backline_engine::opening::Opening;
 use backline_engine::settings::JobKey;
-use backline_engine::store::{KnownJob, PlannedRow, RunBounds, Store};
+use backline_engine::store::{KnownJob, PlannedRow, RunBounds};
 use backline_reporter::{
     ConsoleOptions, JsonEvents, Lines, LiveTable, PlanFacts, RunResult, RunState, Sink, Size,
     Standpoint,
@@ -27,6 +27,7 @@ use crate::args::{ChosenRunArgs, Format, GlobalArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::Failure;
+use crate::ledger::Ledger;
 use crate::project::{ChosenRun, Project, locate};
 
 /// How often another process's ledger is read.
@@ -71,7 +72,7 @@ impl RunBasis {
         let forecast = &opening.forecast;
         let plan = &project.plan;
         let bounds = RunBounds::from(&plan.limits);
-        let account = driver::account(plan, key, ledger)?;
+        let account = driver::account(plan, key, &**ledger)?;
         let now_ms = jiff::Timestamp::now().as_millisecond();
         let rows = driver::planned_rows(plan, &plan.project_dir);
         Ok(Self {

@@ -39,6 +39,7 @@ pub mod manifest;
 mod nearest;
 pub mod opening;
 pub mod plan;
+pub mod receipts;
 pub mod recognize;
 pub mod scratch;
 pub mod settings;

@@ -32,8 +32,14 @@ pub struct Ledger {
 enum Mode {
     /// All that is read is of one moment, until [`Ledger::refresh`].
     Read,
+    /// Beside other processes.
     Write,
+    /// As the only process that carries out runs.
+    Own,
 }
+
+/// The advisory lock of the process that owns the ledger. It ends with its connection.
+const OWNER: i64 = 0x426b_4c6f;
 
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,6 +74,35 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// The same, as the only process that carries out runs. A connection that is lost gives the ledger back, and a new one takes it again.
+    ///
+    /// # Errors
+    /// Also when another process owns it.
+    pub fn own(address: &Address) -> Result<Self, StoreError> {
+        let mut ledger = Self::open(address)?;
+        ledger.mode = Mode::Own;
+        ledger.connection.set(None);
+        ledger.with("open", async |_| Ok(()))?;
+        Ok(ledger)
+    }
+
+    /// Whether a process owns the ledger.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn is_owned(&self) -> Result<bool, StoreError> {
+        self.reading(async |connection| {
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND (classid::bigint << 32) + objid::bigint = $1)",
+            )
+            .bind(OWNER)
+            .fetch_one(connection)
+            .await
+        })
+    }
+
     /// Opens the ledger for reading. Changes nothing.
     ///
     /// # Errors
@@ -91,7 +126,7 @@ impl Ledger {
     /// # Errors
     /// When the server can't be reached.
     pub fn refresh(&self) -> Result<(), StoreError> {
-        if self.mode == Mode::Write {
+        if self.mode != Mode::Read {
             return Ok(());
         }
         self.with("read", async |connection| {
@@ -164,15 +199,33 @@ impl Ledger {
             }
             result
         });
-        done.map_err(|source| self.failed(operation, source))
+        done.map_err(|source| match source {
+            sqlx::Error::Protocol(text) if text == OWNED => StoreError::Owned {
+                path: self.address.to_string(),
+                owner: String::new(),
+            },
+            source => self.failed(operation, source),
+        })
     }
 
     async fn connect(&self) -> sqlx::Result<PgConnection> {
         let mut connection = self.address.options()?.connect().await?;
-        if self.mode == Mode::Read {
-            sqlx::raw_sql(BEGIN_READING)
-                .execute(&mut connection)
-                .await?;
+        match self.mode {
+            Mode::Read => {
+                sqlx::raw_sql(BEGIN_READING)
+                    .execute(&mut connection)
+                    .await?;
+            }
+            Mode::Write => {}
+            Mode::Own => {
+                let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+                    .bind(OWNER)
+                    .fetch_one(&mut connection)
+                    .await?;
+                if !is_ours {
+                    return Err(sqlx::Error::Protocol(OWNED.to_owned()));
+                }
+            }
         }
         Ok(connection)
     }
@@ -203,6 +256,9 @@ impl Ledger {
         }
     }
 }
+
+/// Marks that another process owns the ledger among the errors of a connection.
+const OWNED: &str = "owned";
 
 const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 

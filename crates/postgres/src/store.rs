@@ -274,6 +274,48 @@ impl Store for Ledger {
 }
 
 impl Ledger {
+    /// The time of its last record, where that is later than `now_ms`: a clock was ahead then, or is behind now.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn ahead_of(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let last_ms: Option<i64> = self.reading(async |connection| {
+            sqlx::query_scalar("SELECT at_ms FROM events ORDER BY seq DESC LIMIT 1")
+                .fetch_optional(connection)
+                .await
+        })?;
+        Ok(last_ms.filter(|last_ms| *last_ms > now_ms))
+    }
+
+    /// Whether this ledger has recorded a run.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn knows_run(&self, run: &RunId) -> Result<bool, StoreError> {
+        self.reading(async |connection| {
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM runs WHERE id = $1)")
+                .bind(run.as_str())
+                .fetch_one(connection)
+                .await
+        })
+    }
+
+    /// Whether the ledger has the record of an attempt with that place and time.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn knows_intent(&self, seq: u64, at_ms: i64) -> Result<bool, StoreError> {
+        self.reading(async |connection| {
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM events WHERE seq = $1 AND at_ms = $2 AND is_submission)",
+            )
+            .bind(place(seq))
+            .bind(at_ms)
+            .fetch_one(connection)
+            .await
+        })
+    }
+
     fn records(
         &self,
         read: impl AsyncFn(&mut PgConnection) -> sqlx::Result<Vec<RecordRow>>,

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use backline_engine::ledger::Ledger;
 use backline_engine::manifest::lock::{self, Lock};
-use backline_engine::store::Store;
 use backline_reporter::{as_lock, diff_json, diff_text};
 
 use crate::args::{ChosenRunArgs, DiffArgs, Format, GlobalArgs, ManifestArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
+use crate::ledger::Ledger;
 use crate::project::{ChosenRun, Project, ledger_path, locate};
 
 /// Most runs that are offered where one is not found.

@@ -1,12 +1,13 @@
 //! `backline gc`: removes old runs from the ledger, after showing what that means.
 
-use backline_engine::ledger::{Ledger, Prunable};
+use backline_engine::ledger::Prunable;
 use serde_json::json;
 
 use crate::args::{Format, GcArgs, GlobalArgs, duration_text};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
+use crate::ledger::Ledger;
 use crate::owning::own;
 use crate::project::{ledger_path, locate, seen_from_here};
 
@@ -20,11 +21,11 @@ pub(crate) fn run(args: &GcArgs, global: &GlobalArgs, console: &Console) -> Comm
         .as_millisecond()
         .saturating_sub(age_ms);
     // Searched for before it is owned: owning makes a ledger where there is none.
-    let ledger = Ledger::read(&path)?;
+    let ledger = Ledger::read(&path)?.into_file("gc")?;
     let length_before = length(&path);
     let gone = if args.yes {
         drop(ledger);
-        let mut ledger = own(&path, &args.wait, console)?;
+        let mut ledger = own(&path, &args.wait, console)?.into_file("gc")?;
         let gone = ledger.prunable(before_ms)?;
         if !gone.is_empty() {
             ledger.prune(&gone)?;

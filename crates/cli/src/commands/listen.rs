@@ -37,7 +37,7 @@ pub(crate) fn run(args: &ListenArgs, global: &GlobalArgs, console: &Console) -> 
         let mut ready = |url: &url::Url| printed = console.data(&format!("{url}\n"));
         let mut observe = |record: &Record| report(record, console);
         let heard =
-            driver::listen(address, key, &stops, &mut ledger, &mut ready, &mut observe).await;
+            driver::listen(address, key, &stops, &mut *ledger, &mut ready, &mut observe).await;
         following.abort();
         printed.and(heard.map_err(Failure::from))
     });

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use backline_api::ApiKey;
 use backline_engine::driver::{OtherFile, OtherTask, OtherTrack, fetch_other_tasks};
 use backline_engine::event::Part;
-use backline_engine::ledger::Ledger;
 use backline_reporter::Standpoint;
 use serde_json::{Value, json};
 
@@ -15,6 +14,7 @@ use crate::embedded;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
 use crate::key::api_key;
+use crate::ledger::{Ledger, local_folder};
 use crate::log::{self, Notices};
 use crate::project::{Project, standpoint};
 
@@ -48,9 +48,10 @@ async fn fetch(
     key: &ApiKey,
     ledger: &Ledger,
 ) -> Result<Vec<OtherTask>, Failure> {
-    let studio = embedded::start(&mut project.plan.provider, &project.ledger).await?;
+    let local = local_folder(&project.ledger, &project.plan.project_dir);
+    let studio = embedded::start(&mut project.plan.provider, &local).await?;
     let plan = Arc::new(project.plan.clone());
-    let tasks = fetch_other_tasks(plan, key, ledger, &project.plan.project_dir).await;
+    let tasks = fetch_other_tasks(plan, key, &**ledger, &project.plan.project_dir).await;
     if let Some(studio) = studio {
         studio.stop().await;
     }

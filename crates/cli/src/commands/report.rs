@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use backline_engine::manifest::{LoadOptions, load};
 use backline_engine::plan::{Plan, ReportKind};
-use backline_engine::store::Store;
 use backline_engine::summary::Summary;
 use backline_reporter::{Ratings, RatingsError, ReportInput, write_reports};
 use serde_json::json;

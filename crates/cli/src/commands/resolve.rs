@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use backline_api::{ApiKey, Excerpt, TaskId};
 use backline_engine::driver::{Resolution, ResolveError, Settlement, find_job, resolve};
 use backline_engine::event::{Event, Record};
-use backline_engine::ledger::Ledger;
 use backline_engine::settings::JobKey;
-use backline_engine::store::Store;
 use serde_json::json;
 
 use crate::args::{Format, GlobalArgs, ManifestArgs, ResolveArgs};
@@ -16,6 +14,7 @@ use crate::embedded;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::key::api_key;
+use crate::ledger::{Ledger, local_folder};
 use crate::log::{self, Notices};
 use crate::owning::own;
 use crate::project::{Project, ledger_path, locate, manifest_of};
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     let path = ledger_path(manifest.as_deref(), global)?;
     // Searched for before it is owned: owning makes a ledger where there is none.
     let ledger = Ledger::read(&path)?;
-    let key = find_job(&ledger, named)?;
+    let key = find_job(&*ledger, named)?;
     let manifest = match manifest {
         Some(manifest) => manifest,
         None => planned_by(&ledger, key)?,
@@ -82,13 +81,12 @@ async fn take(
     key: JobKey,
     resolution: Resolution,
 ) -> Result<Record, Failure> {
+    let local = local_folder(&project.ledger, &project.plan.project_dir);
     let studio = match resolution {
-        Resolution::Task { .. } => {
-            embedded::start(&mut project.plan.provider, &project.ledger).await?
-        }
+        Resolution::Task { .. } => embedded::start(&mut project.plan.provider, &local).await?,
         _ => None,
     };
-    let record = resolve(&project.plan, api_key, ledger, key, resolution).await;
+    let record = resolve(&project.plan, api_key, &mut **ledger, key, resolution).await;
     if let Some(studio) = studio {
         studio.stop().await;
     }

@@ -6,9 +6,7 @@ use std::path::Path;
 use backline_engine::driver::{Doubt, PlanHooks, Settlement, doubts, settle};
 use backline_engine::event::RunId;
 use backline_engine::evidence::evidence;
-use backline_engine::ledger::Ledger;
 use backline_engine::settings::JobKey;
-use backline_engine::store::Store;
 use backline_reporter::evidence_text;
 use serde_json::json;
 
@@ -16,6 +14,7 @@ use crate::args::{Format, GlobalArgs, ManifestArgs, ResolveArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
+use crate::ledger::Ledger;
 use crate::owning::own;
 use crate::project::{Project, ledger_path, locate, say_what_is_left};
 
@@ -44,7 +43,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
                 .as_ref()
                 .is_none_or(|keys| keys.contains(&doubt.key))
     };
-    let meant: Vec<Doubt> = doubts(&ledger)?.into_iter().filter(is_meant).collect();
+    let meant: Vec<Doubt> = doubts(&*ledger)?.into_iter().filter(is_meant).collect();
     let (claimed, open): (Vec<Doubt>, Vec<Doubt>) =
         meant.into_iter().partition(|doubt| doubt.is_claimed);
     let open: Vec<JobKey> = open.into_iter().map(|doubt| doubt.key).collect();
@@ -52,7 +51,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
         warn_of_charges(&ledger, &open, console)?;
     }
     if !open.is_empty() {
-        settle(&mut ledger, &open, settlement)?;
+        settle(&mut *ledger, &open, settlement)?;
     }
     report(&open, settlement, &claimed, console)?;
     Ok(exit_codes::DONE)
@@ -64,7 +63,7 @@ pub(super) fn warn_of_charges(
     keys: &[JobKey],
     console: &Console,
 ) -> Result<(), Failure> {
-    let found = evidence(ledger, &ledger.jobs()?, keys, None)?;
+    let found = evidence(&**ledger, &ledger.jobs()?, keys, None)?;
     if !found.charged.is_empty() {
         console.note_always(&format!("warning: {}", evidence_text(&found)));
     }
@@ -84,9 +83,9 @@ fn planned(
         ..ManifestArgs::whole(manifest.to_owned())
     };
     let mut project = Project::open(&selected, global, console)?;
-    let report = project.plan_jobs(PlanHooks::Recorded(Some(ledger)), None, console)?;
+    let report = project.plan_jobs(PlanHooks::Recorded(Some(&**ledger)), None, console)?;
     say_what_is_left(&report, console);
-    project.open_ledger(Some(ledger))?;
+    project.open_ledger(Some(&**ledger))?;
     Ok(project.plan.jobs.iter().map(|job| job.key).collect())
 }
 

@@ -23,6 +23,7 @@ use crate::args::{FetchArgs, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, W
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
+use crate::ledger::is_on_server;
 use crate::log::{self, Notices};
 use crate::other_reports::warn_of_other_reports;
 use crate::output_owner::{self, OutputOwner};
@@ -97,7 +98,9 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     prepare::try_ledger(project).map_err(nothing_bought)?;
     let writable = match prepare::try_output(project).map_err(nothing_bought) {
         // Without a ledger nothing is kept yet.
-        Err(failure) if !project.ledger.exists() => return Err(failure),
+        Err(failure) if !is_on_server(&project.ledger) && !project.ledger.exists() => {
+            return Err(failure);
+        }
         tried => tried,
     };
     let mut ledger = own(&project.ledger, &options.ledger.wait, console)?;

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use backline_engine::event::{Event, KeptFile, Outcome};
-use backline_engine::ledger::Ledger;
-use backline_engine::store::{RunHeader, Store};
+use backline_engine::store::RunHeader;
 use backline_engine::summary::Summary;
 use backline_reporter::{RunState, Standpoint, View, shell_word};
 use serde::Serialize;
@@ -15,6 +14,7 @@ use crate::args::{Format, GlobalArgs, StatusArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
+use crate::ledger::Ledger;
 use crate::project::{
     ChosenRun, ledger_path, locate, never_run, project_dir, show_from_here, standpoint,
 };

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use backline_engine::ledger::Ledger;
-use backline_engine::store::{RunHeader, Store, StoreError};
+use backline_engine::store::{RunHeader, StoreError};
 use backline_engine::summary::{Summary, summarise, summarise_with_former};
 use backline_reporter::{Ratings, Standpoint, shell_word};
 
 use super::locate::{ledger_path, locate, project_of, standpoint};
 use crate::args::{ChosenRunArgs, GlobalArgs};
 use crate::failure::{Failure, Kind};
+use crate::ledger::Ledger;
 
 /// A ledger that is read, and the run of it that is meant.
 pub(crate) struct ChosenRun {
@@ -108,7 +108,7 @@ impl ChosenRun {
         let mut seen = HashSet::new();
         for run in self.ledger.runs()? {
             if seen.insert(run.manifest.clone()) {
-                let jobs = summarise_with_former(&self.ledger, &run)?.jobs;
+                let jobs = summarise_with_former(&*self.ledger, &run)?.jobs;
                 if jobs.iter().any(|job| keys.contains(job.key.as_str())) {
                     return Ok(Some(run));
                 }
@@ -120,9 +120,9 @@ impl ChosenRun {
     /// The state of its manifest's jobs.
     pub(crate) fn summary(&self) -> Result<Summary, StoreError> {
         if self.all {
-            summarise_with_former(&self.ledger, &self.header)
+            summarise_with_former(&*self.ledger, &self.header)
         } else {
-            summarise(&self.ledger, &self.header)
+            summarise(&*self.ledger, &self.header)
         }
     }
 

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use backline_engine::folder::{is_own, read_file};
-use backline_engine::ledger::Ledger;
 use backline_engine::plan::Plan;
 use backline_engine::store::RunHeader;
 use backline_engine::summary::Summary;
@@ -13,6 +12,7 @@ use backline_reporter::Standpoint;
 
 use crate::args::GlobalArgs;
 use crate::failure::{Failure, Kind};
+use crate::ledger::{Ledger, check_address, is_on_server};
 
 /// Where a project keeps its ledger.
 pub(crate) const LEDGER: &str = ".backline/ledger.sqlite3";
@@ -34,7 +34,7 @@ const MAX_EXAMINED_BYTES: u64 = 64 << 10;
 /// Where a plan's ledger is.
 pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
     match &global.ledger {
-        Some(path) => absolute(path),
+        Some(path) => named(path),
         None => {
             let ledger = plan.project_dir.join(LEDGER);
             refuse_planted(&plan.project_dir, &ledger)?;
@@ -87,9 +87,10 @@ pub(crate) fn project_of(ledger: &Ledger) -> Option<&Path> {
     }
 }
 
-/// Where what was measured of sound files is kept: beside the ledger.
+/// Where what was measured of sound files is kept: beside a ledger on this machine.
 pub(crate) fn sound_cache(ledger: &Path) -> Option<PathBuf> {
-    ledger.parent().map(|folder| folder.join(SOUND))
+    let folder = ledger.parent().filter(|_| !is_on_server(ledger));
+    folder.map(|folder| folder.join(SOUND))
 }
 
 /// Where a run's manifest lies.
@@ -116,7 +117,7 @@ pub(crate) fn ledger_path(
     global: &GlobalArgs,
 ) -> Result<PathBuf, Failure> {
     if let Some(path) = &global.ledger {
-        return absolute(path);
+        return named(path);
     }
     let folder = match manifest.and_then(Path::parent) {
         Some(folder) => folder.to_owned(),
@@ -300,6 +301,15 @@ pub(crate) fn show_from_here(
         let path = standpoint.name(&file.path);
         std::sync::Arc::make_mut(file).path = path;
     }
+}
+
+/// The place of a ledger that the user named.
+fn named(ledger: &Path) -> Result<PathBuf, Failure> {
+    if is_on_server(ledger) {
+        check_address(ledger)?;
+        return Ok(ledger.to_owned());
+    }
+    absolute(ledger)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {

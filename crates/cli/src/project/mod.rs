@@ -13,7 +13,6 @@ use backline_engine::driver::{
     self, Album, PlanHooks, PlanningReport, look_at_kept_file, plan_jobs,
 };
 use backline_engine::event::KeptFile;
-use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, Starred, load};
 use backline_engine::opening::{Opening, open};
 use backline_engine::plan::Plan;
@@ -31,6 +30,7 @@ use crate::args::{GlobalArgs, ManifestArgs};
 use crate::console::{Console, PROGRESS};
 use crate::environment::DotEnv;
 use crate::failure::{Failure, Kind, invalid};
+use crate::ledger::Ledger;
 
 /// A manifest that was understood, and where things lie.
 pub(crate) struct Project {
@@ -165,8 +165,8 @@ impl Project {
         let whole = Self::select(args, Selection::default(), global, &quiet);
         let rows = match whole {
             Ok(mut whole) => {
-                whole.plan_jobs(PlanHooks::Recorded(Some(ledger)), None, &quiet)?;
-                whole.open_ledger(Some(ledger))?;
+                whole.plan_jobs(PlanHooks::Recorded(Some(&**ledger)), None, &quiet)?;
+                whole.open_ledger(Some(&**ledger))?;
                 driver::planned_rows(&whole.plan, &whole.plan.project_dir)
             }
             Err(_) => {
@@ -214,7 +214,7 @@ impl Project {
     /// ledger. Hooks that were not called are named.
     pub(crate) fn preview(&mut self, console: &Console) -> Result<Opening, Failure> {
         let ledger = read_ledger(&self.ledger)?;
-        let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
+        let store = ledger.as_ref().map(|ledger| &**ledger as &dyn Store);
         let report = self.plan_jobs(PlanHooks::Recorded(store), None, console)?;
         say_what_is_left(&report, console);
         self.open_ledger(store)
@@ -282,7 +282,7 @@ fn as_in_ledger(
     global: &GlobalArgs,
 ) -> Result<(Plan, Opening), Failure> {
     let ledger = read_ledger(&ledger_of(plan, global)?)?;
-    let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
+    let store = ledger.as_ref().map(|ledger| &**ledger as &dyn Store);
     let mut plan = plan.clone();
     let recorded = recorded(&plan.project_dir, manifest);
     let now_ms = jiff::Timestamp::now().as_millisecond();

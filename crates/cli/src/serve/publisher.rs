@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backline_engine::event::RunId;
-use backline_engine::ledger::Ledger;
-use backline_engine::store::{Store, StoreError};
+use backline_engine::store::StoreError;
 use backline_engine::summary::{JobSummary, Summary, summarise};
 use backline_reporter::LivePage;
 use tokio::sync::watch;
 
 use super::edition::Edition;
+use crate::ledger::Ledger;
 
 /// Time between two editions: the eye is content, and a run of thousands of jobs is summed up four times a second at most.
 const BETWEEN: Duration = Duration::from_millis(250);
@@ -87,7 +87,7 @@ fn edition(
     let Some(header) = ledger.runs()?.into_iter().find(|header| header.id == *run) else {
         return Ok(None);
     };
-    let mut summary = summarise(&ledger, &header)?;
+    let mut summary = summarise(&*ledger, &header)?;
     if let Some(before) = before {
         keep_former(&mut summary, &before.summary);
     }

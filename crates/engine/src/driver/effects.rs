@@ -19,6 +19,7 @@ use crate::conductor::{EffectError, FetchRequest, Input, Prepared, StemId};
 use crate::event::{Moment, RunId, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError};
 use crate::plan::{PlannedJob, StemFile, StemSource};
+use crate::receipts::{Receipt, Receipts};
 use crate::settings::JobKey;
 use crate::store::{Store, Upload};
 
@@ -37,6 +38,7 @@ pub(super) struct EffectRunner {
     keeper: Arc<Keeper>,
     clock: Clock,
     callbacks: Option<Url>,
+    receipts: Arc<Receipts>,
 }
 
 impl EffectRunner {
@@ -47,6 +49,7 @@ impl EffectRunner {
         client: Client,
         callbacks: Option<Url>,
         clock: Clock,
+        receipts: Arc<Receipts>,
     ) -> Self {
         let client = Arc::new(client);
         let project_dir = run.project_dir.clone();
@@ -61,6 +64,7 @@ impl EffectRunner {
             plan,
             clock,
             callbacks,
+            receipts,
         }
     }
 
@@ -127,7 +131,8 @@ impl EffectRunner {
         }
     }
 
-    /// Writes the request of an attempt to process a source. It is written once: nothing here tries again.
+    /// Writes the request of an attempt to process a source. It is written once: nothing here tries again. The task in its response is
+    /// kept as a receipt at once.
     pub(super) fn submit(
         &self,
         job: JobKey,
@@ -137,6 +142,7 @@ impl EffectRunner {
     ) -> impl Future<Output = Message> + Send + use<> {
         let (client, plan) = (self.client.clone(), self.plan.clone());
         let call_back_url = self.callback_url(&token);
+        let receipts = self.receipts.clone();
         async move {
             let planned = plan.job(&job);
             let outcome = match (&planned.step, source) {
@@ -153,6 +159,10 @@ impl EffectRunner {
                     submit_step(&client, operation, planned, source, call_back_url, &token).await
                 }
             };
+            if let SubmitOutcome::Accepted(task) = &outcome {
+                let receipt = Receipt::new(job, attempt, &token, task.clone());
+                keep_receipt(receipts, receipt).await;
+            }
             Message::Input(Input::Responded {
                 job,
                 attempt,
@@ -228,6 +238,17 @@ impl EffectRunner {
                 }
             }
         }
+    }
+}
+
+/// Keeps a receipt. Where it can't be written the ledger may still take the task.
+async fn keep_receipt(receipts: Arc<Receipts>, receipt: Receipt) {
+    let task = receipt.task.clone();
+    let kept = tokio::task::spawn_blocking(move || receipts.keep(&receipt)).await;
+    match kept {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, %task, "the receipt of a task can't be written"),
+        Err(error) => tracing::warn!(%error, %task, "the receipt of a task was not written"),
     }
 }
 

@@ -63,6 +63,15 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// The receipts of task ids could not be set up on the local disk.
+    #[error("can't write receipts of task ids to {folder}")]
+    Receipts {
+        /// The folder.
+        folder: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The provider lies in a private network, and nothing says that this is meant.
     #[error(
         "the provider's host {host} lies in a private network: what is bought there could not be fetched, so nothing was bought"

@@ -38,13 +38,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::conductor::{Conductor, Decision, response_lost};
-use crate::event::{Event, Outcome, Record, RunId};
+use crate::event::{Event, Outcome, Record, RunId, Via};
 use crate::forecast::Missing;
 use crate::hooks::PlanInfo;
 use crate::index::Index;
 use crate::job::Step;
 use crate::opening::Opening;
 use crate::plan::{Plan, StemSource};
+use crate::receipts::{LeftReceipts, Receipt, Receipts};
 use crate::settings::JobKey;
 use crate::status::Sign;
 use crate::store::{KnownJob, NewRecord, PlannedRow, RecordedStem, RunBounds, RunHeader, Store};
@@ -104,6 +105,8 @@ pub struct Run {
     pub buys: bool,
     /// Records the provider's responses, or replays recorded ones instead of calling the provider.
     pub tape: Option<Tape>,
+    /// The folder for [receipts](crate::receipts), on this machine.
+    pub receipts: PathBuf,
     /// How a user stops it.
     pub signals: Signals,
 }
@@ -151,6 +154,7 @@ pub async fn run(
         mut forecast,
     } = std::mem::take(&mut run.opening);
     let bought: HashSet<JobKey> = run.plan.jobs.iter().map(|job| job.key).collect();
+    let (left_receipts, found) = left_receipts(&run.receipts, now_ms, &mut known);
     let others = adopt::other_accounts(&bought, &known, &account, run.adopts_account);
     if let Some((other, jobs)) = others.first_key_value()
         && !run.adopts_account
@@ -213,7 +217,7 @@ pub async fn run(
     let moved = relocate(&run.plan, &run.project_dir, &header, &known, store)?;
     note_renamed(&moved, now_ms, &mut known);
     renamed.extend(moved);
-    if !renamed.is_empty() {
+    if !renamed.is_empty() || !found.is_empty() {
         for (job, row) in run.plan.jobs.iter().zip(&mut forecast.rows) {
             if let Some(known) = known.get(&job.key) {
                 row.job.clone_from(&known.job);
@@ -236,7 +240,7 @@ pub async fn run(
     }
 
     // Nobody waits for the responses of a run that died, also of jobs that this run is not about.
-    let mut lost = Vec::new();
+    let mut lost = found;
     for (key, known) in known.iter_mut().filter(|(key, _)| !bought.contains(key)) {
         if let Some(event) = response_lost(&known.job.phase)
             && let Step::Changed(next) = known.job.step(now_ms, &event)
@@ -335,6 +339,11 @@ pub async fn run(
     decision.batch.events = opening.chain(changed).chain(failed).collect();
 
     let plan_index = Arc::new(PlanIndex::new(run.plan.clone()));
+    let receipts = Receipts::create(&run.receipts, header.id.as_str());
+    let receipts = Arc::new(receipts.map_err(|source| RunError::Receipts {
+        folder: run.receipts.display().to_string(),
+        source,
+    })?);
     let effects = EffectRunner::new(
         &run,
         &header.id,
@@ -342,6 +351,7 @@ pub async fn run(
         client,
         receiver.as_ref().map(Receiver::public_url),
         clock.clone(),
+        receipts.clone(),
     );
     let signals = run.signals.clone();
     let hooks = RunHooks::new(&run, plan_index, &header, clock.clone());
@@ -356,6 +366,10 @@ pub async fn run(
         receiver,
         header: &header,
         hooks,
+        receipts,
+        left_receipts,
+        left_to_others: false,
+        stop: signals.stop.clone(),
         over: CancellationToken::new(),
         over_at: None,
     };
@@ -371,6 +385,41 @@ pub async fn run(
         outcome: outcome?,
         run: header,
     })
+}
+
+/// The receipts that processes which have ended left in `folder`, and the events of those that the ledger does not have. Jobs are changed
+/// by these. A file of receipts for another ledger is left alone.
+fn left_receipts(
+    folder: &Path,
+    now_ms: i64,
+    known: &mut HashMap<JobKey, KnownJob>,
+) -> (Vec<LeftReceipts>, Vec<(JobKey, Event)>) {
+    let mut left = LeftReceipts::find(folder).unwrap_or_else(|error| {
+        tracing::warn!(%error, folder = %folder.display(), "receipts of earlier runs can't be read");
+        Vec::new()
+    });
+    let is_known = |receipt: &Receipt| {
+        known.get(&receipt.job).is_some_and(|known| {
+            let mut tokens = known.job.tokens();
+            tokens.any(|(attempt, token)| attempt == receipt.attempt && receipt.is_of(token))
+        })
+    };
+    left.retain(|left| left.receipts.iter().all(is_known));
+    let mut events = Vec::new();
+    for receipt in left.iter().flat_map(|left| &left.receipts) {
+        let event = Event::Accepted {
+            attempt: receipt.attempt,
+            task_id: receipt.task.clone(),
+            via: Via::Response,
+        };
+        if let Some(known) = known.get_mut(&receipt.job)
+            && let Step::Changed(next) = known.job.step(now_ms, &event)
+        {
+            known.job = Arc::new(next);
+            events.push((receipt.job, event));
+        }
+    }
+    (left, events)
 }
 
 fn note_renamed(renamed: &[Renamed], now_ms: i64, known: &mut HashMap<JobKey, KnownJob>) {

@@ -21,8 +21,9 @@ use crate::event::{Event, Moment, Outcome, Record, Token};
 use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::ClaimOutcome;
 use crate::job::Step;
+use crate::receipts::{LeftReceipts, Receipts};
 use crate::settings::JobKey;
-use crate::store::{Batch, KnownJob, NewRecord, RefusedJob, RunHeader, Store, StoreError};
+use crate::store::{Batch, KnownJob, NewRecord, Refusal, RefusedJob, RunHeader, Store, StoreError};
 use crate::summary::summarise;
 
 /// How long responses to submissions are awaited when the ledger can't be written any more.
@@ -31,6 +32,9 @@ const SUBMIT_DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a run that ends waits for effects other than submissions: polls and the last megabytes of a track take seconds, and a
 /// supervisor that sent SIGTERM kills after ten of them at the earliest.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause between two tries to reach a ledger on a server. Nothing is lost meanwhile, so a run waits for as long as the user does.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one turn of the loop decides on together.
 struct Turn {
@@ -62,6 +66,14 @@ pub(super) struct Shell<'a> {
     pub(super) receiver: Option<Receiver>,
     pub(super) header: &'a RunHeader,
     pub(super) hooks: RunHooks,
+    /// The task ids that the ledger does not have yet.
+    pub(super) receipts: Arc<Receipts>,
+    /// Those of processes that have ended, until the ledger has them.
+    pub(super) left_receipts: Vec<LeftReceipts>,
+    /// Whether jobs of the last batch were left out, because other processes have changed them.
+    pub(super) left_to_others: bool,
+    /// Cancelled when the user wants to stop at once.
+    pub(super) stop: CancellationToken,
     /// Cancelled when effects are no longer awaited.
     pub(super) over: CancellationToken,
     /// When it is cancelled, once the run ends.
@@ -124,7 +136,12 @@ impl Shell<'_> {
             self.conductor
                 .advance(now_ms, &mut new_token, &mut turn.decision);
             turn.decision = self.commit(std::mem::take(&mut turn.decision)).await?;
+            let recorded = !std::mem::take(&mut self.left_to_others);
             for (done, known) in turn.acknowledgements.drain(..) {
+                if !recorded {
+                    // What it says may have been left out: the vendor is to call again.
+                    continue;
+                }
                 // The vendor may have hung up; what it sent is durable all the same.
                 let _ = done.send(known);
             }
@@ -170,6 +187,12 @@ impl Shell<'_> {
         let mut decision = opening;
         while self.conductor.is_resuming() {
             decision = self.commit(decision).await?;
+            for left in self.left_receipts.drain(..) {
+                // One that stays is recorded already: the next run finds nothing to do for it.
+                if let Err(error) = left.remove() {
+                    tracing::debug!(%error, "receipts could not be removed");
+                }
+            }
             self.conductor
                 .advance(self.clock.now_ms(), &mut new_token, &mut decision);
         }
@@ -297,11 +320,21 @@ impl Shell<'_> {
     /// that full queues of observers dropped, to be recorded with the next decision.
     async fn commit(&mut self, decision: Decision) -> Result<Decision, RunError> {
         let Decision { batch, effects } = decision;
-        let Written { refused, dropped } = match tokio::task::block_in_place(|| self.write(&batch))
-        {
-            Ok(written) => written,
-            Err(source) => return Err(self.save_what_can_be_saved(source, &batch).await),
+        let Written { refused, dropped } = loop {
+            match tokio::task::block_in_place(|| self.write(&batch)) {
+                Ok(written) => break written,
+                // What is under way goes on meanwhile, and task ids are kept as receipts.
+                Err(StoreError::Unreachable { path, source }) if !self.stop.is_cancelled() => {
+                    tracing::warn!(error = %source, ledger = %path, "the ledger can't be reached; trying again");
+                    tokio::select! {
+                        () = self.stop.cancelled() => {}
+                        () = tokio::time::sleep(OUTAGE_PAUSE) => {}
+                    }
+                }
+                Err(source) => return Err(self.save_what_can_be_saved(source, &batch).await),
+            }
         };
+        self.left_to_others |= refused.iter().any(|job| job.why == Refusal::Conflict);
         self.conductor.refuse(self.clock.now_ms(), &refused, &batch);
         let is_refused = |effect: &Effect| {
             effect
@@ -362,6 +395,9 @@ impl Shell<'_> {
         if !batch.is_empty() {
             let committed = self.store.append(batch)?;
             for record in committed.records {
+                if let (Some(job), Event::Accepted { attempt, .. }) = (record.job, &record.event) {
+                    self.receipts.forget(job, *attempt);
+                }
                 (self.observe)(&record);
                 let job = record.job.and_then(|key| batch.jobs.get(&key));
                 written.dropped.extend(self.hooks.send_record(&record, job));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Check;
 use crate::exit_codes;
+use crate::ledger::local_folder;
 use crate::project::{Project, seen_from_here};
 
 /// Below this not even the ledger of a small run fits.
@@ -17,7 +18,8 @@ pub(crate) const IN_THE_WAY: &str =
 
 /// The ledger's folder and the output folder.
 pub(super) fn check(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
-    let folder = ledger.parent().unwrap_or(Path::new(".")).to_owned();
+    let project_dir = project.map_or(Path::new("."), |project| &project.plan.project_dir);
+    let folder = local_folder(ledger, project_dir);
     let mut checks = vec![one(
         "the ledger's folder",
         &folder,

@@ -3,7 +3,6 @@
 use backline_api::Profile;
 use backline_engine::driver::Ended;
 use backline_engine::event::{Outcome, StopReason};
-use backline_engine::ledger::Ledger;
 use backline_engine::store::Store;
 use backline_engine::summary::summarise;
 use backline_reporter::{ReportInput, RunResult, Sink, shell_word, write_reports};
@@ -15,6 +14,7 @@ use crate::console::{Console, measuring};
 use crate::elsewhere::note_on_files;
 use crate::exit_codes::{self, Code};
 use crate::failure::{CommandResult, Failure};
+use crate::ledger::Ledger;
 use crate::project::{Project, seen_from_here, show_from_here, sound_cache, standpoint};
 use crate::step_summary;
 
@@ -27,7 +27,7 @@ pub(super) fn close(
     replayed: bool,
     console: &Console,
 ) -> CommandResult {
-    let mut summary = summarise(ledger as &dyn Store, &ended.run)?;
+    let mut summary = summarise(&**ledger, &ended.run)?;
     join_kept(&project.report_dir(), &mut summary, console);
     let records = ledger.records_of(&ended.run.id)?;
     let sound_cache = sound_cache(&project.ledger);
@@ -124,6 +124,13 @@ pub(super) fn was_interrupted(ended: &Ended) -> bool {
 
 /// Saves a ledger that was deleted or replaced during the run: nothing else records what was bought.
 pub(super) fn save_displaced(closed: CommandResult, ledger: &Ledger) -> CommandResult {
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(irrefutable_let_patterns, reason = "a ledger may be on a server")
+    )]
+    let Ledger::File(ledger) = ledger else {
+        return closed;
+    };
     let Err(displaced) = ledger.check_place() else {
         return closed;
     };

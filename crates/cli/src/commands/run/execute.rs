@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use backline_api::{Tape, is_loopback_address};
 use backline_engine::driver::{self, Album, Ended, HookFailure, Run, RunError, Signals};
 use backline_engine::event::{Event, Moment, Record};
-use backline_engine::ledger::Ledger;
 use backline_engine::opening::Opening;
 use backline_engine::settings::JobKey;
 use backline_reporter::shell_word;
@@ -17,9 +16,13 @@ use tokio_util::sync::CancellationToken;
 use super::prepare::Keys;
 use crate::embedded;
 use crate::failure::{Failure, Kind};
+use crate::ledger::{Ledger, local_folder};
 use crate::log::Notices;
 use crate::project::{Project, seen_from_here};
 use crate::signals;
+
+/// The folder of task ids that the ledger does not have yet.
+const RECEIPTS: &str = "receipts";
 
 const NOTICE: &str = "\
 Stopping: no more jobs are submitted, and requests in progress have five seconds. The same command resumes the rest.\n\
@@ -68,10 +71,11 @@ pub(super) async fn execute(
         stopping.store(true, Ordering::Relaxed);
     });
     let mut plan = project.plan.clone();
+    let local = local_folder(&project.ledger, &plan.project_dir);
     let studio = if input.replays {
         None
     } else {
-        embedded::start(&mut plan.provider, &project.ledger).await?
+        embedded::start(&mut plan.provider, &local).await?
     };
     let run = Run {
         // A provider on this machine reaches a receiver on loopback.
@@ -87,6 +91,7 @@ pub(super) async fn execute(
         adopts_account: input.adopts_account,
         buys: input.buys,
         tape: input.tape,
+        receipts: local.join(RECEIPTS),
         signals: stops.clone(),
     };
     let mut warn_and_observe = |record: &Record| {
@@ -95,7 +100,7 @@ pub(super) async fn execute(
             notices.print(&warning);
         }
     };
-    let running = pin!(driver::run(run, ledger, &mut warn_and_observe));
+    let running = pin!(driver::run(run, &mut **ledger, &mut warn_and_observe));
     let (ended, broken) = match &studio {
         Some(studio) => until_broken(running, studio, &stops.stop).await,
         None => (running.await, None),

@@ -8,7 +8,6 @@ use backline_api::ApiKey;
 use backline_engine::driver::{HookFailure, PlanHooks};
 use backline_engine::folder::Folder;
 use backline_engine::forecast::Forecast;
-use backline_engine::ledger::Ledger;
 use backline_engine::opening::Opening;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::settings::JobKey;
@@ -20,6 +19,7 @@ use crate::abandoned::warn_of_abandoned;
 use crate::console::Console;
 use crate::failure::{Failure, Kind};
 use crate::key::{api_key, callback_key};
+use crate::ledger::{Ledger, local_folder};
 use crate::other_ledger;
 use crate::project::{Project, say_what_is_left, seen_from_here};
 use crate::tape::{RunTape, tell_what_is_missing};
@@ -61,10 +61,10 @@ pub(super) fn warn_of_clock(ledger: &Ledger, console: &Console) -> Result<(), Fa
 
 /// Makes sure that the disk of the ledger has space.
 pub(super) fn try_ledger(project: &Project) -> Result<(), Failure> {
-    let folder = project.ledger.parent().unwrap_or(Path::new("."));
-    match too_little_space(folder) {
+    let folder = local_folder(&project.ledger, &project.plan.project_dir);
+    match too_little_space(&folder) {
         None => Ok(()),
-        Some(space) => Err(too_full("the ledger's directory", folder, &space).hint(
+        Some(space) => Err(too_full("the ledger's directory", &folder, &space).hint(
             "free some space, or move this directory with everything in it to another disk and name the ledger there with --ledger",
         )),
     }
@@ -124,8 +124,8 @@ pub(super) fn plan_jobs(
     console: &Console,
 ) -> Result<Vec<(JobKey, HookFailure)>, Failure> {
     let hooks = match options.buys {
-        true => PlanHooks::All(ledger),
-        false => PlanHooks::Recorded(Some(ledger)),
+        true => PlanHooks::All(&mut **ledger),
+        false => PlanHooks::Recorded(Some(&**ledger)),
     };
     let planning = project.plan_jobs(hooks, Some(keys.provider.expose()), console)?;
     if !options.buys {
@@ -141,7 +141,7 @@ pub(super) fn forecast(
     ledger: &Ledger,
     console: &Console,
 ) -> Result<Opening, Failure> {
-    let opening = project.open_ledger(Some(ledger))?;
+    let opening = project.open_ledger(Some(&**ledger))?;
     if !options.replays() {
         warn_of_abandoned(project, ledger, console)?;
     }

@@ -55,6 +55,16 @@ impl World {
                 self.rivals.refused[0] += 1;
             }
         }
+        if !refused.is_empty() {
+            // Callbacks of this turn are not acknowledged, and come again.
+            let heard = std::mem::take(&mut self.hearing);
+            for (task, token) in heard {
+                match token {
+                    Some(token) => self.later(60_000, Coming::Callback { token, task }),
+                    None => self.hearing.push((task, None)),
+                }
+            }
+        }
         let mut admitted = Vec::new();
         for submission in &batch.submissions {
             let key = submission.key;
