@@ -122,7 +122,7 @@ impl Conductor {
         }
     }
 
-    /// The limit that keeps queued jobs from being bought.
+    /// The credit limit because of which queued jobs are not bought, if there is one.
     pub(super) fn limit_in_the_way(&self) -> Option<StopReason> {
         let songs = !self.waiting.is_empty() || !self.undecided_upload.is_empty();
         let songs = songs.then_some(SONG);

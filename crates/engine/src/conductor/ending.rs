@@ -4,7 +4,7 @@ use super::*;
 
 impl Conductor {
     /// When to call [`Conductor::advance`] next if nothing happens before; none if nothing is to come. Once no job
-    /// is left to resume, it is later than the last [`Conductor::advance`] at `now_ms`, so that a driver that obeys never spins.
+    /// is left to resume, it is later than the last [`Conductor::advance`] at `now_ms`, so that a driver that waits until then does not loop without progress.
     pub(crate) fn wake_at(&self, now_ms: i64) -> Option<i64> {
         let deadline = match self.mode {
             Mode::Running | Mode::Closing(_) => self.config.deadline_ms,

@@ -1,6 +1,6 @@
 //! Following what is bought: polling tasks, fetching tracks, and deciding when a task is over.
 //!
-//! A poll's response is taken in at once: which track is which ([`places`](super::places)), how far the task is, and where each
+//! A poll's response is taken in at once: which track is which ([`matching`](super::matching)), how far the task is, and where each
 //! file can be fetched. A file is fetched as soon as a poll shows an address for it, while the vendor may still be at work on the
 //! others; where the first address fails the next one of the same response is tried, then those of a later poll.
 //!

@@ -213,7 +213,7 @@ pub(crate) struct Conductor {
     gate: Gate,
     mode: Mode,
     submitting: usize,
-    /// Jobs that are being submitted or run at the vendor's and are followed. One in doubt does not count: it may never be resolved.
+    /// Jobs that are being submitted or run at the vendor's and are followed. A job in doubt does not count: its doubt may never end.
     in_flight: usize,
     polling: usize,
     fetching: usize,

@@ -1,4 +1,4 @@
-//! A queue of jobs in plan order that knows what each of them buys: what can't be paid for does not hold up what can.
+//! A queue of jobs in plan order that knows what each of them buys: a job that the credits don't allow does not block cheaper jobs.
 
 use std::collections::BTreeSet;
 

@@ -80,7 +80,8 @@ impl Conductor {
         }
     }
 
-    /// The same for a new attempt. None where a recording's upload is too old to be used: its jobs then wait for a new one.
+    /// The same for a new attempt. None where a recording's upload is too old to be used, whose jobs then wait for a new one, and where the input
+    /// of a step is gone.
     fn source_of(&mut self, at: usize, now_ms: i64) -> Option<Source> {
         if let SlotInput::Stem(stem) = self.slots[at].input
             && !self.has_fresh_upload(stem, now_ms)

@@ -9,9 +9,9 @@ use super::{Job, Phase, Task};
 pub(crate) enum StepInput {
     /// It is there.
     Ready(Source),
-    /// The job is not finished.
+    /// The parent is not finished; it may have failed.
     Pending,
-    /// It will not come by itself, for this reason.
+    /// The parent is finished and did not make it, for this reason.
     Missing(String),
 }
 
