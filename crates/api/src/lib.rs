@@ -90,7 +90,8 @@ pub use settings::{
     SettingKind, SettingProblem, SettingRow, SettingValue, Settings,
 };
 pub use steps::{
-    Artefact, Content, MissingTrack, Source, StepCallback, StepRequest, StepView, WrongSource,
+    Artefact, Content, MissingTrack, RECOVERY, Source, StepCallback, StepRequest, StepView,
+    WrongSource,
 };
 pub use submit::{SubmitResponse, Submitted};
 pub use task::{Stage, TaskId, TaskView};

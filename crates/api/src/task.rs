@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Track;
+use crate::{MissingTrack, Track};
 
 /// The vendor's name for a task: opaque, never empty when it comes from a response.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -45,6 +45,8 @@ pub struct TaskView {
     pub stage: Stage,
     /// The tracks that are known so far, in the vendor's order.
     pub tracks: Vec<Track>,
+    /// Tracks that a recovery could not bring back.
+    pub missing: Vec<MissingTrack>,
 }
 
 impl TaskView {
@@ -54,6 +56,7 @@ impl TaskView {
             task_id: TaskId(String::new()),
             stage,
             tracks: Vec::new(),
+            missing: Vec::new(),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Conductor {
             }
             Resend::Once | Resend::Never => return,
         };
-        if self.config.buys && self.slots[at].selected {
+        if self.slots[at].buys {
             let stem = match self.slots[at].input {
                 SlotInput::Stem(stem) => Some(stem),
                 SlotInput::Step { .. } => None,

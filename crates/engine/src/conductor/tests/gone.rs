@@ -122,6 +122,7 @@ fn a_task_that_failed_for_want_of_its_recording_has_the_upload_forgotten() {
             refunded: false,
         },
         tracks: Vec::new(),
+        missing: Vec::new(),
     };
     let mut done = Vec::new();
     for minute in 1..60 {

@@ -248,8 +248,9 @@ impl World {
         let stopped = !matches!(conductor.mode, Mode::Running);
         assert!(
             stopped || conductor.has_nothing_to_buy() || conductor.limit_in_the_way().is_some(),
-            "seed {}: jobs are left that could be bought",
-            self.seed
+            "seed {}: jobs are left that could be bought: {:?}",
+            self.seed,
+            conductor.left_to_buy()
         );
     }
 }

@@ -13,7 +13,6 @@ pub(super) fn config() -> RunConfig {
             window_ms: 10_000,
         },
         concurrency: 8,
-        buys: true,
         hooks_before_upload: false,
         hooks_before_submit: false,
         credits: None,
@@ -41,6 +40,7 @@ pub(super) fn song(key: JobKey, stem: StemId) -> ResumedJob {
         input: ResumedInput::Stem(stem),
         offer: SONG,
         selected: true,
+        buys: true,
         elsewhere: None,
         job: Arc::default(),
         missing: Vec::new(),
@@ -244,6 +244,7 @@ fn finish(conductor: &mut Conductor, job: JobKey, task: &str, decision: &mut Dec
         task_id: task_id(task),
         stage: Stage::Complete,
         tracks: vec![track],
+        missing: Vec::new(),
     };
     let input = Input::Polled {
         job,
@@ -367,6 +368,7 @@ fn view(conductor: &mut Conductor, job: JobKey, task: &str, stage: Stage, decisi
         task_id: task_id(task),
         stage,
         tracks: Vec::new(),
+        missing: Vec::new(),
     };
     let input = Input::Polled {
         job,

@@ -46,6 +46,8 @@ pub(super) struct ModelTask {
     pub(super) addresses: Addresses,
     /// How it says that it is over with fewer tracks than it showed.
     pub(super) short: Short,
+    /// The task that it brings back.
+    pub(super) recovers: Option<String>,
 }
 
 /// What a task's tracks are called.
@@ -95,6 +97,10 @@ pub(super) struct Vendor {
     pub(super) arrivals: Vec<i64>,
     /// Tasks whose id a living process received, in a response or a callback.
     pub(super) reported: BTreeSet<String>,
+    /// Songs' tasks whose files are gone.
+    pub(super) gone: BTreeSet<String>,
+    /// The task that each recovery is to bring back.
+    pub(super) recovers: HashMap<JobKey, String>,
 }
 
 impl World {
@@ -264,14 +270,18 @@ impl World {
         let kind = Kind::of(&job);
         let odd = match kind {
             Kind::Song => self.faults,
-            Kind::Wav | Kind::Stems | Kind::Midi => 0,
+            Kind::Wav | Kind::Stems | Kind::Midi | Kind::Recovery => 0,
         };
+        let recovers = self.vendor.recovers.get(&job).cloned();
+        let recovered = recovers.as_ref().and_then(|id| self.vendor.tasks.get(id));
+        let recovered = recovered.map_or(0, |song| song.makes);
         let born_at = self.now;
         let dice = &mut self.dice;
         let made = match kind {
             Kind::Song => 2,
             Kind::Wav | Kind::Midi => 1,
             Kind::Stems => 2 + dice.below(4) as usize,
+            Kind::Recovery => recovered,
         };
         let shows = if dice.chance(odd) {
             1 + dice.below(4) as usize
@@ -295,6 +305,7 @@ impl World {
             born_at,
             made_at,
             fails,
+            recovers,
             token: token.clone(),
             price: kind.price(),
             makes,
@@ -341,6 +352,7 @@ impl World {
                 task_id: id.clone(),
                 stage: Stage::Unknown,
                 tracks: Vec::new(),
+                missing: Vec::new(),
             });
         };
         let usual = self.tracks();
@@ -353,6 +365,15 @@ impl World {
         };
         let (poll, signature) = (dice.roll(), dice.roll());
         let kind = Kind::of(&task.job);
+        // What a recovery shows are the tracks of the song.
+        let (shown_id, shown_ids) = match &task.recovers {
+            Some(song) => match self.vendor.tasks[song].ids {
+                Ids::Stable => (song.as_str(), Ids::Stable),
+                _ => (song.as_str(), Ids::Missing),
+            },
+            None => (id.as_str(), ids),
+        };
+        let is_gone = self.vendor.gone.contains(id.as_str());
         let track = |n: usize, available: bool| {
             if kind == Kind::Midi {
                 return Track {
@@ -361,17 +382,22 @@ impl World {
                     ..Track::default()
                 };
             }
-            let url = format!("https://cdn.example.com/{id}-{n}.mp3?signature={signature}");
+            let url = format!("https://cdn.example.com/{shown_id}-{n}.mp3?signature={signature}");
             let dead = format!("https://dead.example.com/{id}-{n}.mp3");
+            let url = if is_gone {
+                format!("{dead}?source")
+            } else {
+                url
+            };
             let (audio, source) = match task.addresses {
                 Addresses::Plain => (Some(url), None),
                 Addresses::SourceOnly => (None, Some(url)),
                 Addresses::SourceIsGood => (Some(dead), Some(url)),
             };
             Track {
-                artefact: (kind != Kind::Song).then(|| format!("part{n}")),
-                id: match ids {
-                    Ids::Stable | Ids::Mixed => format!("{id}-{n}"),
+                artefact: matches!(kind, Kind::Wav | Kind::Stems).then(|| format!("part{n}")),
+                id: match shown_ids {
+                    Ids::Stable | Ids::Mixed => format!("{shown_id}-{n}"),
                     Ids::Missing => String::new(),
                     Ids::Equal => "equal".to_owned(),
                     Ids::Changing => format!("{n}-{poll}"),
@@ -439,7 +465,52 @@ impl World {
             task_id: id.clone(),
             stage,
             tracks,
+            missing: Vec::new(),
         })
+    }
+
+    /// Deletes the files of some of the songs that are finished.
+    pub(super) fn delete_files(&mut self) {
+        let finished = self.vendor.tasks.iter().filter(|(_, task)| {
+            Kind::of(&task.job) == Kind::Song && self.now >= task.early_end_until
+        });
+        let finished: Vec<String> = finished.map(|(id, _)| id.clone()).collect();
+        for id in finished {
+            if self.dice.chance(15) {
+                self.vendor.gone.insert(id);
+            }
+        }
+    }
+
+    /// Whether what a task made was brought back, every file of it.
+    pub(super) fn is_recovered(&self, id: &str) -> bool {
+        let recoveries = self.vendor.recovers.iter().filter(|(_, task)| *task == id);
+        let mut jobs = recoveries.filter_map(|(key, _)| self.jobs.get(key));
+        jobs.any(|known| matches!(known.job.phase, Phase::Kept(_)))
+    }
+
+    /// A followed recovery that is over has handed over every file, and nothing is kept as its own.
+    pub(super) fn check_recovery(
+        seed: u64,
+        (id, task): (&str, &ModelTask),
+        job: &Job,
+        seen: &mut Seen,
+    ) {
+        let Some(known) = job.task().filter(|known| known.id.as_str() == id) else {
+            return;
+        };
+        let tracks = known.tracks.len();
+        let is_handed_over =
+            |track: &crate::job::Track| track.kept.is_none() && track.handed_over == [Part::Track];
+        if task.fails.is_none() {
+            assert_eq!(tracks, task.makes, "seed {seed}: {id}");
+            assert!(
+                known.tracks.iter().all(is_handed_over),
+                "seed {seed}: {id}: {:?}",
+                job.phase
+            );
+            seen.recovered += 1;
+        }
     }
 
     /// A followed task that is over has each of its tracks once, and nothing else.
