@@ -23,9 +23,11 @@ impl Conductor {
         let (parent, track) = self.parent(at)?;
         let parent = &self.slots[parent];
         let input = parent.job.input_for(self.offer(at).input, track);
+        let is_sent = matches!(self.slots[at].job.phase, Phase::InDoubt { .. });
         let is_unbought = matches!(parent.job.phase, Phase::Planned | Phase::Failed(_));
         let why = match (input, parent.job.task()) {
-            (StepInput::Ready(Source::Song { .. }), _) if !parent.is_lost() => {
+            // A request that was sent once may be repeated whatever became of the song.
+            (StepInput::Ready(Source::Song { .. }), _) if !parent.is_lost() && !is_sent => {
                 return Some(StepInput::Pending);
             }
             (StepInput::Ready(source @ Source::Song { .. }), _) if parent.elsewhere.is_none() => {

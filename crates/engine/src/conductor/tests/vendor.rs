@@ -188,6 +188,10 @@ impl World {
         let fails = (self.troubles.fails_all || self.chance(4)).then(|| self.dice.chance(50));
         let task = self.draw_task(job, made_at, fails, token);
         self.vendor.tasks.insert(id.clone(), task);
+        let may_be_gone = self.recovers && Kind::of(&job) == Kind::Song && !self.troubles.none;
+        if may_be_gone && self.dice.chance(20) {
+            self.vendor.gone.insert(id.clone());
+        }
         if self.callbacks && self.chance(6) {
             // Signed and with a good token, but about another task.
             let wait = self.dice.below(90_000);
@@ -513,14 +517,8 @@ impl World {
         }
     }
 
-    /// A followed task that is over has each of its tracks once, and nothing else.
-    pub(super) fn check_tracks(
-        seed: u64,
-        usual: usize,
-        (id, task): (&str, &ModelTask),
-        job: &Job,
-        seen: &mut Seen,
-    ) {
+    /// A followed task that is over has each of its files once, and nothing else.
+    pub(super) fn check_files(seed: u64, (id, task): (&str, &ModelTask), job: &Job) {
         let Some(known) = job.task().filter(|known| known.id.as_str() == id) else {
             return; // failed, or bought beside the one that is followed
         };
@@ -547,6 +545,21 @@ impl World {
             "seed {seed}: {id} has {kept:?} of {expected:?}: {:?}",
             job.phase
         );
+    }
+
+    /// The same, and its phase says whether it has all of its tracks.
+    pub(super) fn check_tracks(
+        seed: u64,
+        usual: usize,
+        (id, task): (&str, &ModelTask),
+        job: &Job,
+        seen: &mut Seen,
+    ) {
+        Self::check_files(seed, (id, task), job);
+        let known = job.task().filter(|known| known.id.as_str() == id);
+        let Some(known) = known.filter(|_| task.fails.is_none()) else {
+            return;
+        };
         let is_kept = matches!(job.phase, Phase::Kept(_));
         let is_partial = matches!(job.phase, Phase::Partial(_));
         seen.partial += u64::from(is_partial);
