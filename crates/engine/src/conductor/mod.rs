@@ -114,6 +114,8 @@ struct JobSlot {
     was_refunded: bool,
     /// When its last request was sent.
     sent_ms: i64,
+    /// Whether this run has sent one.
+    submitted: bool,
     /// The next poll of a task that callbacks claimed.
     claim_poll_at: Option<i64>,
     claim_in_poll: Option<TaskId>,

@@ -90,6 +90,7 @@ impl Conductor {
                 retries: 0,
                 was_refunded: false,
                 sent_ms: now_ms,
+                submitted: false,
                 claim_poll_at: None,
                 claim_in_poll: None,
                 claim_tries: 0,

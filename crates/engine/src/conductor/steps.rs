@@ -65,8 +65,7 @@ impl Conductor {
     /// Whether a job only waits for another one, so that the outcome of the run counts that one alone.
     pub(super) fn waits_for_parent(&self, at: usize) -> bool {
         let slot = &self.slots[at];
-        slot.job.attempts == 0
-            && matches!(slot.job.phase, Phase::Planned)
+        matches!(slot.job.phase, Phase::Planned | Phase::Failed(_))
             && self.step_input(at) == Some(StepInput::Pending)
     }
 
@@ -77,11 +76,13 @@ impl Conductor {
             && let Some((parent, _)) = self.parent(next)
         {
             let slot = &self.slots[next];
-            // One that was submitted waits for its own retries, and a veto of this run's hooks stands.
-            let waits = slot.job.attempts == 0
+            // One that this run has submitted waits for its own retries, and a refusal of this run's hooks stands.
+            let is_decided = slot.job.attempts == 0 && slot.hook_progress != HookProgress::Nothing;
+            let waits = !slot.submitted
                 && match slot.job.phase {
                     Phase::Planned => true,
-                    Phase::Vetoed { .. } => slot.hook_progress == HookProgress::Nothing,
+                    Phase::Failed(_) => self.may_be_bought(next) && !is_decided,
+                    Phase::Vetoed { .. } => !is_decided,
                     _ => false,
                 };
             if parent == at && waits {

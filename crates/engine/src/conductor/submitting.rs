@@ -138,6 +138,7 @@ impl Conductor {
     fn send(&mut self, at: usize, now_ms: i64, submit: Effect, decision: &mut Decision) {
         self.submitting += 1;
         self.slots[at].sent_ms = now_ms;
+        self.slots[at].submitted = true;
         decision.effects.push(submit);
     }
 }

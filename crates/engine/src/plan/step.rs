@@ -52,6 +52,14 @@ impl JobStep {
         &*self.operation == RECOVERY
     }
 
+    /// Those of a song's tracks that it is about.
+    pub(crate) fn tracks_of<'t, T>(&self, tracks: &'t [T]) -> &'t [T] {
+        match (self.track as usize).checked_sub(1) {
+            None => tracks,
+            Some(place) => tracks.get(place..=place).unwrap_or_default(),
+        }
+    }
+
     /// What a person knows it by beside its song: `track 1: wav`, `recovery`.
     pub fn title(&self) -> String {
         match self.track {
