@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MissingTrack, Track};
+use crate::Track;
 
 /// The vendor's name for a task: opaque, never empty when it comes from a response.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,6 +47,15 @@ pub struct TaskView {
     pub tracks: Vec<Track>,
     /// Tracks that a recovery could not bring back.
     pub missing: Vec<MissingTrack>,
+}
+
+/// A track that a recovery could not bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingTrack {
+    /// The vendor's id of the song's track; empty when it gave none.
+    pub track_id: String,
+    /// The vendor's reason, such as `clip_error`, with addresses redacted.
+    pub reason: String,
 }
 
 impl TaskView {

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use self::artefacts::AUDIO;
 pub use self::callback::StepCallback;
 pub use self::table::RECOVERY;
-use crate::{Choices, Input, Notes, Operation, Stage, TaskId, TaskView, Track};
+use crate::{Choices, Input, MissingTrack, Notes, Operation, Stage, TaskId, TaskView, Track};
 
 /// The submission of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,15 +111,6 @@ pub enum Content {
     File(String),
     /// Notes, which are in the response itself.
     Notes(Arc<Notes>),
-}
-
-/// A track that a recovery could not bring back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingTrack {
-    /// The vendor's id of the song's track; empty when it gave none.
-    pub track_id: String,
-    /// The vendor's reason, such as `clip_error`, with addresses redacted.
-    pub reason: String,
 }
 
 impl StepView {

@@ -6,6 +6,7 @@
 
 mod any_polls;
 mod gone;
+mod lost_songs;
 mod operations;
 mod promises;
 mod recovery;
