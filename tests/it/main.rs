@@ -38,6 +38,11 @@ mod reference;
 mod request;
 mod schema;
 mod serve;
+#[cfg(feature = "postgres")]
+#[path = "../postgres/server.rs"]
+mod server;
+#[cfg(feature = "postgres")]
+mod shared_ledger;
 mod signals;
 mod sound;
 mod tape;

@@ -41,6 +41,7 @@ pub mod opening;
 pub mod plan;
 pub mod receipts;
 pub mod recognize;
+mod recovery;
 pub mod scratch;
 pub mod settings;
 pub mod status;

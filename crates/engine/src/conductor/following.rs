@@ -1,6 +1,6 @@
 //! Following what is bought: polling tasks, fetching tracks, and deciding when a task is over.
 //!
-//! A poll's response is taken in at once: which track is which ([`places`](super::places)), how far the task is, and where each
+//! A poll's response is taken in at once: which track is which ([`matching`](super::matching)), how far the task is, and where each
 //! file can be fetched. A file is fetched as soon as a poll shows an address for it, while the vendor may still be at work on the
 //! others; where the first address fails the next one of the same response is tried, then those of a later poll.
 //!
@@ -28,6 +28,8 @@ pub(super) struct Fetch {
     pub(super) under_way: bool,
     /// Nothing more is tried in this run.
     pub(super) given_up: bool,
+    /// Whether its host said at the last try that it does not serve it.
+    pub(super) dead: bool,
 }
 
 /// A task that the vendor reports as over.

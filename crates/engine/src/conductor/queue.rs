@@ -1,4 +1,4 @@
-//! A queue of jobs in plan order that knows what each of them buys: what can't be paid for does not hold up what can.
+//! A queue of jobs in plan order that knows what each of them buys: a job that the credits don't allow does not block cheaper jobs.
 
 use std::collections::BTreeSet;
 
@@ -39,6 +39,12 @@ impl Queue {
     pub(super) fn offers(&self) -> impl Iterator<Item = usize> {
         let offers = self.of_offers.iter().enumerate();
         offers.filter_map(|(offer, jobs)| (!jobs.is_empty()).then_some(offer))
+    }
+
+    /// The jobs.
+    #[cfg(test)]
+    pub(super) fn jobs(&self) -> impl Iterator<Item = usize> {
+        self.of_offers.iter().flatten().copied()
     }
 
     /// Whether there is no job.

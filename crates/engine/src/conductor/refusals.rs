@@ -114,8 +114,21 @@ impl Conductor {
         self.note_doubt(at, now_ms);
     }
 
-    /// Leaves a job to the process that has changed it.
+    /// Leaves a job to the process that has changed it, with its steps: what they process is known no longer.
     fn leave(&mut self, at: usize, batch: &Batch) {
+        self.leave_alone(at, batch);
+        let mut next = at + 1;
+        while next < self.slots.len()
+            && let Some((parent, _)) = self.parent(next)
+        {
+            if self.slots[parent].is_taken && !self.slots[next].is_taken {
+                self.leave_alone(next, batch);
+            }
+            next += 1;
+        }
+    }
+
+    fn leave_alone(&mut self, at: usize, batch: &Batch) {
         let key = self.slots[at].key;
         for record in batch.events.iter().filter(|record| record.job == Some(key)) {
             if let Event::Accepted {
@@ -138,9 +151,11 @@ impl Conductor {
         let slot = &mut self.slots[at];
         let (poll_at, claim_poll_at) = (slot.poll_at.take(), slot.claim_poll_at.take());
         let fetch_at = slot.following.fetch_at.take();
+        let held = slot.holds_place();
         slot.is_taken = true;
+        slot.given_up = true;
+        self.in_flight -= usize::from(held);
         self.dirty.remove(&at);
-        self.give_up(at);
         for (queue, due_ms) in [
             (&mut self.polls, poll_at),
             (&mut self.claim_polls, claim_poll_at),

@@ -55,7 +55,7 @@ impl Conductor {
             }
             Resend::Once | Resend::Never => return,
         };
-        if self.config.buys && self.slots[at].selected {
+        if self.slots[at].buys {
             let stem = match self.slots[at].input {
                 SlotInput::Stem(stem) => Some(stem),
                 SlotInput::Step { .. } => None,
@@ -80,7 +80,8 @@ impl Conductor {
         }
     }
 
-    /// The same for a new attempt. None where a recording's upload is too old to be used: its jobs then wait for a new one.
+    /// The same for a new attempt. None where a recording's upload is too old to be used, whose jobs then wait for a new one, and where the input
+    /// of a step is gone.
     fn source_of(&mut self, at: usize, now_ms: i64) -> Option<Source> {
         if let SlotInput::Stem(stem) = self.slots[at].input
             && !self.has_fresh_upload(stem, now_ms)
@@ -137,6 +138,7 @@ impl Conductor {
     fn send(&mut self, at: usize, now_ms: i64, submit: Effect, decision: &mut Decision) {
         self.submitting += 1;
         self.slots[at].sent_ms = now_ms;
+        self.slots[at].submitted = true;
         decision.effects.push(submit);
     }
 }

@@ -287,7 +287,7 @@ impl Job {
                 doubt_since_ms: None,
                 ..
             } if *now == attempt && via == Via::Refusal => {
-                // Another request than those of this job bought it, and this one bought nothing.
+                // The task was bought by a request that this ledger does not know. This attempt cost nothing.
                 next.reserved = 0.0;
                 next.phase = Phase::Running(task(token, 0.0));
                 return Step::Changed(next);
@@ -340,8 +340,8 @@ impl Job {
         Step::Changed(next)
     }
 
-    /// Takes in that an attempt bought a task that is known already. Where the attempt is open and the task is the one that failed, the
-    /// doubt whether it bought another one is over.
+    /// Takes in that an attempt bought a task that is known already. If that is a task that has failed, the open attempt bought nothing new and
+    /// ends as failed.
     fn known_again(&self, mut next: Job, attempt: u32, task_id: &TaskId) -> Step {
         let failed =
             |it: &Unproven| it.attempt == attempt && it.failed_task.as_ref() == Some(task_id);
@@ -363,8 +363,8 @@ impl Job {
         self.task().into_iter().chain(&self.others)
     }
 
-    /// The last end of an attempt without a task, which is forgotten unless it names the task that failed: no other job may be given
-    /// that one.
+    /// Removes the last record of an attempt that ended without a task. A record that names a failed task stays, so that no other job can be
+    /// given that task.
     fn take_unproven(&mut self, attempt: u32) -> Option<Unproven> {
         let at = self.unproven.iter().rposition(|it| it.attempt == attempt)?;
         Some(match self.unproven[at].failed_task {

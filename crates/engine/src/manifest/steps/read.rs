@@ -89,7 +89,7 @@ pub(crate) fn read(
     for item in items {
         steps.extend(reader.step(item, report));
     }
-    // A missing step has been reported, and what processes it would be reported again.
+    // After an error, steps that depend on a wrong one would be reported too.
     if report.errors() > before {
         return Vec::new();
     }
