@@ -26,6 +26,8 @@ use crate::exit_codes;
 use ledger::duration;
 pub(crate) use ledger::{GcArgs, RunLedgerArgs, WaitArgs, duration_text};
 pub(crate) use listening::{PickArgs, PickPart};
+#[cfg(feature = "postgres")]
+pub(crate) use manifest::WorkerArgs;
 pub(crate) use manifest::{
     FetchArgs, InitArgs, ListenArgs, ManifestArgs, PlanArgs, RunArgs, ValidateArgs, WatchArgs,
 };
@@ -137,6 +139,8 @@ pub(crate) enum Command {
     Validate(ValidateArgs),
     Plan(PlanArgs),
     Run(RunArgs),
+    #[cfg(feature = "postgres")]
+    Worker(WorkerArgs),
     Fetch(FetchArgs),
     Listen(ListenArgs),
     Status(StatusArgs),

@@ -103,6 +103,17 @@ impl Ledger {
         file::Ledger::own(place).map(Self::File)
     }
 
+    /// Opens a ledger on a server for writing, beside other processes that carry out shared runs.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn share(place: &Path) -> Result<Self, StoreError> {
+        let Some(address) = address(place) else {
+            return Self::own(place);
+        };
+        let store = backline_postgres::Ledger::share(&address)?;
+        let place = place.to_owned();
+        Ok(Self::Server { store, place })
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         match self {
@@ -180,6 +191,37 @@ impl Ledger {
                 Kind::Usage,
                 format!("`backline {what}` works on a ledger in a file only"),
             )),
+        }
+    }
+}
+
+/// The ledger on a server.
+#[cfg(feature = "postgres")]
+impl Ledger {
+    /// The queue of a run's songs; none where the ledger is a file.
+    pub(crate) fn queue(&self, run: &RunId) -> Option<backline_postgres::Queue> {
+        match self {
+            Self::File(_) => None,
+            Self::Server { store, .. } => {
+                let address = store.address().clone();
+                Some(backline_postgres::Queue::new(address, run.clone()))
+            }
+        }
+    }
+
+    /// Whether songs of a run are left to carry out.
+    pub(crate) fn is_queued(&self, run: &RunId) -> Result<bool, StoreError> {
+        match self {
+            Self::File(_) => Ok(false),
+            Self::Server { store, .. } => store.is_queued(run),
+        }
+    }
+
+    /// Takes the songs of a run that no process carries out off its queue.
+    pub(crate) fn withdraw(&self, run: &RunId) -> Result<(), StoreError> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Server { store, .. } => store.withdraw(run),
         }
     }
 }

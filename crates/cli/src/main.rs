@@ -81,6 +81,8 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Validate(args) => commands::validate::run(args, global, console),
         Command::Plan(args) => commands::plan::run(args, global, console),
         Command::Run(args) => commands::run::run(args, global, console),
+        #[cfg(feature = "postgres")]
+        Command::Worker(args) => commands::run::work(args, global, console),
         Command::Fetch(args) if args.other_tasks => {
             commands::other_tasks::run(args, global, console)
         }

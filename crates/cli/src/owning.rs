@@ -20,7 +20,7 @@ pub(crate) fn own(path: &Path, args: &WaitArgs, console: &Console) -> Result<Led
         return Ok(Ledger::own(path)?);
     };
     if is_on_server(path) {
-        return own_on_server(path, limit, console);
+        return open_within(limit, path, Ledger::own, console);
     }
     let mut begins = |owner: &Owner| {
         let process = owner
@@ -39,12 +39,26 @@ pub(crate) fn own(path: &Path, args: &WaitArgs, console: &Console) -> Result<Led
     Ok(Ledger::File(file::Ledger::own_within(path, patience)?))
 }
 
-/// Takes a ledger on a server, whose owner is not known, within a time.
-fn own_on_server(place: &Path, limit: Duration, console: &Console) -> Result<Ledger, Failure> {
+/// Opens a ledger for a shared run, after waiting for a process that uses it alone if `--wait` is given.
+#[cfg(feature = "postgres")]
+pub(crate) fn share(path: &Path, args: &WaitArgs, console: &Console) -> Result<Ledger, Failure> {
+    match args.wait {
+        Some(limit) => open_within(limit, path, Ledger::share, console),
+        None => Ok(Ledger::share(path)?),
+    }
+}
+
+/// Opens a ledger on a server, whose owner is not known, within a time.
+fn open_within(
+    limit: Duration,
+    place: &Path,
+    open: fn(&Path) -> Result<Ledger, StoreError>,
+    console: &Console,
+) -> Result<Ledger, Failure> {
     let began = Instant::now();
     let mut announced = false;
     loop {
-        match Ledger::own(place) {
+        match open(place) {
             Err(StoreError::Owned { .. }) if began.elapsed() < limit => {}
             owned => return Ok(owned?),
         }

@@ -186,6 +186,9 @@ pub struct RunHeader {
     /// Whether its rows are what was bought; in runs of earlier versions hooks changed jobs after they were recorded.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub changes_in_plan: bool,
+    /// Whether other processes may carry out jobs of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub is_shared: bool,
 }
 
 /// The limits of a run, for a process that watches it.
@@ -312,7 +315,7 @@ pub struct NewRecord {
 }
 
 /// A job's state and the account that it belongs to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct KnownJob {
     /// Its state, shared with whoever else holds it.
     pub job: Arc<Job>,

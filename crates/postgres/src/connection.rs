@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, PgConnection};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::address::Address;
-use crate::migrations;
+use crate::{migrations, queue};
 
 /// A ledger in PostgreSQL.
 ///
@@ -34,6 +34,8 @@ enum Mode {
     Read,
     /// Beside other processes.
     Write,
+    /// Beside other processes that carry out shared runs.
+    Share,
     /// As the only process that carries out runs.
     Own,
 }
@@ -79,8 +81,22 @@ impl Ledger {
     /// # Errors
     /// Also when another process owns it.
     pub fn own(address: &Address) -> Result<Self, StoreError> {
+        Self::open_as(address, Mode::Own)
+    }
+
+    /// The same, beside other processes that carry out shared runs.
+    ///
+    /// # Errors
+    /// Also when another process owns it alone.
+    pub fn share(address: &Address) -> Result<Self, StoreError> {
+        let ledger = Self::open_as(address, Mode::Share)?;
+        ledger.with("open", async |_| queue::migrate(address).await)?;
+        Ok(ledger)
+    }
+
+    fn open_as(address: &Address, mode: Mode) -> Result<Self, StoreError> {
         let mut ledger = Self::open(address)?;
-        ledger.mode = Mode::Own;
+        ledger.mode = mode;
         ledger.connection.set(None);
         ledger.with("open", async |_| Ok(()))?;
         Ok(ledger)
@@ -217,8 +233,12 @@ impl Ledger {
                     .await?;
             }
             Mode::Write => {}
-            Mode::Own => {
-                let is_ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            Mode::Own | Mode::Share => {
+                let lock = match self.mode {
+                    Mode::Share => "SELECT pg_try_advisory_lock_shared($1)",
+                    _ => "SELECT pg_try_advisory_lock($1)",
+                };
+                let is_ours: bool = sqlx::query_scalar(lock)
                     .bind(OWNER)
                     .fetch_one(&mut connection)
                     .await?;

@@ -30,9 +30,11 @@ mod admission;
 mod append;
 mod connection;
 mod migrations;
+mod queue;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use address::{Address, AddressError};
 pub use connection::Ledger;
+pub use queue::Queue;

@@ -12,6 +12,7 @@ use backline_engine::store::{
 use sqlx::{Connection, PgConnection};
 
 use crate::connection::Ledger;
+use crate::queue;
 
 /// The columns of a record, in the order of [`RecordRow`].
 type RecordRow = (i64, i64, String, Option<[u8; 32]>, String);
@@ -37,6 +38,9 @@ impl Store for Ledger {
             .bind(&name)
             .execute(&mut *transaction)
             .await?;
+            if run.is_shared {
+                queue::publish(&mut transaction, &run.id, plan).await?;
+            }
             transaction.commit().await
         })
     }

@@ -161,6 +161,25 @@ pub(crate) struct WatchArgs {
     pub(crate) otlp: Option<String>,
 }
 
+/// Carry out jobs of a run that another process began
+///
+/// Needs the same manifest, recordings and ledger as that run, and an output directory that both share. Takes one song at a time for each
+/// task that may be in flight, with its steps, and ends with the run. What a worker leaves that is killed goes on in another process. The
+/// first Ctrl-C takes no more songs and finishes the requests in progress.
+#[cfg(feature = "postgres")]
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Example:\n  backline worker album.yaml --ledger postgres://ann@db/ledger --wait 1h"
+)]
+pub(crate) struct WorkerArgs {
+    /// The manifest
+    #[arg(value_name = "MANIFEST")]
+    pub(crate) manifest: PathBuf,
+    /// Wait for a run of the manifest to begin, at most this long
+    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    pub(crate) wait: Option<std::time::Duration>,
+}
+
 /// Download paid tracks that are not on disk; submit nothing
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\

@@ -10,7 +10,11 @@
 mod close;
 mod execute;
 mod prepare;
+#[cfg_attr(not(feature = "postgres"), path = "run/alone.rs")]
+mod sharing;
 mod watchers;
+#[cfg(feature = "postgres")]
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,6 +25,8 @@ use backline_engine::plan::Purchases;
 use self::close::{close, save_displaced, was_interrupted};
 use self::execute::{RunInput, execute};
 use self::watchers::Watchers;
+#[cfg(feature = "postgres")]
+pub(crate) use self::work::work;
 use super::plan::lock;
 use crate::args::{FetchArgs, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;
@@ -30,7 +36,6 @@ use crate::ledger::is_on_server;
 use crate::log::{self, Notices};
 use crate::other_reports::warn_of_other_reports;
 use crate::output_owner::{self, OutputOwner};
-use crate::owning::own;
 use crate::project::Project;
 use crate::tape::RunTape;
 use crate::watch::RunBasis;
@@ -113,7 +118,7 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         }
         tried => tried,
     };
-    let mut ledger = own(&project.ledger, &options.ledger.wait, console)?;
+    let mut ledger = sharing::open(project, options, console)?;
     prepare::warn_of_clock(&ledger, console)?;
     let notices = Notices::stderr();
     let stopping = Arc::new(AtomicBool::new(false));
@@ -150,6 +155,7 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         );
     }
     let runtime = super::runtime()?;
+    let (shared, songs) = sharing::begin(&runtime, project, options, &ledger);
     let mut watchers = Watchers {
         output,
         sink,
@@ -171,9 +177,11 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         credits,
         tape: options.tape.map(RunTape::tape),
         replays: options.replays(),
+        shared,
     };
     let mut observe = |record: &_| watchers.record(record);
     let ended = runtime.block_on(execute(project, input, &mut ledger, &mut observe, &notices));
+    songs.end(&runtime, &ledger);
     notices.reset();
 
     // Close.

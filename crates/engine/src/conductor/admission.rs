@@ -124,6 +124,9 @@ impl Conductor {
 
     /// The credit limit because of which queued jobs are not bought, if there is one.
     pub(super) fn limit_in_the_way(&self) -> Option<StopReason> {
+        if let Some(offer) = self.left_unbought() {
+            return self.spent_limit(offer);
+        }
         let songs = !self.waiting.is_empty() || !self.undecided_upload.is_empty();
         let songs = songs.then_some(SONG);
         // One of them is enough: while jobs are delayed that can be paid for, the run goes on.

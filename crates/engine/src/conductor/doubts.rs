@@ -43,6 +43,11 @@ impl Repeats {
         }
     }
 
+    /// Whether the request of a job is to be repeated.
+    pub(super) fn contains(&self, job: usize) -> bool {
+        self.jobs.contains_key(&job)
+    }
+
     /// The time and the job that follow these.
     pub(super) fn next(&self, after: Option<(i64, usize)>) -> Option<(i64, usize)> {
         let from = after.map_or(Unbounded, Excluded);
@@ -80,6 +85,11 @@ impl Waits {
         if let Some(end_ms) = end_ms {
             self.ends.insert((end_ms, job));
         }
+    }
+
+    /// Whether a callback is still waited for, for this job.
+    pub(super) fn lasts(&self, job: usize, now_ms: i64) -> bool {
+        self.jobs.get(&job).is_some_and(|end_ms| *end_ms > now_ms)
     }
 
     /// The first end after `now_ms`.

@@ -68,6 +68,7 @@ impl Conductor {
             Mode::Draining(outcome) => Some(outcome.clone()),
             _ if self.next_step(now_ms).is_some() => None,
             Mode::Closing(outcome) => Some(outcome.clone()),
+            Mode::Running if self.sharing.is_open() => None,
             Mode::Running => match self.limit_in_the_way() {
                 Some(reason) => Some(Outcome::Stopped { reason }),
                 None => Some(self.verdict()),

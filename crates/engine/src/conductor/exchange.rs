@@ -55,6 +55,8 @@ pub(crate) struct RunConfig {
     /// Codes by which the provider says that it can't fetch a recording.
     pub(crate) source_gone: Vec<i64>,
     pub(crate) timing: Timing,
+    /// Whether other processes carry out jobs of the run as well: each does those that it is given.
+    pub(crate) is_shared: bool,
 }
 
 /// Something that jobs buy, at one price.
@@ -129,6 +131,19 @@ pub(crate) enum Input {
     Drain,
     /// The run ends, and this was still under way. It changes nothing, and the next run begins it anew.
     Cancelled(Cancelled),
+}
+
+impl Input {
+    /// The job whose effect has come to its end.
+    pub(crate) fn job(&self) -> Option<&JobKey> {
+        match self {
+            Self::Responded { job, .. }
+            | Self::Polled { job, .. }
+            | Self::Fetched { job, .. }
+            | Self::Decided { job, .. } => Some(job),
+            _ => None,
+        }
+    }
 }
 
 /// What a run that ends need not wait for: everything but a submission, whose response may be the only proof of a purchase.

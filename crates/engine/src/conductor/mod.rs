@@ -38,6 +38,7 @@ mod queue;
 mod recovery;
 mod refusals;
 mod responses;
+mod sharing;
 mod start;
 mod stems;
 mod steps;
@@ -71,6 +72,8 @@ use following::FollowedTask;
 pub use illegal::IllegalStep;
 use queue::Queue;
 pub(crate) use refusals::StrayTask;
+pub(crate) use sharing::Over;
+use sharing::Sharing;
 use start::ToResume;
 pub(crate) use start::response_lost;
 use timing::Outage;
@@ -105,7 +108,7 @@ struct JobSlot {
     job: Arc<Job>,
     /// The version that the store has once all that was decided is written.
     version: u64,
-    /// Whether another process has changed the job: this run does nothing more for it and knows its state no longer.
+    /// Whether the job is another process's: this one does nothing for it and does not know its state.
     is_taken: bool,
     expired: bool,
     /// The next poll, or none while one is under way or none is wanted.
@@ -250,6 +253,8 @@ pub(crate) struct Conductor {
     dirty: BTreeSet<usize>,
     /// Jobs that are not resumed yet, in plan order.
     to_resume: VecDeque<ToResume>,
+    /// Whether other processes carry out jobs of the run as well.
+    sharing: Sharing,
     /// The first illegal step; the run ends with it.
     illegal: Option<IllegalStep>,
     /// Task ids of jobs that other processes have changed meanwhile.

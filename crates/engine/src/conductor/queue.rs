@@ -24,6 +24,12 @@ impl Queue {
         }
     }
 
+    /// Whether it has a job that buys an offer.
+    pub(super) fn contains(&self, job: usize, offer: usize) -> bool {
+        let jobs = self.of_offers.get(offer);
+        jobs.is_some_and(|jobs| jobs.contains(&job))
+    }
+
     /// The first job in plan order whose offer passes.
     pub(super) fn first(&self, passes: impl Fn(usize) -> bool) -> Option<usize> {
         let passing = self.passing(passes);

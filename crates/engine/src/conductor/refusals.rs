@@ -114,21 +114,8 @@ impl Conductor {
         self.note_doubt(at, now_ms);
     }
 
-    /// Leaves a job to the process that has changed it, with its steps: what they process is known no longer.
+    /// Leaves a job to the process that has changed it, with its song and all steps of that: each reads the states of others.
     fn leave(&mut self, at: usize, batch: &Batch) {
-        self.leave_alone(at, batch);
-        let mut next = at + 1;
-        while next < self.slots.len()
-            && let Some((parent, _)) = self.parent(next)
-        {
-            if self.slots[parent].is_taken && !self.slots[next].is_taken {
-                self.leave_alone(next, batch);
-            }
-            next += 1;
-        }
-    }
-
-    fn leave_alone(&mut self, at: usize, batch: &Batch) {
         let key = self.slots[at].key;
         for record in batch.events.iter().filter(|record| record.job == Some(key)) {
             if let Event::Accepted {
@@ -144,6 +131,13 @@ impl Conductor {
                 });
             }
         }
+        for member in self.family(at) {
+            self.let_go(member);
+        }
+    }
+
+    /// Does nothing more for a job.
+    pub(super) fn let_go(&mut self, at: usize) {
         self.dequeue(at);
         self.delayed.retain(|(_, job)| *job != at);
         self.again.remove(at);

@@ -5,11 +5,11 @@ use super::*;
 /// A job that is not resumed yet.
 #[derive(Debug)]
 pub(super) struct ToResume {
-    at: usize,
+    pub(super) at: usize,
     /// Kept files that are no longer there.
-    missing: Vec<Missing>,
+    pub(super) missing: Vec<Missing>,
     /// What hooks decided when it was planned, where it is not to be bought.
-    refusal: Option<Verdict>,
+    pub(super) refusal: Option<Verdict>,
 }
 
 impl Conductor {
@@ -58,6 +58,7 @@ impl Conductor {
             illegal: None,
             stray: Vec::new(),
             to_resume: VecDeque::with_capacity(wanted.len()),
+            sharing: Sharing::of(config.is_shared, &wanted),
             started_ms: now_ms,
             config,
         };
@@ -86,7 +87,7 @@ impl Conductor {
                 elsewhere: wanted.elsewhere,
                 job: wanted.job,
                 version: wanted.version,
-                is_taken: false,
+                is_taken: conductor.config.is_shared,
                 expired: wanted.expired,
                 poll_at: None,
                 followed_since_ms: now_ms,
@@ -102,14 +103,19 @@ impl Conductor {
                 rejections_recorded: 0,
                 given_up: false,
             });
-            conductor.reserved += conductor.slots[at].job.reserved;
-            conductor.in_flight += usize::from(conductor.slots[at].holds_place());
-            conductor.note_doubt(at, now_ms);
-            conductor.to_resume.push_back(ToResume {
+            let to_resume = ToResume {
                 at,
                 missing: wanted.missing,
                 refusal: wanted.refusal,
-            });
+            };
+            if conductor.config.is_shared {
+                conductor.sharing.keep(to_resume);
+                continue;
+            }
+            conductor.reserved += conductor.slots[at].job.reserved;
+            conductor.in_flight += usize::from(conductor.slots[at].holds_place());
+            conductor.note_doubt(at, now_ms);
+            conductor.to_resume.push_back(to_resume);
         }
         conductor
     }
@@ -121,25 +127,30 @@ impl Conductor {
             let Some(next) = self.to_resume.pop_front() else {
                 return;
             };
-            let at = next.at;
-            for missing in next.missing {
-                let event = Event::TrackMissing {
-                    index: missing.index,
-                    part: missing.part,
-                    changed: missing.changed,
-                };
-                self.apply(at, now_ms, event, decision);
-            }
-            if let Some(verdict) = next.refusal
-                && self.slots[at].buys
-                && self.slots[at].job.is_undecided()
-            {
-                let point = HookPoint::PlanJob;
-                self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
-                continue;
-            }
-            self.resume(at, now_ms, decision);
+            self.resume_one(next, now_ms, decision);
         }
+    }
+
+    /// Resumes a job.
+    pub(super) fn resume_one(&mut self, next: ToResume, now_ms: i64, decision: &mut Decision) {
+        let at = next.at;
+        for missing in next.missing {
+            let event = Event::TrackMissing {
+                index: missing.index,
+                part: missing.part,
+                changed: missing.changed,
+            };
+            self.apply(at, now_ms, event, decision);
+        }
+        if let Some(verdict) = next.refusal
+            && self.slots[at].buys
+            && self.slots[at].job.is_undecided()
+        {
+            let point = HookPoint::PlanJob;
+            self.apply(at, now_ms, Event::Decided { point, verdict }, decision);
+            return;
+        }
+        self.resume(at, now_ms, decision);
     }
 
     /// Whether jobs are left that are not resumed yet.

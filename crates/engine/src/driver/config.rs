@@ -162,5 +162,6 @@ pub(super) fn config(
         records_at_once: RECORDS_AT_ONCE,
         source_gone: profile.source_gone(),
         timing,
+        is_shared: run.shared.is_some(),
     }
 }

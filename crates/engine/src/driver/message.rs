@@ -3,6 +3,7 @@
 use tokio::task::JoinError;
 
 use super::callbacks::ReceivedCallback;
+use super::share::GivenSong;
 use crate::conductor::Input;
 use crate::event::{Part, TrackNote};
 use crate::hooks::HookFailure;
@@ -18,6 +19,8 @@ pub(super) enum Wakeup {
     Called(ReceivedCallback),
     /// An observing hook failed, or found something out.
     Reported(HookReport),
+    /// A song of a shared run was given, or none is left.
+    Given(Option<GivenSong>),
     /// What is under way is no longer waited for.
     Over,
     /// The conductor wants to go on.

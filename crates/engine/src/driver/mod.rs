@@ -18,6 +18,7 @@ mod error;
 mod file_names;
 mod hooks;
 mod keep;
+mod left_receipts;
 mod listen;
 mod message;
 mod other_tasks;
@@ -25,6 +26,7 @@ mod plan_index;
 mod planning;
 mod relocate;
 mod resolve;
+mod share;
 mod shell;
 mod superseded;
 
@@ -38,14 +40,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::conductor::{Conductor, Decision, response_lost};
-use crate::event::{Event, Outcome, Record, RunId, Via};
+use crate::event::{Event, Outcome, Record, RunId};
 use crate::forecast::Missing;
 use crate::hooks::PlanInfo;
 use crate::index::Index;
 use crate::job::Step;
 use crate::opening::Opening;
 use crate::plan::{Plan, Purchases, StemSource};
-use crate::receipts::{LeftReceipts, Receipt, Receipts};
+use crate::receipts::Receipts;
 use crate::settings::JobKey;
 use crate::status::Sign;
 use crate::store::{KnownJob, NewRecord, PlannedRow, RecordedStem, RunBounds, RunHeader, Store};
@@ -56,8 +58,10 @@ use clock::Clock;
 use config::{config, offers, resumed, spent_before};
 use effects::EffectRunner;
 use hooks::RunHooks;
+use left_receipts::left_receipts;
 use plan_index::PlanIndex;
 use relocate::relocate;
+use share::Share;
 use shell::Shell;
 use superseded::{Renamed, make_way};
 
@@ -70,6 +74,7 @@ pub use listen::{ListenSummary, listen};
 pub use other_tasks::{OtherFile, OtherTask, OtherTaskError, OtherTrack, fetch_other_tasks};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
 pub use resolve::{Doubt, Resolution, ResolveError, Settlement, doubts, find_job, resolve, settle};
+pub use share::{GivenSong, SharedRun};
 
 /// Callbacks that wait to be decided on; the vendor tries again when the queue is full.
 const CALLBACK_BACKLOG: usize = 256;
@@ -105,6 +110,8 @@ pub struct Run {
     pub tape: Option<Tape>,
     /// The folder for [receipts](crate::receipts), on this machine.
     pub receipts: PathBuf,
+    /// The songs that this process is given, where others carry out the run as well.
+    pub shared: Option<SharedRun>,
     /// How a user stops it.
     pub signals: Signals,
 }
@@ -162,22 +169,37 @@ pub async fn run(
             account: other.clone(),
         });
     }
-    let mut header = RunHeader {
-        id: RunId::new(),
-        started_ms: now_ms,
-        name: run.plan.name.clone(),
-        manifest: run.manifest.clone(),
-        provider: run.plan.provider.profile.name.clone(),
-        address: Some(run.plan.provider.address_fingerprint()),
-        account: account.clone(),
-        retention_days: run.plan.provider.profile.retention_days,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        price_credits: Some(run.plan.provider.profile.song_price_credits()),
-        bounds: Some(RunBounds::from(&run.plan.limits)),
-        selection: run.part_of.as_ref().map(|album| album.selection.clone()),
-        album: None,
-        knows_titles: true,
-        changes_in_plan: true,
+    let joined = run.shared.as_ref().and_then(|run| run.joins.clone());
+    let joins = joined.is_some();
+    let mut header = match joined {
+        Some(header) if header.account != account => {
+            return Err(RunError::OtherAccount {
+                jobs: run.plan.jobs.len(),
+                account: header.account,
+            });
+        }
+        Some(header) => header,
+        None => RunHeader {
+            id: run
+                .shared
+                .as_ref()
+                .map_or_else(RunId::new, |run| run.id.clone()),
+            started_ms: now_ms,
+            name: run.plan.name.clone(),
+            manifest: run.manifest.clone(),
+            provider: run.plan.provider.profile.name.clone(),
+            address: Some(run.plan.provider.address_fingerprint()),
+            account: account.clone(),
+            retention_days: run.plan.provider.profile.retention_days,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            price_credits: Some(run.plan.provider.profile.song_price_credits()),
+            bounds: Some(RunBounds::from(&run.plan.limits)),
+            selection: run.part_of.as_ref().map(|album| album.selection.clone()),
+            album: None,
+            knows_titles: true,
+            changes_in_plan: true,
+            is_shared: run.shared.is_some(),
+        },
     };
     let client = client(&run.plan, &run.key, &known, run.tape.clone())?;
     let buys = run.plan.purchases != Purchases::None;
@@ -200,22 +222,10 @@ pub async fn run(
         }
         None => None,
     };
-    if let Some(album) = &run.part_of {
-        header.album = Some(store.store_album(&album.rows)?);
-    }
-    let mut rows = planned_rows(&run.plan, &run.project_dir);
-    let mut selected = run.plan.jobs.iter().map(|job| job.selected);
-    rows.retain(|_| selected.next().unwrap_or(true));
-    store.begin_run(&header, &rows)?;
-    let album = match &run.part_of {
-        Some(album) => album.rows.iter().map(|row| row.key).collect(),
-        None => run.plan.jobs.iter().map(|job| job.key).collect(),
+    let renamed = match joins {
+        true => Vec::new(),
+        false => begin(&run, &mut header, now_ms, &mut known, store)?,
     };
-    let mut renamed = make_way(&run.plan, &run.project_dir, &header, &album, &known, store)?;
-    note_renamed(&renamed, now_ms, &mut known);
-    let moved = relocate(&run.plan, &run.project_dir, &header, &known, store)?;
-    note_renamed(&moved, now_ms, &mut known);
-    renamed.extend(moved);
     if !renamed.is_empty() || !found.is_empty() {
         for (job, row) in run.plan.jobs.iter().zip(&mut forecast.rows) {
             if let Some(known) = known.get(&job.key) {
@@ -240,7 +250,8 @@ pub async fn run(
 
     // Nobody waits for the responses of a run that died, also of jobs that this run is not about.
     let mut lost = found;
-    for (key, known) in known.iter_mut().filter(|(key, _)| !bought.contains(key)) {
+    let is_dead = |key: &JobKey| run.shared.is_none() && !bought.contains(key);
+    for (key, known) in known.iter_mut().filter(|(key, _)| is_dead(key)) {
         if let Some(event) = response_lost(&known.job.phase)
             && let Step::Changed(next) = known.job.step(now_ms, &event)
         {
@@ -295,6 +306,7 @@ pub async fn run(
     // A vetoed job may be bought after all, and one in doubt is judged by the balance. A studio of this process has no account whose
     // balance would mean anything.
     let reads_balance = buys
+        && !joins
         && run.plan.provider.embedded.is_none()
         && (to_submit > 0 || forecast.count(Sign::Vetoed) + forecast.count(Sign::InDoubt) > 0);
     let conductor = Conductor::new(
@@ -325,7 +337,7 @@ pub async fn run(
         job,
         event,
     };
-    let opening = std::iter::once(started).chain(adopted);
+    let opening = std::iter::once(started).filter(|_| !joins).chain(adopted);
     let opening = opening.map(|event| recorded(None, event));
     let mut decision = Decision::default();
     decision.batch.jobs.extend(linked);
@@ -338,7 +350,8 @@ pub async fn run(
     decision.batch.events = opening.chain(changed).chain(failed).collect();
 
     let plan_index = Arc::new(PlanIndex::new(run.plan.clone()));
-    let receipts = Receipts::create(&run.receipts, header.id.as_str());
+    // Several processes of one run may share the folder.
+    let receipts = Receipts::create(&run.receipts, RunId::new().as_str());
     let receipts = Arc::new(receipts.map_err(|source| RunError::Receipts {
         folder: run.receipts.display().to_string(),
         source,
@@ -367,12 +380,17 @@ pub async fn run(
         hooks,
         receipts,
         left_receipts,
+        share: run.shared.take().map(Share::new),
         left_to_others: false,
         stop: signals.stop.clone(),
         over: CancellationToken::new(),
         over_at: None,
     };
-    let outcome = match shell.begin_hooks(about_to, &signals, &mut decision).await {
+    let begun = match joins {
+        true => Ok(()),
+        false => shell.begin_hooks(about_to, &signals, &mut decision).await,
+    };
+    let outcome = match begun {
         Ok(()) => shell.go(decision, &signals, reads_balance).await,
         Err(error) => Err(error),
     };
@@ -386,39 +404,31 @@ pub async fn run(
     })
 }
 
-/// The receipts that processes which have ended left in `folder`, and the events of those that the ledger does not have. Jobs are changed
-/// by these. A file of receipts for another ledger is left alone.
-fn left_receipts(
-    folder: &Path,
+/// Records that a run begins, and puts files where its plan has them. Returns what became of files.
+fn begin(
+    run: &Run,
+    header: &mut RunHeader,
     now_ms: i64,
     known: &mut HashMap<JobKey, KnownJob>,
-) -> (Vec<LeftReceipts>, Vec<(JobKey, Event)>) {
-    let mut left = LeftReceipts::find(folder).unwrap_or_else(|error| {
-        tracing::warn!(%error, folder = %folder.display(), "receipts of earlier runs can't be read");
-        Vec::new()
-    });
-    let is_known = |receipt: &Receipt| {
-        known.get(&receipt.job).is_some_and(|known| {
-            let mut tokens = known.job.tokens();
-            tokens.any(|(attempt, token)| attempt == receipt.attempt && receipt.is_of(token))
-        })
-    };
-    left.retain(|left| left.receipts.iter().all(is_known));
-    let mut events = Vec::new();
-    for receipt in left.iter().flat_map(|left| &left.receipts) {
-        let event = Event::Accepted {
-            attempt: receipt.attempt,
-            task_id: receipt.task.clone(),
-            via: Via::Response,
-        };
-        if let Some(known) = known.get_mut(&receipt.job)
-            && let Step::Changed(next) = known.job.step(now_ms, &event)
-        {
-            known.job = Arc::new(next);
-            events.push((receipt.job, event));
-        }
+    store: &mut dyn Store,
+) -> Result<Vec<Renamed>, RunError> {
+    if let Some(album) = &run.part_of {
+        header.album = Some(store.store_album(&album.rows)?);
     }
-    (left, events)
+    let mut rows = planned_rows(&run.plan, &run.project_dir);
+    let mut selected = run.plan.jobs.iter().map(|job| job.selected);
+    rows.retain(|_| selected.next().unwrap_or(true));
+    store.begin_run(header, &rows)?;
+    let album = match &run.part_of {
+        Some(album) => album.rows.iter().map(|row| row.key).collect(),
+        None => run.plan.jobs.iter().map(|job| job.key).collect(),
+    };
+    let mut renamed = make_way(&run.plan, &run.project_dir, header, &album, known, store)?;
+    note_renamed(&renamed, now_ms, known);
+    let moved = relocate(&run.plan, &run.project_dir, header, known, store)?;
+    note_renamed(&moved, now_ms, known);
+    renamed.extend(moved);
+    Ok(renamed)
 }
 
 fn note_renamed(renamed: &[Renamed], now_ms: i64, known: &mut HashMap<JobKey, KnownJob>) {

@@ -15,6 +15,7 @@ use super::clock::{Clock, until};
 use super::effects::{EffectRunner, upload_to_keep};
 use super::hooks::RunHooks;
 use super::message::{HookReport, Message, Wakeup};
+use super::share::Share;
 use super::{RunError, Signals};
 use crate::conductor::{Cancelled, Conductor, Decision, Effect, Input};
 use crate::event::{Event, Moment, Outcome, Record, Token};
@@ -70,6 +71,8 @@ pub(super) struct Shell<'a> {
     pub(super) receipts: Arc<Receipts>,
     /// Those of processes that have ended, until the ledger has them.
     pub(super) left_receipts: Vec<LeftReceipts>,
+    /// The songs that this process has of a shared run.
+    pub(super) share: Option<Share>,
     /// Whether jobs of the last batch were left out, because other processes have changed them.
     pub(super) left_to_others: bool,
     /// Cancelled when the user wants to stop at once.
@@ -110,7 +113,10 @@ impl Shell<'_> {
         reads_balance: bool,
     ) -> Result<Outcome, RunError> {
         let decision = self.resume(opening).await?;
-        self.hooks.catch_up(self.conductor.jobs());
+        let joins = self.share.as_ref().is_some_and(|share| share.joins);
+        if !joins {
+            self.hooks.catch_up(self.conductor.jobs());
+        }
         let mut turn = Turn {
             decision,
             acknowledgements: Vec::new(),
@@ -148,6 +154,9 @@ impl Shell<'_> {
             if !turn.decision.batch.is_empty() {
                 continue;
             }
+            if let Some(share) = &mut self.share {
+                share.give_back(&mut self.conductor, now_ms);
+            }
             if let Some(outcome) = self.conductor.outcome(now_ms)
                 && self.tasks.is_empty()
             {
@@ -170,14 +179,15 @@ impl Shell<'_> {
                 () = signals.drain.cancelled(), if !draining => Wakeup::Drain,
                 Some(joined) = self.tasks.join_next() => Wakeup::Ended(joined),
                 Some(call) = self.calls.recv() => Wakeup::Called(call),
+                given = Share::next(&mut self.share) => Wakeup::Given(given),
                 report = self.hooks.next_report() => Wakeup::Reported(report),
                 () = until(over_at) => Wakeup::Over,
                 () = until(wake) => Wakeup::Due,
             };
             draining |= matches!(wakeup, Wakeup::Drain);
-            self.handle(wakeup, &mut turn);
+            self.handle(wakeup, &mut turn)?;
             while let Some(wakeup) = self.ready() {
-                self.handle(wakeup, &mut turn);
+                self.handle(wakeup, &mut turn)?;
             }
         }
     }
@@ -208,7 +218,7 @@ impl Shell<'_> {
     }
 
     /// Hands one input to the conductor.
-    fn handle(&mut self, wakeup: Wakeup, turn: &mut Turn) {
+    fn handle(&mut self, wakeup: Wakeup, turn: &mut Turn) -> Result<(), RunError> {
         let decision = &mut turn.decision;
         match wakeup {
             Wakeup::Drain => {
@@ -221,12 +231,19 @@ impl Shell<'_> {
                 turn.acknowledgements.extend(acknowledgement);
             }
             Wakeup::Reported(report) => self.note(report, decision),
+            Wakeup::Given(given) => self.take_given(given, decision)?,
             Wakeup::Over => self.over.cancel(),
             Wakeup::Due => {}
         }
+        Ok(())
     }
 
     fn take(&mut self, joined: Result<Message, tokio::task::JoinError>, decision: &mut Decision) {
+        if let Ok(Message::Input(input) | Message::Hooked { input, .. }) = &joined
+            && let Some(share) = &mut self.share
+        {
+            share.ends(&self.conductor, input);
+        }
         match joined {
             Ok(Message::Input(input)) => {
                 if let Input::Prepared {
@@ -359,7 +376,7 @@ impl Shell<'_> {
     fn record_strays(&mut self, decision: &mut Decision) -> Result<(), RunError> {
         for stray in self.conductor.take_stray() {
             let at_ms = self.clock.now_ms();
-            let known = tokio::task::block_in_place(|| self.store.job(&stray.key))?;
+            let known = self.read_patiently(|store| store.job(&stray.key))?;
             let event = stray.event();
             let changed = known.map(|known| (known.job.step(at_ms, &event), known));
             let Some((Step::Changed(job), known)) = changed else {
@@ -381,8 +398,26 @@ impl Shell<'_> {
         Ok(())
     }
 
+    /// Reads the ledger, and waits while it is out of reach: what is under way goes on meanwhile.
+    pub(super) fn read_patiently<T>(
+        &self,
+        read: impl Fn(&dyn Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        tokio::task::block_in_place(|| {
+            loop {
+                match read(self.store) {
+                    Err(StoreError::Unreachable { path, source }) if !self.stop.is_cancelled() => {
+                        tracing::warn!(error = %source, ledger = %path, "the ledger can't be read; trying again");
+                        std::thread::park_timeout(OUTAGE_PAUSE);
+                    }
+                    read => return read,
+                }
+            }
+        })
+    }
+
     /// Makes decisions durable until there is nothing more to record.
-    async fn commit_all(&mut self, mut decision: Decision) -> Result<(), RunError> {
+    pub(super) async fn commit_all(&mut self, mut decision: Decision) -> Result<(), RunError> {
         while !decision.batch.is_empty() {
             decision = self.commit(decision).await?;
         }
@@ -424,6 +459,9 @@ impl Shell<'_> {
     }
 
     fn begin(&mut self, effect: Effect) {
+        if let (Some(share), Some(job)) = (&mut self.share, effect.job()) {
+            share.begins(&self.conductor, job);
+        }
         match effect {
             Effect::Prepare { stem } => {
                 let kept = self
@@ -527,6 +565,12 @@ impl Shell<'_> {
         if let Some(refused) = refused.filter(|refused| refused.total() > 0) {
             let event = Event::CallbacksRefused(refused);
             decision.batch.events.push(self.of_the_run(event));
+        }
+        if let Some(share) = &self.share {
+            if share.joins {
+                return self.end_of_work(outcome, decision).await;
+            }
+            self.end_sharing()?;
         }
         let ended = Event::RunEnded {
             outcome: outcome.clone(),

@@ -137,6 +137,7 @@ fn header(started_ms: i64) -> RunHeader {
         album: None,
         knows_titles: true,
         changes_in_plan: true,
+        is_shared: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backline_api::{Tape, is_loopback_address};
-use backline_engine::driver::{self, Album, Ended, HookFailure, Run, RunError, Signals};
+use backline_engine::driver::{self, Album, Ended, HookFailure, Run, RunError, SharedRun, Signals};
 use backline_engine::event::{Event, Moment, Record};
 use backline_engine::opening::Opening;
 use backline_engine::settings::JobKey;
@@ -44,6 +44,8 @@ pub(super) struct RunInput {
     pub(super) tape: Option<Tape>,
     /// Whether it replays them: then no studio is needed.
     pub(super) replays: bool,
+    /// The songs that this process is given, where others carry out the run as well.
+    pub(super) shared: Option<SharedRun>,
 }
 
 /// Runs the plan; `observe` gets each record after it has become durable.
@@ -90,6 +92,7 @@ pub(super) async fn execute(
         adopts_account: input.adopts_account,
         tape: input.tape,
         receipts: local.join(RECEIPTS),
+        shared: input.shared,
         signals: stops.clone(),
     };
     let mut warn_and_observe = |record: &Record| {

@@ -199,6 +199,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     let config = RunConfig {
         polls_at_once: backline_api::Profile::sunoapi().polling.at_once as usize,
         timing: Timing::remote(INTERVAL_MS),
+        is_shared: false,
         credits: None,
         ledger_credits: None,
         ..world.config(0)

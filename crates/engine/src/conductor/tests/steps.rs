@@ -29,6 +29,7 @@ pub(super) fn config() -> RunConfig {
         records_at_once: 1_000,
         source_gone: vec![451],
         timing: Timing::remote(30_000),
+        is_shared: false,
     }
 }
 

@@ -74,6 +74,7 @@ fn follow(script: &Script<'_>) -> Came {
         credits: None,
         ledger_credits: None,
         timing: Timing::remote(30_000),
+        is_shared: false,
         ..world.config(1)
     };
     let wanted = ResumedJob {

@@ -180,6 +180,7 @@ impl World {
             records_at_once: 1 + (self.seed % 3) as usize,
             source_gone: vec![451],
             timing: Timing::remote(5_000),
+            is_shared: false,
         }
     }
 

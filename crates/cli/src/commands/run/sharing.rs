@@ -1,0 +1,123 @@
+//! Runs with a ledger on a server: their songs are handed out to this process and to workers.
+
+use backline_engine::driver::SharedRun;
+use backline_engine::event::RunId;
+use backline_engine::plan::Purchases;
+use backline_engine::store::RunHeader;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::ledger::{Ledger, is_on_server};
+use crate::owning::{own, share};
+use crate::project::Project;
+
+/// Songs that a process has beside its tasks in flight: some are being prepared, or are being downloaded.
+const SONGS_BESIDE: usize = 8;
+
+/// Most songs that a process has at a time.
+const MOST_SONGS: usize = 512;
+
+/// The songs of a shared run on their way to this process.
+pub(super) struct Songs {
+    served: Option<Served>,
+}
+
+struct Served {
+    run: RunId,
+    task: JoinHandle<()>,
+    stop: CancellationToken,
+    began: bool,
+}
+
+/// Opens the ledger: beside other processes where the run can be shared, else alone.
+pub(super) fn open(
+    project: &Project,
+    options: &Options<'_>,
+    console: &Console,
+) -> Result<Ledger, Failure> {
+    match is_shared(project, options) {
+        true => share(&project.ledger, &options.ledger.wait, console),
+        false => own(&project.ledger, &options.ledger.wait, console),
+    }
+}
+
+/// Whether workers may carry out jobs of the run: not of one that only downloads, nor with a recording or a studio that this process
+/// alone has.
+fn is_shared(project: &Project, options: &Options<'_>) -> bool {
+    let plan = &project.plan;
+    is_on_server(&project.ledger)
+        && plan.purchases == Purchases::All
+        && plan.provider.embedded.is_none()
+        && options.tape.is_none()
+}
+
+/// Begins to hand out the songs of a run that this process is about to begin.
+pub(super) fn begin(
+    runtime: &Runtime,
+    project: &Project,
+    options: &Options<'_>,
+    ledger: &Ledger,
+) -> (Option<SharedRun>, Songs) {
+    match is_shared(project, options) {
+        true => serve(runtime, project, ledger, RunId::new(), None),
+        false => (None, Songs { served: None }),
+    }
+}
+
+/// The same for a run that another process began.
+pub(super) fn join(
+    runtime: &Runtime,
+    project: &Project,
+    ledger: &Ledger,
+    run: RunHeader,
+) -> (Option<SharedRun>, Songs) {
+    serve(runtime, project, ledger, run.id.clone(), Some(run))
+}
+
+fn serve(
+    runtime: &Runtime,
+    project: &Project,
+    ledger: &Ledger,
+    id: RunId,
+    joins: Option<RunHeader>,
+) -> (Option<SharedRun>, Songs) {
+    let Some(queue) = ledger.queue(&id) else {
+        return (None, Songs { served: None });
+    };
+    let at_once = (project.plan.limits.concurrency as usize)
+        .saturating_add(SONGS_BESIDE)
+        .min(MOST_SONGS);
+    let (give, songs) = mpsc::channel(1);
+    let stop = CancellationToken::new();
+    let served = Served {
+        run: id.clone(),
+        task: runtime.spawn(queue.serve(at_once, give, stop.clone())),
+        stop,
+        began: joins.is_none(),
+    };
+    let shared = SharedRun { songs, id, joins };
+    let served = Some(served);
+    (Some(shared), Songs { served })
+}
+
+impl Songs {
+    /// Hands out no more. Where this process began the run, workers end what they have of it and get no more.
+    pub(super) fn end(self, runtime: &Runtime, ledger: &Ledger) {
+        let Some(served) = self.served else {
+            return;
+        };
+        served.stop.cancel();
+        // A queue that panicked has handed out nothing more either.
+        let _ = runtime.block_on(served.task);
+        if served.began
+            && let Err(error) = ledger.withdraw(&served.run)
+        {
+            tracing::warn!(%error, "the run's queue could not be emptied; the next run does that");
+        }
+    }
+}
