@@ -157,6 +157,7 @@ pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
             task_id,
             stage,
             tracks,
+            missing: Vec::new(),
         },
         kind,
         code: response.code,

@@ -90,10 +90,10 @@ pub use settings::{
     SettingKind, SettingProblem, SettingRow, SettingValue, Settings,
 };
 pub use steps::{
-    Artefact, Content, MissingTrack, Source, StepCallback, StepRequest, StepView, WrongSource,
+    Artefact, Content, RECOVERY, Source, StepCallback, StepRequest, StepView, WrongSource,
 };
 pub use submit::{SubmitResponse, Submitted};
-pub use task::{Stage, TaskId, TaskView};
+pub use task::{MissingTrack, Stage, TaskId, TaskView};
 pub use track::Track;
 pub use upload::{UploadResponse, Uploaded};
 #[cfg(feature = "webhook")]

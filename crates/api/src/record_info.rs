@@ -181,6 +181,7 @@ impl RecordInfo {
             task_id: TaskId(self.task_id.clone()),
             stage,
             tracks,
+            missing: Vec::new(),
         }
     }
 

@@ -45,6 +45,17 @@ pub struct TaskView {
     pub stage: Stage,
     /// The tracks that are known so far, in the vendor's order.
     pub tracks: Vec<Track>,
+    /// Tracks that a recovery could not bring back.
+    pub missing: Vec<MissingTrack>,
+}
+
+/// A track that a recovery could not bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingTrack {
+    /// The vendor's id of the song's track; empty when it gave none.
+    pub track_id: String,
+    /// The vendor's reason, such as `clip_error`, with addresses redacted.
+    pub reason: String,
 }
 
 impl TaskView {
@@ -54,6 +65,7 @@ impl TaskView {
             task_id: TaskId(String::new()),
             stage,
             tracks: Vec::new(),
+            missing: Vec::new(),
         }
     }
 }

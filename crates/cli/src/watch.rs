@@ -66,7 +66,6 @@ impl RunBasis {
         opening: &Opening,
         ledger: &Ledger,
         key: &ApiKey,
-        buys: bool,
     ) -> Result<Self, Failure> {
         let forecast = &opening.forecast;
         let plan = &project.plan;
@@ -80,9 +79,9 @@ impl RunBasis {
             former: former(ledger, &project.recorded, &rows)?,
             rows,
             known: opening.known.clone(),
-            to_submit: if buys { forecast.to_submit } else { 0 },
-            credits: if buys { forecast.credits } else { 0.0 },
-            least_ms: if buys { forecast.least_ms } else { 0 },
+            to_submit: forecast.to_submit,
+            credits: forecast.credits,
+            least_ms: forecast.least_ms,
             bounds: Some(bounds),
             sent_before_ms: sent_before(ledger, &account, bounds, now_ms)?,
         })

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use backline_api::Source;
+
 use crate::event::{HookPoint, KeptFile, Part};
 use crate::gate::Gate;
 use crate::job::{Cause, Job, Phase, StepInput, Task};
@@ -105,15 +107,17 @@ pub fn forecast(
     let forecast_one = |planned: &PlannedJob, parent: Option<(&PlannedJob, &JobForecast)>| {
         let job = known.get(&planned.key).map(|known| &known.job);
         let job = job.unwrap_or(&unknown).clone();
-        let missing = job
-            .task()
-            .map(|task| missing(task, look))
-            .unwrap_or_default();
+        let missing = match (job.task(), parent) {
+            (Some(task), Some((_, song))) if planned.is_recovery() => gone(task, song),
+            (Some(task), _) => missing(task, look),
+            (None, _) => Vec::new(),
+        };
         let refusal = planned.refusal.as_ref().filter(|_| job.is_undecided());
         // A step without hooks was vetoed for want of what it processes.
         let is_open =
             planned.step.is_some() && is_vetoed(&job) && !plan.hooks.has(HookPoint::BeforeSubmit);
         let may_be_bought = planned.selected
+            && plan.purchases.include(planned)
             && refusal.is_none()
             && (is_open || job.may_be_bought(plan.retries.task_failed));
         let input = input(plan, planned, parent, (now_ms, retention_ms));
@@ -211,6 +215,7 @@ fn input(
         .input_for(plan.operation(planned).input, step.track)
     {
         StepInput::Missing(why) => Err(NoInput::Missing(why)),
+        StepInput::Ready(Source::Song { .. }) => Ok(()),
         StepInput::Ready(_) => match parent.job.task() {
             Some(task) if now_ms.saturating_sub(made_ms(task, retention_ms)) >= retention_ms => {
                 let task = &task.id;
@@ -389,6 +394,32 @@ pub(crate) fn is_expired(job: &Job, now_ms: i64, retention_days: u32) -> bool {
     let retention_ms = i64::from(retention_days) * DAY_MS;
     job.task()
         .is_some_and(|task| now_ms.saturating_sub(made_ms(task, retention_ms)) >= retention_ms)
+}
+
+/// The files that a recovery has handed over and that its song has no more.
+pub(crate) fn gone(recovery: &Task, song: &JobForecast) -> Vec<Missing> {
+    let has = |place: usize, part: Part| {
+        let task = song.job.task();
+        let track = task.and_then(|task| task.tracks.get(place));
+        let is_it = |it: &Missing| (it.index as usize, it.part) == (place + 1, part);
+        track.is_some_and(|track| track.wanted().all(|wanted| wanted != part))
+            && !song.missing.iter().any(is_it)
+    };
+    let files = (1..).zip(&recovery.tracks).flat_map(|(index, track)| {
+        let parts = track.handed_over.iter();
+        parts.map(move |part| (index, track, *part))
+    });
+    let gone = files.filter(|(index, track, part)| {
+        let task = song.job.task();
+        let place = task.and_then(|task| task.place_of(&track.facts, *index as usize - 1));
+        !place.is_some_and(|place| has(place, *part))
+    });
+    let gone = gone.map(|(index, _, part)| Missing {
+        index,
+        part,
+        changed: false,
+    });
+    gone.collect()
 }
 
 fn missing(task: &Task, look: &dyn Fn(&KeptFile) -> OnDisk) -> Vec<Missing> {

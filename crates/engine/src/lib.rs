@@ -40,6 +40,7 @@ mod nearest;
 pub mod opening;
 pub mod plan;
 pub mod recognize;
+mod recovery;
 pub mod scratch;
 pub mod settings;
 pub mod status;

@@ -9,6 +9,7 @@ use crate::forecast::{Forecast, OnDisk, forecast};
 use crate::manifest::lock::{INPUT, changed_settings, changed_step};
 use crate::plan::{Coordinates, Plan};
 use crate::recognize::{Recognized, recognize};
+use crate::recovery;
 use crate::settings::JobKey;
 use crate::status::Sign;
 use crate::store::{COMPARED_RUNS, KnownJob, Store, StoreError};
@@ -24,12 +25,33 @@ pub struct Opening {
     pub forecast: Forecast,
 }
 
-/// Compares a plan with the ledger, if there is one. `manifest` is the manifest's name there; `look` gives what became of a kept
-/// file.
+/// Compares a plan with the ledger, if there is one, and adds the [recoveries](crate::recovery) of songs that are lost. `manifest` is the
+/// manifest's name there; `look` gives what became of a kept file.
 ///
 /// # Errors
 /// When the ledger can't be read.
 pub fn open(
+    plan: &mut Plan,
+    store: Option<&dyn Store>,
+    manifest: &str,
+    now_ms: i64,
+    look: &dyn Fn(&KeptFile) -> OnDisk,
+) -> Result<Opening, StoreError> {
+    let mut opening = compare(plan, store, manifest, now_ms, look)?;
+    if recovery::insert(plan, &opening.known, &opening.forecast, now_ms) {
+        opening.forecast = forecast(plan, &opening.known, now_ms, look);
+        if let Some(store) = store {
+            mark_changed(plan, &mut opening, store, manifest)?;
+        }
+    }
+    Ok(opening)
+}
+
+/// Compares a plan with the ledger, if there is one; its jobs stay the manifest's.
+///
+/// # Errors
+/// When the ledger can't be read.
+pub fn compare(
     plan: &mut Plan,
     store: Option<&dyn Store>,
     manifest: &str,
@@ -61,7 +83,7 @@ fn mark_changed(
     } = opening;
     let mut open: HashMap<Coordinates, usize> = HashMap::new();
     for (slot, job) in plan.jobs.iter().enumerate() {
-        if forecast.rows[slot].sign == Sign::Buy {
+        if forecast.rows[slot].sign == Sign::Buy && !job.is_recovery() {
             open.insert(plan.coordinates(job), slot);
         }
     }

@@ -24,9 +24,7 @@ pub fn job_label<'a>(
     } else {
         format!(" [{}]", point.join(", "))
     };
-    let step = step.map_or_else(String::new, |step| {
-        format!(", track {}: {}", step.track, clean(&step.name))
-    });
+    let step = step.map_or_else(String::new, |step| format!(", {}", clean(&step.title())));
     format!(
         "{} × {}{point} take {take}{step}",
         clean(stem),

@@ -283,7 +283,7 @@ fn attention(text: &mut String, summary: &Summary) {
         let step = job.step.as_deref();
         let mut label = job_label(&job.stem, &job.preset, &*job.sweep, job.take, step);
         for step in more.iter().filter_map(|job| job.step.as_deref()) {
-            let _ = write!(label, "; track {}: {}", step.track, step.name);
+            let _ = write!(label, "; {}", step.title());
         }
         let tasks = jobs.iter().filter_map(|job| job.task_id.as_deref());
         let tasks = tasks.collect::<Vec<_>>().join(" ");

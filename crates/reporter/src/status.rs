@@ -272,7 +272,7 @@ fn listed(summary: &Summary) -> String {
             short_key(&job.key),
             sign.symbol(),
             match step {
-                Some(step) => format!("  track {}: {}", step.track, clean(&step.name)),
+                Some(step) => format!("  {}", clean(&step.title())),
                 None => label(job),
             }
         );

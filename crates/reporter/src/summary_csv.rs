@@ -235,8 +235,8 @@ fn last_cells(job: &JobSummary, track: Option<&TrackSummary>) -> [String; 6] {
     let step = job.step.as_deref();
     let of_step = |cell: &dyn Fn(&JobStep) -> String| step.map_or_else(String::new, cell);
     let song_track = match (step, track) {
-        (Some(step), _) => Some(step.track),
-        (None, track) => track.map(|track| track.index),
+        (Some(step), _) if step.track > 0 => Some(step.track),
+        (_, track) => track.map(|track| track.index),
     };
     [
         if job.in_manifest { "yes" } else { "no" }.to_owned(),

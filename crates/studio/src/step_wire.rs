@@ -253,13 +253,18 @@ fn recovered(task: &StoredTask, with: Writing<'_>) -> Value {
             match (kept, lost(number)) {
                 (Some(kept), None) if task.stage == TaskProgress::Complete => {
                     any = true;
-                    json!({
+                    let mut track = json!({
                         "id": id,
                         "audio_url": address(task, kept, with.links),
                         "title": kept.name,
                         "status": "success",
                         "error": "",
-                    })
+                    });
+                    // As in a song's details: the studio's own extra.
+                    if let Some(mix) = &kept.mix {
+                        track["mix_audio_url"] = with.links.to_file(mix).into();
+                    }
+                    track
                 }
                 (_, reason) => {
                     let reason = reason.or(task.error_message.as_deref());

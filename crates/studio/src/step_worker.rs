@@ -201,13 +201,25 @@ async fn recovered(
             );
             continue;
         };
-        let extension = kept.audio.rsplit('.').next().unwrap_or_default();
-        let name = format!("{}.{extension}", kept.number);
-        let audio = write_result(shared, work, &name, bytes).await?;
+        let name_of = |file: &str, mark: &str| {
+            let extension = file.rsplit('.').next().unwrap_or_default();
+            format!("{}{mark}.{extension}", kept.number)
+        };
+        let audio = write_result(shared, work, &name_of(&kept.audio, ""), bytes).await?;
+        let mix = match &kept.mix {
+            None => None,
+            Some(file) => match tokio::fs::read(shared.folder.files().join(file)).await {
+                Ok(bytes) => {
+                    let name = name_of(file, "-mix");
+                    Some(write_result(shared, work, &name, bytes).await?)
+                }
+                Err(_) => None,
+            },
+        };
         tracks.push(StoredTrack {
             name: request["title"].as_str().map(str::to_owned),
             audio,
-            mix: None,
+            mix,
             midi: None,
             facts: None,
             created_ms: clock::now_ms(),

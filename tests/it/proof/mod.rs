@@ -37,6 +37,7 @@ mod planted;
 mod proxy;
 mod read_only;
 mod recordings;
+mod recovery;
 mod responses;
 mod secrets;
 mod steps;

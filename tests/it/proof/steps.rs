@@ -92,7 +92,7 @@ fn matrix(faults: &[Fault], step: u32, terms: Terms, least: u32) {
 
 /// The user gives each job in doubt the task that its attempt bought, by the bill. A WAV is not among them: its request is repeated,
 /// and the refusal of the repeat names the task.
-fn resolve(project: &Project<'_>, name: &str) {
+pub(super) fn resolve(project: &Project<'_>, name: &str) {
     let bill = project.bill();
     let ledger = Ledger::read(&project.path(".backline/ledger.sqlite3")).unwrap();
     let jobs = ledger.jobs().unwrap();

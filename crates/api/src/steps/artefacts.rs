@@ -62,13 +62,17 @@ fn job(results: Results, result: &Value) -> Vec<Artefact> {
     found
 }
 
+/// The name of a song's track among artefacts.
+pub(super) const AUDIO: &str = "audio";
+
 /// A song's track as an artefact.
 pub(super) fn audio_of(track: &Track) -> Option<Artefact> {
     Some(Artefact {
-        name: "audio".to_owned(),
+        name: AUDIO.to_owned(),
         track_id: Some(track.id.clone()).filter(|id| !id.is_empty()),
-        id: None,
+        id: Some(track.id.clone()).filter(|id| !id.is_empty()),
         content: Content::File(track.audio_urls().next()?.to_owned()),
+        mix_url: track.mix_audio_url.clone(),
         duration_s: track.duration_s,
     })
 }
@@ -79,6 +83,7 @@ fn file(name: &str, url: String) -> Artefact {
         track_id: None,
         id: None,
         content: Content::File(url),
+        mix_url: None,
         duration_s: None,
     }
 }
@@ -223,6 +228,7 @@ fn midi(data: &Value) -> Option<Artefact> {
         track_id: None,
         id: text(data, &["audioId", "audio_id"]),
         content: Content::Notes(notes.into()),
+        mix_url: None,
         duration_s: None,
     })
 }
@@ -236,8 +242,10 @@ pub(super) fn recovered(data: &Value) -> (Vec<Artefact>, Vec<MissingTrack>) {
         let status = text(item, &["status"]).unwrap_or_default();
         match text(item, &["audio_url", "audioUrl"]) {
             Some(url) if !status.trim().eq_ignore_ascii_case("failed") => {
-                let mut artefact = file("audio", url);
-                (artefact.track_id, artefact.duration_s) = (id, seconds(item));
+                let mut artefact = file(AUDIO, url);
+                (artefact.id, artefact.track_id) = (id.clone(), id);
+                artefact.duration_s = seconds(item);
+                artefact.mix_url = text(item, &["mix_audio_url", "mixAudioUrl"]);
                 found.push(artefact);
             }
             _ => {

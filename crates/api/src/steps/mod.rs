@@ -17,8 +17,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use self::artefacts::AUDIO;
 pub use self::callback::StepCallback;
-use crate::{Choices, Input, Notes, Operation, Stage, TaskId, TaskView, Track};
+pub use self::table::RECOVERY;
+use crate::{Choices, Input, MissingTrack, Notes, Operation, Stage, TaskId, TaskView, Track};
 
 /// The submission of a step.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +98,8 @@ pub struct Artefact {
     pub id: Option<String>,
     /// Its content.
     pub content: Content,
+    /// Where the mix of a song's track with the vocal lies: the studio's own extra.
+    pub mix_url: Option<String>,
     /// Its length in seconds, above 0 and at most a day.
     pub duration_s: Option<f64>,
 }
@@ -107,15 +111,6 @@ pub enum Content {
     File(String),
     /// Notes, which are in the response itself.
     Notes(Arc<Notes>),
-}
-
-/// A track that a recovery could not bring back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingTrack {
-    /// The vendor's id of the song's track; empty when it gave none.
-    pub track_id: String,
-    /// The vendor's reason, such as `clip_error`, with addresses redacted.
-    pub reason: String,
 }
 
 impl StepView {
@@ -138,6 +133,7 @@ impl From<StepView> for TaskView {
             task_id: view.task_id,
             stage: view.stage,
             tracks: view.artefacts.into_iter().map(Track::from).collect(),
+            missing: view.missing,
         }
     }
 }
@@ -151,8 +147,9 @@ impl From<Artefact> for Track {
         Self {
             id: artefact.id.unwrap_or_default(),
             audio_url,
+            mix_audio_url: artefact.mix_url,
             duration_s: artefact.duration_s,
-            artefact: Some(artefact.name),
+            artefact: (artefact.name != AUDIO).then_some(artefact.name),
             made_of: artefact.track_id,
             notes,
             ..Self::default()

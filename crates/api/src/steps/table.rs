@@ -5,6 +5,9 @@ use crate::operation::{JOB_DETAILS_PATH, JOB_SUBMIT_PATH};
 use crate::settings::{STEM_TYPES, STEMS_SETTINGS};
 use crate::{Input, Operation, Price, Repeat, ResponseClass, Results, StatusForm};
 
+/// The name of the operation that brings back a song whose files are gone.
+pub const RECOVERY: &str = "recovery";
+
 impl Operation {
     /// A step with what most of them share.
     fn step(name: &'static str, submit_path: &str, details_path: &str) -> Self {
@@ -111,7 +114,7 @@ impl Operation {
             results: Results::Recovered,
             repeat: Repeat::Unknown,
             ..Self::step(
-                "recovery",
+                RECOVERY,
                 "/api/v1/suno/recovery",
                 "/api/v1/suno/recovery/record-info",
             )

@@ -166,6 +166,7 @@ pub(crate) struct WatchArgs {
 #[command(after_help = "\
 Examples:
   backline fetch workflows/quickstart.yaml
+  backline fetch workflows/album.yaml --recover        get what the provider has deleted
   backline fetch workflows/album.yaml --other-tasks    get what was bought twice")]
 pub(crate) struct FetchArgs {
     #[command(flatten)]
@@ -174,6 +175,9 @@ pub(crate) struct FetchArgs {
     /// the task's id
     #[arg(long, conflicts_with_all = ["serve", "otlp"])]
     pub(crate) other_tasks: bool,
+    /// Buy back the tracks that the provider has deleted or does not serve any more: one request for each task
+    #[arg(long, conflicts_with = "other_tasks")]
+    pub(crate) recover: bool,
     #[command(flatten)]
     pub(crate) ledger: RunLedgerArgs,
     #[command(flatten)]

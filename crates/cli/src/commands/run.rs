@@ -15,6 +15,9 @@ mod watchers;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use backline_api::RECOVERY;
+use backline_engine::plan::Purchases;
+
 use self::close::{close, save_displaced, was_interrupted};
 use self::execute::{RunInput, execute};
 use self::watchers::Watchers;
@@ -22,7 +25,7 @@ use super::plan::lock;
 use crate::args::{FetchArgs, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;
 use crate::exit_codes;
-use crate::failure::{CommandResult, Failure};
+use crate::failure::{CommandResult, Failure, Kind};
 use crate::log::{self, Notices};
 use crate::other_reports::warn_of_other_reports;
 use crate::output_owner::{self, OutputOwner};
@@ -39,8 +42,6 @@ struct Options<'a> {
     watch: &'a WatchArgs,
     /// The provider's traffic: recorded, or replayed.
     tape: Option<&'a RunTape>,
-    /// Whether jobs are bought; `fetch` only follows what is bought.
-    buys: bool,
 }
 
 impl Options<'_> {
@@ -64,7 +65,6 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
         ledger: &args.ledger,
         watch: &args.watch,
         tape: tape.as_ref(),
-        buys: true,
     };
     let code = carry_out(&mut project, &options, console)?;
     match tape.map_or(Ok(()), |tape| tape.close(console)) {
@@ -76,16 +76,26 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
     }
 }
 
-/// `backline fetch`: the same, but nothing is bought.
+/// `backline fetch`: the same, but nothing is bought, or nothing but recoveries.
 pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let mut project = Project::open(&args.manifest, global, console)?;
+    let plan = &mut project.plan;
+    plan.purchases = Purchases::None;
+    if args.recover {
+        let profile = &plan.provider.profile;
+        if profile.step(RECOVERY).is_none() {
+            let message = format!("the provider `{}` does not recover songs", profile.name);
+            return Err(Failure::msg(Kind::Usage, message)
+                .hint("what is past its retention is lost; `backline fetch` downloads the rest"));
+        }
+        (plan.recovers, plan.purchases) = (true, Purchases::Recoveries);
+    }
     let options = Options {
         manifest: &args.manifest,
         global,
         ledger: &args.ledger,
         watch: &args.watch,
         tape: None,
-        buys: false,
     };
     carry_out(&mut project, &options, console)
 }
@@ -108,15 +118,15 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     log::begin(console, &notices);
 
     // Forecast.
-    let hook_failures = prepare::plan_jobs(project, options, &keys, &mut ledger, console)?;
+    let hook_failures = prepare::plan_jobs(project, &keys, &mut ledger, console)?;
     let opening = prepare::forecast(project, options, &ledger, console)?;
     let project = &*project;
     let is_writable = writable.is_ok();
-    if prepare::fills_output(&opening.forecast, options.buys) {
+    if prepare::fills_output(&opening.forecast) {
         writable?;
     }
     let part_of = project.album(options.manifest, options.global, console, &ledger)?;
-    let planned = RunBasis::of(project, &opening, &ledger, &keys.provider, options.buys)?;
+    let planned = RunBasis::of(project, &opening, &ledger, &keys.provider)?;
 
     // Run.
     let output = match options.replays() {
@@ -155,7 +165,6 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         adopts_account: options.ledger.adopt_account,
         part_of,
         stopping,
-        buys: options.buys,
         credits,
         tape: options.tape.map(RunTape::tape),
         replays: options.replays(),

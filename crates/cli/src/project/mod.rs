@@ -15,7 +15,7 @@ use backline_engine::driver::{
 use backline_engine::event::KeptFile;
 use backline_engine::ledger::Ledger;
 use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, Starred, load};
-use backline_engine::opening::{Opening, open};
+use backline_engine::opening::{Opening, compare, open};
 use backline_engine::plan::Plan;
 use backline_engine::status::Sign;
 use backline_engine::store::{PlannedRow, Store, StoreError};
@@ -284,13 +284,15 @@ fn as_in_ledger(
     let ledger = read_ledger(&ledger_of(plan, global)?)?;
     let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     let mut plan = plan.clone();
+    let plan_dir = plan.project_dir.clone();
     let recorded = recorded(&plan.project_dir, manifest);
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let hooks = PlanHooks::Recorded(store);
     let mut no_progress = |_: usize, _: usize| {};
     let planning = plan_jobs(&mut plan, hooks, None, now_ms, &mut no_progress);
     crate::runtime::runtime()?.block_on(planning)?;
-    let opening = open_plan(&mut plan, store, &recorded)?;
+    let look = |file: &KeptFile| look_at_kept_file(&plan_dir, file);
+    let opening = compare(&mut plan, store, &recorded, now_ms, &look)?;
     Ok((plan, opening))
 }
 

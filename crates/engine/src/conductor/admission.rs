@@ -4,14 +4,14 @@ use super::*;
 
 impl Conductor {
     pub(super) fn may_be_bought(&self, at: usize) -> bool {
-        self.slots[at].selected && self.slots[at].job.may_be_bought(self.config.retries)
+        self.slots[at].buys && self.slots[at].job.may_be_bought(self.config.retries)
     }
 
     /// Puts a job among those to submit.
     pub(super) fn enqueue(&mut self, at: usize) {
         // A task that a callback claims is polled first: the job may be bought already.
         let slot = &self.slots[at];
-        if !self.config.buys || !slot.selected || slot.is_with_hooks || slot.claim().is_some() {
+        if !slot.buys || slot.is_with_hooks || slot.claim().is_some() {
             return;
         }
         if self.awaits_hooks(at, HookPoint::BeforeUpload) {

@@ -59,11 +59,12 @@ impl Conductor {
         }
     }
 
-    /// Follows a job no longer in this run: what is bought is in the ledger for the next.
-    pub(super) fn give_up(&mut self, at: usize) {
+    /// Follows a job no longer in this run: what is bought is in the ledger for the next. A song that is lost may be recovered.
+    pub(super) fn give_up(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         let held = self.slots[at].holds_place();
         self.slots[at].given_up = true;
         self.in_flight -= usize::from(held);
+        self.wake_steps(at, now_ms, decision);
     }
 
     pub(super) fn record(

@@ -22,6 +22,8 @@ impl Conductor {
             steps.push(now_ms);
         }
         if matches!(self.mode, Mode::Running) {
+            // The last of the jobs may have been resumed just now.
+            steps.extend(self.next_hook_call().map(|_| now_ms));
             if self.next_ready().is_some() {
                 steps.push(self.sends_at(now_ms));
             }
@@ -82,6 +84,24 @@ impl Conductor {
             && self.delayed.is_empty()
     }
 
+    /// The jobs that are queued to be bought, with what they wait for.
+    #[cfg(test)]
+    pub(super) fn left_to_buy(&self) -> Vec<(JobKey, &Phase, bool)> {
+        let waiting = self.waiting.values().flatten().copied();
+        let undecided = self.undecided_upload.iter().copied();
+        let delayed = self.delayed.iter().map(|(_, at)| *at);
+        let queued = self.ready.jobs().chain(self.undecided_submit.jobs());
+        let all = waiting.chain(undecided).chain(delayed).chain(queued);
+        all.map(|at| {
+            (
+                self.slots[at].key,
+                &self.slots[at].job.phase,
+                self.slots[at].given_up,
+            )
+        })
+        .collect()
+    }
+
     /// What the jobs add up to. Not counted are steps that wait for their parent, which is, and jobs that are not selected unless a task of
     /// theirs is open.
     fn verdict(&self) -> Outcome {
@@ -100,6 +120,10 @@ impl Conductor {
         };
         let said: Vec<usize> = (0..self.slots.len()).filter(says).collect();
         let any = |test: fn(&Phase) -> bool| said.iter().any(|at| test(&self.slots[*at].job.phase));
+        let any_to_buy = |test: fn(&Phase) -> bool| {
+            let mut slots = said.iter().map(|at| &self.slots[*at]);
+            slots.any(|slot| slot.buys && test(&slot.job.phase))
+        };
         if any(|phase| matches!(phase, Phase::InDoubt { .. } | Phase::Submitting { .. })) {
             Outcome::InDoubt
         } else if any(|phase| matches!(phase, Phase::Running(_))) {
@@ -107,18 +131,17 @@ impl Conductor {
                 reason: StopReason::Overdue,
             }
         } else if any(|phase| matches!(phase, Phase::Finished(_)))
-            || (self.config.buys
-                && any(|phase| {
-                    !matches!(
-                        phase,
-                        Phase::Kept(_) | Phase::Partial(_) | Phase::Vetoed { .. }
-                    )
-                }))
+            || any_to_buy(|phase| {
+                !matches!(
+                    phase,
+                    Phase::Kept(_) | Phase::Partial(_) | Phase::Vetoed { .. }
+                )
+            })
         {
             Outcome::Failed
         } else if any(|phase| matches!(phase, Phase::Partial(_))) {
             Outcome::Partial
-        } else if self.config.buys && any(|phase| matches!(phase, Phase::Vetoed { .. })) {
+        } else if any_to_buy(|phase| matches!(phase, Phase::Vetoed { .. })) {
             Outcome::Vetoed
         } else {
             Outcome::Complete

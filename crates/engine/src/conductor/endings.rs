@@ -172,7 +172,7 @@ impl Conductor {
             };
             self.ended(at, now_ms, end, decision);
         } else if over {
-            self.give_up(at);
+            self.give_up(at, now_ms, decision);
         } else {
             self.schedule_poll(at, at_ms);
         }

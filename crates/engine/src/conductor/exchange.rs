@@ -25,8 +25,6 @@ pub(crate) struct RunConfig {
     pub(crate) account: String,
     pub(crate) rate: Rate,
     pub(crate) concurrency: usize,
-    /// Whether anything may be bought; without it a run only follows and fetches what is.
-    pub(crate) buys: bool,
     /// Whether hooks decide on jobs before they are lined up for their recording.
     pub(crate) hooks_before_upload: bool,
     /// Whether hooks decide on jobs before they are submitted.
@@ -203,6 +201,8 @@ pub(crate) struct FetchRequest {
     /// The track, from 1.
     pub(crate) index: u32,
     pub(crate) part: Part,
+    /// The track of the song that it belongs to, from 1.
+    pub(crate) song_track: u32,
     pub(crate) content: FileContent,
     /// How long the provider says that it lasts.
     pub(crate) duration_s: Option<f64>,
@@ -241,8 +241,10 @@ pub(crate) struct ResumedJob {
     pub(crate) input: ResumedInput,
     /// Which of the run's offers it buys.
     pub(crate) offer: usize,
-    /// Whether it may be bought in this run.
+    /// Whether it is one of the jobs that the run is about; otherwise it is there for its steps.
     pub(crate) selected: bool,
+    /// Whether this run may buy it.
+    pub(crate) buys: bool,
     /// The account that it was bought with, where that is another one, which can't see it.
     pub(crate) elsewhere: Option<String>,
     pub(crate) job: Arc<Job>,
@@ -260,7 +262,7 @@ pub(crate) enum ResumedInput {
     /// The result of an earlier job of the run.
     Step {
         parent: JobKey,
-        /// Which track of the song, from 1.
+        /// Which track of the song, from 1; 0 for all.
         track: u32,
     },
 }

@@ -47,29 +47,34 @@ impl Conductor {
         let content = fetch.contents[fetch.next].clone();
         fetch.under_way = true;
         self.fetching += 1;
-        let task_id = task.id.clone();
-        let track = task.tracks.get(index as usize - 1).cloned();
-        let track = track.unwrap_or_default();
+        let place = index as usize - 1;
+        let track = task.tracks.get(place).cloned().unwrap_or_default();
+        let (job, task) = (slot.key, task.id.clone());
+        let (song, of_song) = self.song_place(at, place);
+        let tracks = self.slots[song].job.task().map(|task| &task.tracks);
+        let of_song = of_song.filter(|at| tracks.is_some_and(|tracks| *at < tracks.len()));
+        let song_track = tracks.zip(of_song).map(|(tracks, at)| &tracks[at]);
+        // What a recovery brings back is a file of the song.
+        let is_song = track.facts.artefact.is_empty();
+        let holder = song_track.filter(|_| is_song).unwrap_or(&track);
         let replaces = match part {
-            Part::Track => track.changed.clone(),
-            Part::Mix => track.mix_changed.clone(),
-        };
-        let job = slot.key;
-        let song = match self.parent(at) {
-            None => Some(&*track.facts),
-            Some(_) => self.song_track(at).map(|track| &*track.facts),
+            Part::Track => holder.changed.clone(),
+            Part::Mix => holder.mix_changed.clone(),
         };
         // The same sound in another format lasts as long.
-        let is_same = self.parent(at).is_none() || track.facts.artefact == "wav";
-        let song_s = song.and_then(|song| song.duration_s).filter(|_| is_same);
+        let is_same = is_song || track.facts.artefact == "wav";
+        let song_s = song_track.and_then(|track| track.facts.duration_s);
         let request = FetchRequest {
             job,
-            task: task_id,
+            task,
             index,
             part,
+            song_track: of_song.unwrap_or(place) as u32 + 1,
             content,
-            duration_s: track.facts.duration_s.or(song_s),
-            track_id: song.map(|song| song.id.clone()).unwrap_or_default(),
+            duration_s: track.facts.duration_s.or(song_s.filter(|_| is_same)),
+            track_id: song_track
+                .map(|track| track.facts.id.clone())
+                .unwrap_or_default(),
             artefact: track.facts.artefact.clone(),
             replaces,
             is_last_try: self.is_last_fetch(at, (index, part)),
@@ -102,7 +107,11 @@ impl Conductor {
             Ok(file) => {
                 self.reached();
                 self.slots[at].following.fetches.remove(&(index, part));
-                self.apply(at, now_ms, Event::TrackKept { index, part, file }, decision);
+                if self.is_recovery(at) {
+                    self.hand_over(at, now_ms, (index, part), file, decision);
+                } else {
+                    self.apply(at, now_ms, Event::TrackKept { index, part, file }, decision);
+                }
             }
             Err(error) => {
                 if error.no_space {
@@ -149,6 +158,7 @@ impl Conductor {
         fetch.not_before_ms = now_ms + wait.max(millis(error.retry_after_ms));
         let retried = running || (error.retryable && fetch.rounds < ROUNDS && !expired);
         fetch.given_up = !retried;
+        fetch.dead = is_gone(error.code);
         retried
     }
 
@@ -188,7 +198,12 @@ impl Conductor {
                 self.schedule_poll_unless_overdue(at, now_ms, at_ms.max(poll_ms), decision);
             }
             Some(_) => {}
-            None => self.give_up(at),
+            None => self.give_up(at, now_ms, decision),
         }
     }
+}
+
+/// Whether a file's host says that it does not serve it: the statuses of requests that can't be met, but for those of pace and time.
+fn is_gone(status: Option<i64>) -> bool {
+    status.is_some_and(|status| (400..500).contains(&status) && !matches!(status, 408 | 429))
 }

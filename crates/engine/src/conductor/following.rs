@@ -28,6 +28,8 @@ pub(super) struct Fetch {
     pub(super) under_way: bool,
     /// Nothing more is tried in this run.
     pub(super) given_up: bool,
+    /// Whether its host said at the last try that it does not serve it.
+    pub(super) dead: bool,
 }
 
 /// A task that the vendor reports as over.

@@ -43,25 +43,7 @@ impl Conductor {
                 self.enqueue(at);
             }
         }
-        let ahead = self.config.concurrency + HOOK_CALLS_AT_ONCE;
-        while self.hook_calls < HOOK_CALLS_AT_ONCE {
-            let affordable = |offer| self.affords(offer);
-            let near = self.ready.count(affordable) + self.hook_calls;
-            let undecided = self.undecided_submit.count(affordable);
-            let (at, point) = if near < ahead && undecided > 0 {
-                (
-                    self.undecided_submit.first(affordable),
-                    HookPoint::BeforeSubmit,
-                )
-            } else if self.affords(SONG) && near + undecided + self.lined_up(ahead) < ahead {
-                (
-                    self.undecided_upload.first().copied(),
-                    HookPoint::BeforeUpload,
-                )
-            } else {
-                return;
-            };
-            let Some(at) = at else { return };
+        while let Some((at, point)) = self.next_hook_call() {
             self.undecided_submit.remove(at, self.slots[at].offer);
             self.undecided_upload.remove(&at);
             self.hook_calls += 1;
@@ -70,6 +52,26 @@ impl Conductor {
                 job: self.slots[at].key,
                 point,
             });
+        }
+    }
+
+    /// The next job that hooks are called for.
+    pub(super) fn next_hook_call(&self) -> Option<(usize, HookPoint)> {
+        if self.hook_calls >= HOOK_CALLS_AT_ONCE {
+            return None;
+        }
+        let ahead = self.config.concurrency + HOOK_CALLS_AT_ONCE;
+        let affordable = |offer| self.affords(offer);
+        let near = self.ready.count(affordable) + self.hook_calls;
+        let undecided = self.undecided_submit.count(affordable);
+        if near < ahead && undecided > 0 {
+            let first = self.undecided_submit.first(affordable)?;
+            Some((first, HookPoint::BeforeSubmit))
+        } else if self.affords(SONG) && near + undecided + self.lined_up(ahead) < ahead {
+            let first = self.undecided_upload.first()?;
+            Some((*first, HookPoint::BeforeUpload))
+        } else {
+            None
         }
     }
 

@@ -23,10 +23,19 @@ use crate::job::Track;
 pub(super) enum TrackMatch {
     /// It is the known track with this index, from 0.
     Known(usize),
-    /// It is taken for a settled track that has another id: nothing of it is taken in.
-    Hidden,
+    /// It is taken for the settled track with this index, which has another id: nothing of it is taken in.
+    Hidden(usize),
     /// It is a new track, which gets this index.
     New(usize),
+}
+
+impl TrackMatch {
+    /// The index of the task's track.
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Known(at) | Self::Hidden(at) | Self::New(at) => at,
+        }
+    }
 }
 
 /// Finds a known track for the shown one at a position of the response, given which known ones are taken.
@@ -88,7 +97,7 @@ pub(super) fn match_tracks(
     };
     let mut next = known.len();
     let resolve = |(facts, found): (&TrackFacts, Option<usize>)| match found {
-        Some(at) if is_settled(at) && is_renamed(at, facts) => TrackMatch::Hidden,
+        Some(at) if is_settled(at) && is_renamed(at, facts) => TrackMatch::Hidden(at),
         Some(at) => TrackMatch::Known(at),
         None => {
             next += 1;
@@ -114,7 +123,7 @@ pub(super) fn matched_facts(
             facts.id.clear();
         }
         match *matched {
-            TrackMatch::Hidden => {}
+            TrackMatch::Hidden(_) => {}
             TrackMatch::New(_) => all.push(facts),
             TrackMatch::Known(at) => {
                 if is_settled(at) && !known[at].facts.id.is_empty() {

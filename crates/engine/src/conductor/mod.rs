@@ -35,6 +35,7 @@ mod illegal;
 mod matching;
 mod polls;
 mod queue;
+mod recovery;
 mod responses;
 mod start;
 mod stems;
@@ -44,7 +45,9 @@ mod submitting;
 mod tests;
 mod timing;
 
-use backline_api::{ResponseClass, Stage, SubmitOutcome, TaskId, TaskView};
+use backline_api::{
+    Input as OperationInput, ResponseClass, Stage, SubmitOutcome, TaskId, TaskView,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -93,6 +96,8 @@ struct JobSlot {
     input: SlotInput,
     offer: usize,
     selected: bool,
+    /// Whether this run may buy it.
+    buys: bool,
     /// The account that it was bought with, where that is another one.
     elsewhere: Option<String>,
     job: Arc<Job>,
@@ -109,6 +114,8 @@ struct JobSlot {
     was_refunded: bool,
     /// When its last request was sent.
     sent_ms: i64,
+    /// Whether this run has sent one.
+    submitted: bool,
     /// The next poll of a task that callbacks claimed.
     claim_poll_at: Option<i64>,
     claim_in_poll: Option<TaskId>,

@@ -85,7 +85,13 @@ impl Conductor {
         match result {
             Ok(view) if view.stage == Stage::Unknown => {
                 let message = format!("the provider knows no task {task}");
-                self.silent(at, now_ms, message, 0, decision);
+                if self.slots[at].expired {
+                    // It has deleted the task.
+                    self.apply(at, now_ms, Event::DetailsUnavailable { message }, decision);
+                    self.give_up(at, now_ms, decision);
+                } else {
+                    self.silent(at, now_ms, message, 0, decision);
+                }
             }
             Ok(view) => {
                 self.slots[at].following.silence = None;
@@ -228,6 +234,7 @@ impl Conductor {
         };
         self.apply(at, now_ms, event, decision);
         self.drop_short_files(at, now_ms, decision);
+        self.show_song(at, now_ms, stage, view, decision);
         for (track, matched) in view.tracks.iter().zip(matches) {
             let (TrackMatch::Known(at_task) | TrackMatch::New(at_task)) = matched else {
                 continue;
@@ -324,7 +331,7 @@ fn reached_by(tracks: &[backline_api::Track]) -> TaskStage {
     }
 }
 
-fn facts(track: &backline_api::Track) -> TrackFacts {
+pub(super) fn facts(track: &backline_api::Track) -> TrackFacts {
     let shown = |url: Option<&str>| url.map(redact_url);
     TrackFacts {
         id: track.id.clone(),

@@ -41,6 +41,12 @@ impl Queue {
         offers.filter_map(|(offer, jobs)| (!jobs.is_empty()).then_some(offer))
     }
 
+    /// The jobs.
+    #[cfg(test)]
+    pub(super) fn jobs(&self) -> impl Iterator<Item = usize> {
+        self.of_offers.iter().flatten().copied()
+    }
+
     /// Whether there is no job.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {

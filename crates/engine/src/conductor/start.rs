@@ -80,6 +80,7 @@ impl Conductor {
                 input,
                 offer: wanted.offer,
                 selected: wanted.selected,
+                buys: wanted.buys,
                 elsewhere: wanted.elsewhere,
                 job: wanted.job,
                 expired: wanted.expired,
@@ -89,6 +90,7 @@ impl Conductor {
                 retries: 0,
                 was_refunded: false,
                 sent_ms: now_ms,
+                submitted: false,
                 claim_poll_at: None,
                 claim_in_poll: None,
                 claim_tries: 0,
@@ -125,7 +127,7 @@ impl Conductor {
                 self.apply(at, now_ms, event, decision);
             }
             if let Some(verdict) = next.refusal
-                && self.config.buys
+                && self.slots[at].buys
                 && self.slots[at].job.is_undecided()
             {
                 let point = HookPoint::PlanJob;
@@ -170,7 +172,7 @@ impl Conductor {
             Phase::Planned => self.enqueue(at),
             Phase::Vetoed { .. } => {
                 let decides = self.config.hooks_before_upload || self.config.hooks_before_submit;
-                if self.config.buys && !decides {
+                if self.slots[at].buys && !decides {
                     // No hook decides any more: the veto is withdrawn.
                     let (point, verdict) = (HookPoint::BeforeSubmit, Verdict::Pass);
                     self.apply(at, now_ms, Event::Decided { point, verdict }, decision);

@@ -3,9 +3,11 @@
 //! In the plan a step follows its parent; the steps of one parent follow one another. Its input is read from the parent's state whenever it
 //! is needed, so no copy of it can become outdated.
 
+use backline_api::Source;
+
 use super::*;
 use crate::forecast::{BOUGHT_ELSEWHERE, NOT_SELECTED};
-use crate::job::{StepInput, Track};
+use crate::job::StepInput;
 
 impl Conductor {
     /// The parent of a step, and which track of the song it is about; none for a song.
@@ -21,8 +23,16 @@ impl Conductor {
         let (parent, track) = self.parent(at)?;
         let parent = &self.slots[parent];
         let input = parent.job.input_for(self.offer(at).input, track);
+        let is_sent = matches!(self.slots[at].job.phase, Phase::InDoubt { .. });
         let is_unbought = matches!(parent.job.phase, Phase::Planned | Phase::Failed(_));
         let why = match (input, parent.job.task()) {
+            // A request that was sent once may be repeated whatever became of the song.
+            (StepInput::Ready(Source::Song { .. }), _) if !parent.is_lost() && !is_sent => {
+                return Some(StepInput::Pending);
+            }
+            (StepInput::Ready(source @ Source::Song { .. }), _) if parent.elsewhere.is_none() => {
+                return Some(StepInput::Ready(source));
+            }
             (StepInput::Ready(_), Some(task)) if parent.elsewhere.is_some() => {
                 format!("task {} {BOUGHT_ELSEWHERE}", task.id)
             }
@@ -35,21 +45,27 @@ impl Conductor {
         Some(StepInput::Missing(why))
     }
 
-    /// The track of the song that a step is about, directly or by what another step made of it.
-    pub(super) fn song_track(&self, at: usize) -> Option<&Track> {
-        let (mut parent, track) = self.parent(at)?;
-        while let Some((above, _)) = self.parent(parent) {
-            parent = above;
+    /// The song that a job is, or is a step of, and the place of the song's track that one of the job's files belongs to; `place` is that of
+    /// the file's track in the job's task.
+    pub(super) fn song_place(&self, at: usize, place: usize) -> (usize, Option<usize>) {
+        let Some((mut song, track)) = self.parent(at) else {
+            return (at, Some(place));
+        };
+        while let Some((above, _)) = self.parent(song) {
+            song = above;
         }
-        let task = self.slots[parent].job.task()?;
-        task.tracks.get(track as usize - 1)
+        let of_song = match (track as usize).checked_sub(1) {
+            Some(of_song) => Some(of_song),
+            // It is about all of them.
+            None => self.recovered_place(song, at, place),
+        };
+        (song, of_song)
     }
 
     /// Whether a job only waits for another one, so that the outcome of the run counts that one alone.
     pub(super) fn waits_for_parent(&self, at: usize) -> bool {
         let slot = &self.slots[at];
-        slot.job.attempts == 0
-            && matches!(slot.job.phase, Phase::Planned)
+        matches!(slot.job.phase, Phase::Planned | Phase::Failed(_))
             && self.step_input(at) == Some(StepInput::Pending)
     }
 
@@ -60,11 +76,13 @@ impl Conductor {
             && let Some((parent, _)) = self.parent(next)
         {
             let slot = &self.slots[next];
-            // One that was submitted waits for its own retries, and a veto of this run's hooks stands.
-            let waits = slot.job.attempts == 0
+            // One that this run has submitted waits for its own retries, and a refusal of this run's hooks stands.
+            let is_decided = slot.job.attempts == 0 && slot.hook_progress != HookProgress::Nothing;
+            let waits = !slot.submitted
                 && match slot.job.phase {
                     Phase::Planned => true,
-                    Phase::Vetoed { .. } => slot.hook_progress == HookProgress::Nothing,
+                    Phase::Failed(_) => self.may_be_bought(next) && !is_decided,
+                    Phase::Vetoed { .. } => !is_decided,
                     _ => false,
                 };
             if parent == at && waits {
@@ -76,7 +94,7 @@ impl Conductor {
 
     /// If the input of a step is there, withdraws an earlier veto and queues the step. If it is missing, vetoes the step with the reason.
     pub(super) fn resume_step(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
-        if !self.config.buys || !self.slots[at].selected {
+        if !self.slots[at].buys {
             return;
         }
         match self.step_input(at) {

@@ -55,7 +55,7 @@ impl Conductor {
             }
             Resend::Once | Resend::Never => return,
         };
-        if self.config.buys && self.slots[at].selected {
+        if self.slots[at].buys {
             let stem = match self.slots[at].input {
                 SlotInput::Stem(stem) => Some(stem),
                 SlotInput::Step { .. } => None,
@@ -138,6 +138,7 @@ impl Conductor {
     fn send(&mut self, at: usize, now_ms: i64, submit: Effect, decision: &mut Decision) {
         self.submitting += 1;
         self.slots[at].sent_ms = now_ms;
+        self.slots[at].submitted = true;
         decision.effects.push(submit);
     }
 }

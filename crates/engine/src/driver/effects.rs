@@ -255,6 +255,8 @@ async fn submit_step(
 ) -> SubmitOutcome {
     let settings = job.step.iter().flat_map(|step| step.settings.iter());
     let settings = settings.map(|(name, text)| (name.as_str(), text.as_str()));
+    // A recovery's settings name the task, which is its source.
+    let settings = settings.filter(|_| !job.is_recovery());
     let refused = |message: String| SubmitOutcome::Refused {
         class: ResponseClass::RefusedJob,
         code: None,

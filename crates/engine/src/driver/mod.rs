@@ -44,7 +44,7 @@ use crate::hooks::PlanInfo;
 use crate::index::Index;
 use crate::job::Step;
 use crate::opening::Opening;
-use crate::plan::{Plan, StemSource};
+use crate::plan::{Plan, Purchases, StemSource};
 use crate::settings::JobKey;
 use crate::status::Sign;
 use crate::store::{KnownJob, NewRecord, PlannedRow, RecordedStem, RunBounds, RunHeader, Store};
@@ -100,8 +100,6 @@ pub struct Run {
     pub local_callbacks: bool,
     /// Whether jobs in flight under a key that was replaced become this account's, where the provider proves that they are.
     pub adopts_account: bool,
-    /// Whether anything may be bought; without it a run only follows and fetches what is.
-    pub buys: bool,
     /// Records the provider's responses, or replays recorded ones instead of calling the provider.
     pub tape: Option<Tape>,
     /// How a user stops it.
@@ -178,7 +176,8 @@ pub async fn run(
         changes_in_plan: true,
     };
     let client = client(&run.plan, &run.key, &known, run.tape.clone())?;
-    if run.buys {
+    let buys = run.plan.purchases != Purchases::None;
+    if buys {
         refuse_private_provider(&client).await?;
     }
 
@@ -275,16 +274,16 @@ pub async fn run(
     let elsewhere: HashMap<JobKey, String> = elsewhere.collect();
     // The conductor's jobs are the only ones that stay in memory.
     drop(known);
-    let to_submit = if run.buys { forecast.to_submit } else { 0 };
+    let to_submit = forecast.to_submit;
     let about_to = PlanInfo {
         jobs: run.plan.jobs.len() as u64,
         to_submit,
-        credits: if run.buys { forecast.credits } else { 0.0 },
-        least_ms: if run.buys { forecast.least_ms } else { 0 },
+        credits: forecast.credits,
+        least_ms: forecast.least_ms,
     };
     // A vetoed job may be bought after all, and one in doubt is judged by the balance. A studio of this process has no account whose
     // balance would mean anything.
-    let reads_balance = run.buys
+    let reads_balance = buys
         && run.plan.provider.embedded.is_none()
         && (to_submit > 0 || forecast.count(Sign::Vetoed) + forecast.count(Sign::InDoubt) > 0);
     let conductor = Conductor::new(

@@ -18,7 +18,7 @@ use super::plan_index::PlanIndex;
 use super::{RunError, account, shown_path};
 use crate::conductor::{EffectError, FetchRequest, FileContent};
 use crate::event::{Part, RunId};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedJob};
 use crate::settings::JobKey;
 use crate::store::Store;
 
@@ -141,7 +141,7 @@ impl Fetching<'_> {
         let operation = self.plan.plan().operation(job);
         let view = view(self.client, operation, job, task).await?;
         let mut tracks = Vec::new();
-        for (request, contents) in requests(key, task, &view) {
+        for (request, contents) in requests(job, task, &view) {
             let file = match self.file(request.clone(), contents).await {
                 Ok(file) => file,
                 Err(error) => OtherFile::Failed(error.message),
@@ -183,7 +183,11 @@ impl Fetching<'_> {
 }
 
 /// The files that a view of a task shows, each with the places of its content.
-fn requests(key: JobKey, task: &TaskId, view: &TaskView) -> Vec<(FetchRequest, Vec<FileContent>)> {
+fn requests(
+    job: &PlannedJob,
+    task: &TaskId,
+    view: &TaskView,
+) -> Vec<(FetchRequest, Vec<FileContent>)> {
     let mut requests = Vec::new();
     for (index, track) in (1..).zip(&view.tracks) {
         let url = |url: &str| FileContent::Url(url.to_owned());
@@ -207,10 +211,11 @@ fn requests(key: JobKey, task: &TaskId, view: &TaskView) -> Vec<(FetchRequest, V
                 continue;
             };
             let request = FetchRequest {
-                job: key,
+                job: job.key,
                 task: task.clone(),
                 index,
                 part,
+                song_track: job.song_track(index),
                 content: first.clone(),
                 duration_s: track.duration_s,
                 track_id: track.id.clone(),

@@ -222,17 +222,19 @@ pub async fn resolve(
                     let made_of = viewed.as_ref().ok().and_then(made_of);
                     known_to_provider(&task, viewed.map(|view| view.stage))?;
                     let ours = jobs.get(&step.parent).and_then(|it| it.job.task());
-                    let ours = ours.and_then(|it| it.tracks.get(step.track as usize - 1));
-                    if let (false, Some(theirs), Some(ours)) = (force, made_of, ours)
-                        && !ours.facts.id.is_empty()
-                        && ours.facts.id != theirs
+                    let ours = ours.map_or(&[][..], |task| step.tracks_of(&task.tracks));
+                    let ours = ours.iter().map(|track| track.facts.id.as_str());
+                    let ours: Vec<&str> = ours.filter(|id| !id.is_empty()).collect();
+                    if let (false, Some(theirs)) = (force, made_of)
+                        && !ours.is_empty()
+                        && !ours.contains(&theirs.as_str())
                     {
                         return Err(ResolveError::OtherRequest {
                             task,
                             key,
                             name: "track",
                             theirs,
-                            ours: ours.facts.id.clone(),
+                            ours: ours.join(" or "),
                         });
                     }
                 }

@@ -258,6 +258,13 @@ pub enum Event {
         /// The file.
         file: KeptFile,
     },
+    /// A track that a recovery brought back is kept as the song's, whose own record precedes this one.
+    TrackHandedOver {
+        /// Which track of the recovery's task, from 1.
+        index: u32,
+        /// Which of its files.
+        part: Part,
+    },
     /// Something was found out about a kept file, or done with it.
     TrackNoted {
         /// Which track, from 1.
@@ -278,7 +285,7 @@ pub enum Event {
         /// Whether this run tries again.
         retried: bool,
     },
-    /// A kept file is no longer where it was put, or no longer as it was put there.
+    /// A kept file is no longer where it was put, or no longer as it was put there; or the song has a file no more that was handed over to it.
     TrackMissing {
         /// Which track, from 1.
         index: u32,

@@ -18,12 +18,13 @@ pub(crate) enum StepInput {
 impl Job {
     /// What an operation with this input processes of this job's result; `track` is the song's, from 1.
     pub(crate) fn input_for(&self, input: Input, track: u32) -> StepInput {
-        match &self.phase {
-            Phase::Finished(task) | Phase::Kept(task) | Phase::Partial(task) => {
-                source(input, task, track).map_or_else(StepInput::Missing, StepInput::Ready)
-            }
-            _ => StepInput::Pending,
-        }
+        let task = match (&self.phase, input) {
+            // A song whose files are gone may never have been seen to be finished.
+            (Phase::Running(task), Input::Song { .. }) => task,
+            (Phase::Finished(task) | Phase::Kept(task) | Phase::Partial(task), _) => task,
+            _ => return StepInput::Pending,
+        };
+        source(input, task, track).map_or_else(StepInput::Missing, StepInput::Ready)
     }
 }
 

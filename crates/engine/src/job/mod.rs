@@ -310,6 +310,7 @@ impl Job {
                 refunded,
             } => self.task_failed(next, *code, message, *refunded),
             Event::TrackKept { index, part, file } => self.track_kept(next, *index, *part, file),
+            Event::TrackHandedOver { index, part } => self.handed_over(next, *index, *part),
             Event::TrackFailed { index, message, .. } => {
                 self.on_track(next, *index, |track| track.problem = Some(message.clone()))
             }

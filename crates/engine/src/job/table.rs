@@ -266,6 +266,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
                 retried: true,
             },
         ),
+        ("track_handed_over", Event::TrackHandedOver { index, part }),
         (
             "track_missing",
             Event::TrackMissing {

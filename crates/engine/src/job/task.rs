@@ -83,6 +83,9 @@ pub struct Track {
     /// Where the kept mix was, once it was found to have been changed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mix_changed: Option<String>,
+    /// Its files that a recovery has handed over to the song.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub handed_over: Vec<Part>,
     /// Where its files were copied to.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub copies: Vec<String>,
@@ -128,6 +131,15 @@ impl Task {
                     ..Track::default()
                 }),
             }
+        }
+    }
+
+    /// The place of the track that these facts are about, which have a place of their own among others: by id, and by place where they have no
+    /// id.
+    pub(crate) fn place_of(&self, facts: &TrackFacts, place: usize) -> Option<usize> {
+        match facts.id.is_empty() {
+            true => (place < self.tracks.len()).then_some(place),
+            false => self.tracks.iter().position(|it| it.facts.id == facts.id),
         }
     }
 
@@ -206,15 +218,26 @@ impl Track {
         self.facts.audio_url.is_some() || self.facts.notes || self.kept.is_some()
     }
 
+    /// Whether no file of it is kept.
+    pub(super) fn has_no_file(&self) -> bool {
+        self.kept.is_none() && self.handed_over.is_empty()
+    }
+
     /// Whether every file that the provider makes of it is kept.
     pub fn is_kept(&self) -> bool {
-        self.kept.is_some() && (self.facts.mix_url.is_none() || self.mix.is_some())
+        self.wanted().next().is_none()
     }
 
     /// The files that are still to be fetched.
     pub fn wanted(&self) -> impl Iterator<Item = Part> + use<> {
-        let track = self.kept.is_none().then_some(Part::Track);
-        let mix = (self.facts.mix_url.is_some() && self.mix.is_none()).then_some(Part::Mix);
+        let is_wanted = |part: Part, is_kept: bool| {
+            (!is_kept && !self.handed_over.contains(&part)).then_some(part)
+        };
+        let track = is_wanted(Part::Track, self.kept.is_some());
+        let mix = is_wanted(
+            Part::Mix,
+            self.facts.mix_url.is_none() || self.mix.is_some(),
+        );
         track.into_iter().chain(mix)
     }
 }

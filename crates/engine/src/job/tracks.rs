@@ -69,7 +69,7 @@ impl Job {
         refunded: bool,
     ) -> Step {
         match &self.phase {
-            Phase::Running(task) if task.tracks.iter().all(|track| track.kept.is_none()) => {
+            Phase::Running(task) if task.tracks.iter().all(Track::has_no_file) => {
                 next.failed_tasks += 1;
                 // The provider may have taken the request twice: its token stays known.
                 next.unproven.push(Unproven {
@@ -120,6 +120,16 @@ impl Job {
         })
     }
 
+    /// Takes in that a file was handed over to the song that it is a file of.
+    pub(super) fn handed_over(&self, next: Job, index: u32, part: Part) -> Step {
+        self.on_track(next, index, |track| {
+            if !track.handed_over.contains(&part) {
+                track.handed_over.push(part);
+            }
+            track.problem = None;
+        })
+    }
+
     /// Takes in that a kept file is gone from disk, or was changed there.
     pub(super) fn track_missing(&self, next: Job, index: u32, part: Part, changed: bool) -> Step {
         self.on_track(next, index, |track| {
@@ -132,6 +142,7 @@ impl Job {
                 ),
             };
             *loudness = None;
+            track.handed_over.retain(|it| *it != part);
             if let Some(file) = kept.take().filter(|_| changed) {
                 *place = Some(file.path.clone());
             }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use backline_api::Profile;
+use backline_api::{Profile, RECOVERY};
 
 use super::provider::secret;
 use super::source::duration::{duration, rate};
@@ -12,7 +12,7 @@ use super::source::report::Report;
 use super::template::fixed::RenderFixed;
 use crate::duration::duration_text;
 use crate::nearest::suggestion;
-use crate::plan::{Callbacks, Limits, Rate, ReportKind, Retries};
+use crate::plan::{Callbacks, Limits, Provider, Rate, ReportKind, Retries};
 
 /// Tasks in flight unless the manifest says otherwise: plenty for one account, gentle on the vendor.
 const DEFAULT_CONCURRENCY: u32 = 8;
@@ -115,6 +115,24 @@ pub(crate) fn read_retries(node: Option<&Node>, report: &mut Report) -> Retries 
         retries.task_failed = times as u32;
     }
     retries
+}
+
+/// Reads `recover`. `provider` is none where it is not known.
+pub(crate) fn read_recover(node: &Node, provider: Option<&Provider>, report: &mut Report) -> bool {
+    let recovers = fields::truth(node, "`recover`", report).unwrap_or(false);
+    if let Some(provider) = provider.filter(|_| recovers)
+        && provider.profile.step(RECOVERY).is_none()
+    {
+        let name = &provider.profile.name;
+        report
+            .error_at(
+                node.span,
+                format!("the provider `{name}` does not recover songs"),
+                "expected `false`",
+            )
+            .help("remove `recover`; what is past the provider's retention is lost");
+    }
+    recovers
 }
 
 /// Whether `callbacks` is `off`, which some tools write as `false`.

@@ -45,7 +45,7 @@ use super::template::fixed::render_fixed;
 use super::template::scope::{FIXED_ROOTS, Scope};
 use super::{hooks, limits};
 use crate::hooks::Hooks;
-use crate::plan::{Plan, one_name};
+use crate::plan::{Plan, Purchases, one_name};
 use crate::status::Sign;
 use crate::template::Engine;
 use crate::template::Variables;
@@ -193,6 +193,10 @@ impl Loader<'_, '_> {
         };
         let retries = limits::read_retries(fields.get("retries"), report);
         let reports = limits::read_reports(fields.get("reports"), report);
+        let recovers = match fields.get("recover") {
+            Some(node) => limits::read_recover(node, provider_read.then_some(&provider), report),
+            None => false,
+        };
 
         let (stems, stems_are_partial) = match fields.get("stems") {
             Some(node) => entries::read(node, &folder, options.max_jobs, &render, report),
@@ -387,6 +391,8 @@ impl Loader<'_, '_> {
             callbacks,
             polls_only,
             output,
+            recovers,
+            purchases: Purchases::default(),
             reports,
             stems,
             jobs: songs,

@@ -56,12 +56,39 @@ pub struct Plan {
     pub polls_only: bool,
     /// Where tracks are kept and how their files are named.
     pub output: Output,
+    /// Whether songs that are lost at the provider's are recovered.
+    pub recovers: bool,
+    /// What a run may buy.
+    pub purchases: Purchases,
     /// The reports to write after a run.
     pub reports: Vec<ReportKind>,
     /// The stems that at least one job uses, in the manifest's order.
     pub stems: Vec<Stem>,
     /// The jobs, in plan order.
     pub jobs: Vec<PlannedJob>,
+}
+
+/// What a run may buy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purchases {
+    /// Every job.
+    #[default]
+    All,
+    /// Recoveries of songs that are lost, and nothing else.
+    Recoveries,
+    /// Nothing: the run follows and fetches what is bought.
+    None,
+}
+
+impl Purchases {
+    /// Whether they have a job.
+    pub fn include(self, job: &PlannedJob) -> bool {
+        match self {
+            Self::All => true,
+            Self::Recoveries => job.is_recovery(),
+            Self::None => false,
+        }
+    }
 }
 
 /// One request to buy: stem × preset × sweep point × take, or a step behind one.
@@ -140,7 +167,13 @@ impl PlannedJob {
 
     /// The track of the song that a file of the job belongs to, from 1; `index` is the file's place among those of the job's task.
     pub(crate) fn song_track(&self, index: u32) -> u32 {
-        self.step.as_ref().map_or(index, |step| step.track)
+        let step = self.step.as_ref().filter(|_| !self.is_recovery());
+        step.map_or(index, |step| step.track)
+    }
+
+    /// Whether it brings a song's tracks back.
+    pub fn is_recovery(&self) -> bool {
+        self.step.as_ref().is_some_and(|step| step.is_recovery())
     }
 }
 
@@ -209,12 +242,18 @@ impl Plan {
 
     /// The credits that a job costs; 0 where they are not known.
     pub fn price_credits(&self, job: &PlannedJob) -> f64 {
-        let operation = self.operation(job);
-        let price = match &job.step {
-            None => return self.provider.profile.song_price_credits(),
-            Some(step) => operation.price.of_text(|name| step.setting(name)),
-        };
-        price.unwrap_or_default()
+        self.known_price(job).unwrap_or_default()
+    }
+
+    /// The same, and nothing where they are not known.
+    pub fn known_price(&self, job: &PlannedJob) -> Option<f64> {
+        match &job.step {
+            None => Some(self.provider.profile.song_price_credits()),
+            Some(step) => {
+                let price = &self.operation(job).price;
+                price.of_text(|name| step.setting(name))
+            }
+        }
     }
 
     /// The name by which a person knows a job: `verse / lofi / style_weight=0.2 / take 2`.

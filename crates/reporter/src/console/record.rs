@@ -314,6 +314,9 @@ fn full_line(
                 ),
             ),
         },
+        Event::TrackHandedOver { index, part } => {
+            ConsoleLine::success("recovered", track(*index, *part))
+        }
         Event::TrackFailed {
             index,
             part,

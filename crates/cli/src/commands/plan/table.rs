@@ -16,7 +16,7 @@ use backline_engine::forecast::{Forecast, JobForecast};
 use backline_engine::plan::{Plan, PlannedJob};
 use backline_engine::status::Sign;
 use backline_reporter::{GridJob, clean, figure, grid};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row, Table,
@@ -293,6 +293,13 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
         };
         format!("A run buys {}{costs}{least}.\n", jobs(forecast.to_submit))
     };
+    let unpriced = unpriced(plan, forecast);
+    if !unpriced.is_empty() && plan.provider.embedded.is_none() {
+        text.push_str(&format!(
+            "No price is known for {}: it counts as 0.\n",
+            unpriced.join(", ")
+        ));
+    }
     let doubts = forecast.count(Sign::InDoubt) as u64;
     if doubts > 0 && plan.provider.profile.idempotency_key {
         text.push_str(&format!(
@@ -320,6 +327,14 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
         ));
     }
     text
+}
+
+/// The operations that a run would buy and whose prices are not known, each once.
+fn unpriced<'p>(plan: &'p Plan, forecast: &Forecast) -> Vec<&'p str> {
+    let bought = plan.jobs.iter().zip(&forecast.rows);
+    let bought = bought.filter(|(job, row)| row.submits && plan.known_price(job).is_none());
+    let names = bought.map(|(job, _)| plan.operation(job).name);
+    names.collect::<IndexSet<&str>>().into_iter().collect()
 }
 
 pub(super) fn jobs(number: u64) -> String {

@@ -35,7 +35,6 @@ pub(super) struct RunInput {
     pub(super) stopping: Arc<AtomicBool>,
     /// The whole manifest, where only some of its jobs were selected.
     pub(super) part_of: Option<Album>,
-    pub(super) buys: bool,
     /// What the plan costs.
     pub(super) credits: f64,
     /// Records the provider's responses, or replays them.
@@ -85,7 +84,6 @@ pub(super) async fn execute(
         part_of: input.part_of,
         callback_key: input.keys.callbacks,
         adopts_account: input.adopts_account,
-        buys: input.buys,
         tape: input.tape,
         signals: stops.clone(),
     };

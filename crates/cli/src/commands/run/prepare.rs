@@ -10,6 +10,7 @@ use backline_engine::folder::Folder;
 use backline_engine::forecast::Forecast;
 use backline_engine::ledger::Ledger;
 use backline_engine::opening::Opening;
+use backline_engine::plan::Purchases;
 use backline_engine::scratch::{create, sweep};
 use backline_engine::settings::JobKey;
 use backline_engine::status::Sign;
@@ -106,11 +107,11 @@ fn too_full(what: &str, folder: &Path, space: &str) -> Failure {
 }
 
 /// Whether a run writes to the output directory apart from reports: it buys or downloads something.
-pub(super) fn fills_output(forecast: &Forecast, buys: bool) -> bool {
+pub(super) fn fills_output(forecast: &Forecast) -> bool {
     forecast.rows.iter().any(|row| match row.sign {
         Sign::InProgress | Sign::Fetch | Sign::Expired | Sign::InDoubt => true,
         Sign::Kept | Sign::Partial | Sign::Failed | Sign::Vetoed | Sign::Buy | Sign::Changed => {
-            buys && row.submits
+            row.submits
         }
     })
 }
@@ -118,17 +119,17 @@ pub(super) fn fills_output(forecast: &Forecast, buys: bool) -> bool {
 /// Runs the hooks of `plan_job`; a run that buys nothing reads what they decided before.
 pub(super) fn plan_jobs(
     project: &mut Project,
-    options: &Options<'_>,
     keys: &Keys,
     ledger: &mut Ledger,
     console: &Console,
 ) -> Result<Vec<(JobKey, HookFailure)>, Failure> {
-    let hooks = match options.buys {
+    let calls_hooks = project.plan.purchases == Purchases::All;
+    let hooks = match calls_hooks {
         true => PlanHooks::All(ledger),
         false => PlanHooks::Recorded(Some(ledger)),
     };
     let planning = project.plan_jobs(hooks, Some(keys.provider.expose()), console)?;
-    if !options.buys {
+    if !calls_hooks {
         say_what_is_left(&planning, console);
     }
     Ok(planning.failures)
@@ -145,14 +146,15 @@ pub(super) fn forecast(
     if !options.replays() {
         warn_of_abandoned(project, ledger, console)?;
     }
-    if options.buys
+    let buys = project.plan.purchases != Purchases::None;
+    if buys
         && !options.replays()
         && let Some(conflict) = other_ledger::conflict(project, &opening.forecast, options.global)
     {
         return Err(conflict);
     }
     let replaced = opening.forecast.count(Sign::Changed);
-    if options.buys && replaced > 0 {
+    if project.plan.purchases == Purchases::All && replaced > 0 {
         let jobs = if replaced == 1 {
             "1 job was"
         } else {

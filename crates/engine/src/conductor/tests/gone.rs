@@ -1,13 +1,12 @@
 //! Uploads that the provider says are gone.
 
-use super::steps::{NOW_MS, config, respond, wanted};
+use super::steps::{NOW_MS, config, respond, resumed, wanted};
 use super::*;
 
 const LATER_MS: i64 = NOW_MS + 2_000;
 
 fn begun(uploaded_ms: Option<i64>, jobs: usize) -> (Conductor, Vec<(JobKey, u32)>) {
-    let mut conductor =
-        Conductor::new(config(), wanted(jobs), Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = resumed(config(), wanted(jobs));
     let mut decision = Decision::default();
     effects(&mut conductor, NOW_MS, &mut decision);
     let sent = prepared(&mut conductor, NOW_MS, uploaded_ms, &mut decision);
@@ -122,6 +121,7 @@ fn a_task_that_failed_for_want_of_its_recording_has_the_upload_forgotten() {
             refunded: false,
         },
         tracks: Vec::new(),
+        missing: Vec::new(),
     };
     let mut done = Vec::new();
     for minute in 1..60 {

@@ -171,6 +171,7 @@ fn what_the_provider_cannot_see_any_more_is_not_processed() {
     };
     let unbought = ResumedJob {
         selected: false,
+        buys: false,
         ..song(key(0), stem(0))
     };
     for (parent, expected) in [

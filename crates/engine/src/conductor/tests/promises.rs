@@ -1,5 +1,6 @@
 //! What is promised, checked against the vendor's bill and the ledger after every step of a simulated life.
 
+use super::vendor::{Addresses, Ids, ModelTask, Short};
 use super::*;
 use crate::event::TaskStage;
 
@@ -248,8 +249,74 @@ impl World {
         let stopped = !matches!(conductor.mode, Mode::Running);
         assert!(
             stopped || conductor.has_nothing_to_buy() || conductor.limit_in_the_way().is_some(),
-            "seed {}: jobs are left that could be bought",
-            self.seed
+            "seed {}: jobs are left that could be bought: {:?}",
+            self.seed,
+            conductor.left_to_buy()
+        );
+    }
+
+    /// A followed task that is over has each of its files once, and nothing else.
+    pub(super) fn check_files(seed: u64, (id, task): (&str, &ModelTask), job: &Job) {
+        let Some(known) = job.task().filter(|known| known.id.as_str() == id) else {
+            return; // failed, or bought beside the one that is followed
+        };
+        let kept: Vec<&str> = known
+            .tracks
+            .iter()
+            .filter_map(|track| track.kept.as_ref())
+            .map(|file| file.sha256.as_str())
+            .collect();
+        let once: BTreeSet<&str> = kept.iter().copied().collect();
+        assert_eq!(once.len(), kept.len(), "seed {seed}: {id} has {kept:?}");
+        assert!(
+            known.tracks.len() <= task.shows,
+            "seed {seed}: {id} has {} tracks of {}",
+            known.tracks.len(),
+            task.shows
+        );
+        if task.fails.is_some() {
+            return;
+        }
+        let expected: Vec<String> = (0..task.makes).map(|n| format!("{id}-{n}.mp3")).collect();
+        assert!(
+            expected.iter().all(|name| once.contains(name.as_str())),
+            "seed {seed}: {id} has {kept:?} of {expected:?}: {:?}",
+            job.phase
+        );
+    }
+
+    /// The same, and its phase says whether it has all of its tracks.
+    pub(super) fn check_tracks(
+        seed: u64,
+        usual: usize,
+        (id, task): (&str, &ModelTask),
+        job: &Job,
+        seen: &mut Seen,
+    ) {
+        Self::check_files(seed, (id, task), job);
+        let known = job.task().filter(|known| known.id.as_str() == id);
+        let Some(known) = known.filter(|_| task.fails.is_none()) else {
+            return;
+        };
+        let is_kept = matches!(job.phase, Phase::Kept(_));
+        let is_partial = matches!(job.phase, Phase::Partial(_));
+        seen.partial += u64::from(is_partial);
+        seen.early += u64::from(is_kept && task.early_end_until > task.made_at);
+        seen.nameless += u64::from(is_kept && task.ids != Ids::Stable);
+        seen.sources += u64::from(is_kept && task.addresses == Addresses::SourceIsGood);
+        // A list that was never shown in full ends complete with what it shows.
+        let whole = task.makes == known.tracks.len();
+        let phase = matches!(
+            (&job.phase, whole),
+            (Phase::Kept(_), true) | (Phase::Partial(_), _)
+        );
+        assert!(phase, "seed {seed}: {id}: {:?}", job.phase);
+        let short =
+            (task.makes < task.shows && task.short != Short::Gone) || known.tracks.len() < usual;
+        assert!(
+            short == matches!(job.phase, Phase::Partial(_)) || task.short == Short::Gone,
+            "seed {seed}: {id}: {:?}",
+            job.phase
         );
     }
 }

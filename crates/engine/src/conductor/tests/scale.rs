@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::steps::{NOW_MS, advance, config, respond, wanted};
+use super::steps::{NOW_MS, advance, config, respond, resumed, wanted};
 use super::tracks::{running, view};
 use super::*;
 use crate::event::{TaskStage, TrackFacts};
@@ -62,7 +62,7 @@ fn many_jobs_in_doubt_are_asked_about_again_one_by_one() {
     for (n, wanted) in jobs.iter_mut().enumerate() {
         wanted.job = in_doubt(n).into();
     }
-    let mut conductor = Conductor::new(config, jobs, Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = resumed(config, jobs);
     let mut decision = Decision::default();
     let mut sent = ready(&mut conductor, &mut decision);
     let (mut repeated, mut now_ms) = (0, NOW_MS);
@@ -90,7 +90,7 @@ fn many_vetoes_are_taken_one_by_one() {
         hooks_before_submit: true,
         ..config()
     };
-    let mut conductor = Conductor::new(config, wanted(JOBS), Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = resumed(config, wanted(JOBS));
     let mut decision = Decision::default();
     let mut serial = || Token::from_text("unused");
     conductor.advance(NOW_MS, &mut serial, &mut decision);

@@ -13,7 +13,6 @@ pub(super) fn config() -> RunConfig {
             window_ms: 10_000,
         },
         concurrency: 8,
-        buys: true,
         hooks_before_upload: false,
         hooks_before_submit: false,
         credits: None,
@@ -41,6 +40,7 @@ pub(super) fn song(key: JobKey, stem: StemId) -> ResumedJob {
         input: ResumedInput::Stem(stem),
         offer: SONG,
         selected: true,
+        buys: true,
         elsewhere: None,
         job: Arc::default(),
         missing: Vec::new(),
@@ -52,9 +52,19 @@ pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {
     (0..jobs).map(|n| song(key(n), stem(0))).collect()
 }
 
+/// A run that has resumed its jobs and begun nothing.
+pub(super) fn resumed(config: RunConfig, jobs: Vec<ResumedJob>) -> Conductor {
+    let mut conductor = Conductor::new(config, jobs, Index::default(), Vec::new(), NOW_MS);
+    while conductor.is_resuming() {
+        let mut token = || unreachable!("nothing is submitted");
+        conductor.advance(NOW_MS, &mut token, &mut Decision::default());
+    }
+    conductor
+}
+
 /// A run whose one stem is at the vendor's, and what it submits at once.
 fn submitting(config: RunConfig, jobs: usize) -> (Conductor, Vec<(JobKey, u32)>) {
-    let mut conductor = Conductor::new(config, wanted(jobs), Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = resumed(config, wanted(jobs));
     let mut decision = Decision::default();
     advance(&mut conductor, NOW_MS, &mut decision);
     let prepared = at_vendor(None);
@@ -199,7 +209,7 @@ fn an_illegal_step_drains_the_run_and_names_its_job() {
 
 #[test]
 fn an_upload_that_is_refused_for_the_run_is_not_tried_again() {
-    let mut conductor = Conductor::new(config(), wanted(1), Index::default(), Vec::new(), NOW_MS);
+    let mut conductor = resumed(config(), wanted(1));
     let mut decision = Decision::default();
     advance(&mut conductor, NOW_MS, &mut decision);
     let wrong_key = EffectError {
@@ -244,6 +254,7 @@ fn finish(conductor: &mut Conductor, job: JobKey, task: &str, decision: &mut Dec
         task_id: task_id(task),
         stage: Stage::Complete,
         tracks: vec![track],
+        missing: Vec::new(),
     };
     let input = Input::Polled {
         job,
@@ -367,6 +378,7 @@ fn view(conductor: &mut Conductor, job: JobKey, task: &str, stage: Stage, decisi
         task_id: task_id(task),
         stage,
         tracks: Vec::new(),
+        missing: Vec::new(),
     };
     let input = Input::Polled {
         job,

@@ -183,6 +183,7 @@ pub(super) fn view(stage: Stage, tracks: &[(&str, &str, &str)]) -> Result<TaskVi
         task_id: task_id("task"),
         stage,
         tracks: tracks.iter().map(track).collect(),
+        missing: Vec::new(),
     })
 }
 

@@ -46,6 +46,8 @@ pub(super) struct ModelTask {
     pub(super) addresses: Addresses,
     /// How it says that it is over with fewer tracks than it showed.
     pub(super) short: Short,
+    /// The task that it brings back.
+    pub(super) recovers: Option<String>,
 }
 
 /// What a task's tracks are called.
@@ -95,6 +97,10 @@ pub(super) struct Vendor {
     pub(super) arrivals: Vec<i64>,
     /// Tasks whose id a living process received, in a response or a callback.
     pub(super) reported: BTreeSet<String>,
+    /// Songs' tasks whose files are gone.
+    pub(super) gone: BTreeSet<String>,
+    /// The task that each recovery is to bring back.
+    pub(super) recovers: HashMap<JobKey, String>,
 }
 
 impl World {
@@ -182,6 +188,10 @@ impl World {
         let fails = (self.troubles.fails_all || self.chance(4)).then(|| self.dice.chance(50));
         let task = self.draw_task(job, made_at, fails, token);
         self.vendor.tasks.insert(id.clone(), task);
+        let may_be_gone = self.recovers && Kind::of(&job) == Kind::Song && !self.troubles.none;
+        if may_be_gone && self.dice.chance(20) {
+            self.vendor.gone.insert(id.clone());
+        }
         if self.callbacks && self.chance(6) {
             // Signed and with a good token, but about another task.
             let wait = self.dice.below(90_000);
@@ -264,14 +274,18 @@ impl World {
         let kind = Kind::of(&job);
         let odd = match kind {
             Kind::Song => self.faults,
-            Kind::Wav | Kind::Stems | Kind::Midi => 0,
+            Kind::Wav | Kind::Stems | Kind::Midi | Kind::Recovery => 0,
         };
+        let recovers = self.vendor.recovers.get(&job).cloned();
+        let recovered = recovers.as_ref().and_then(|id| self.vendor.tasks.get(id));
+        let recovered = recovered.map_or(0, |song| song.makes);
         let born_at = self.now;
         let dice = &mut self.dice;
         let made = match kind {
             Kind::Song => 2,
             Kind::Wav | Kind::Midi => 1,
             Kind::Stems => 2 + dice.below(4) as usize,
+            Kind::Recovery => recovered,
         };
         let shows = if dice.chance(odd) {
             1 + dice.below(4) as usize
@@ -295,6 +309,7 @@ impl World {
             born_at,
             made_at,
             fails,
+            recovers,
             token: token.clone(),
             price: kind.price(),
             makes,
@@ -341,6 +356,7 @@ impl World {
                 task_id: id.clone(),
                 stage: Stage::Unknown,
                 tracks: Vec::new(),
+                missing: Vec::new(),
             });
         };
         let usual = self.tracks();
@@ -353,6 +369,15 @@ impl World {
         };
         let (poll, signature) = (dice.roll(), dice.roll());
         let kind = Kind::of(&task.job);
+        // What a recovery shows are the tracks of the song.
+        let (shown_id, shown_ids) = match &task.recovers {
+            Some(song) => match self.vendor.tasks[song].ids {
+                Ids::Stable => (song.as_str(), Ids::Stable),
+                _ => (song.as_str(), Ids::Missing),
+            },
+            None => (id.as_str(), ids),
+        };
+        let is_gone = self.vendor.gone.contains(id.as_str());
         let track = |n: usize, available: bool| {
             if kind == Kind::Midi {
                 return Track {
@@ -361,17 +386,22 @@ impl World {
                     ..Track::default()
                 };
             }
-            let url = format!("https://cdn.example.com/{id}-{n}.mp3?signature={signature}");
+            let url = format!("https://cdn.example.com/{shown_id}-{n}.mp3?signature={signature}");
             let dead = format!("https://dead.example.com/{id}-{n}.mp3");
+            let url = if is_gone {
+                format!("{dead}?source")
+            } else {
+                url
+            };
             let (audio, source) = match task.addresses {
                 Addresses::Plain => (Some(url), None),
                 Addresses::SourceOnly => (None, Some(url)),
                 Addresses::SourceIsGood => (Some(dead), Some(url)),
             };
             Track {
-                artefact: (kind != Kind::Song).then(|| format!("part{n}")),
-                id: match ids {
-                    Ids::Stable | Ids::Mixed => format!("{id}-{n}"),
+                artefact: matches!(kind, Kind::Wav | Kind::Stems).then(|| format!("part{n}")),
+                id: match shown_ids {
+                    Ids::Stable | Ids::Mixed => format!("{shown_id}-{n}"),
                     Ids::Missing => String::new(),
                     Ids::Equal => "equal".to_owned(),
                     Ids::Changing => format!("{n}-{poll}"),
@@ -439,62 +469,7 @@ impl World {
             task_id: id.clone(),
             stage,
             tracks,
+            missing: Vec::new(),
         })
-    }
-
-    /// A followed task that is over has each of its tracks once, and nothing else.
-    pub(super) fn check_tracks(
-        seed: u64,
-        usual: usize,
-        (id, task): (&str, &ModelTask),
-        job: &Job,
-        seen: &mut Seen,
-    ) {
-        let Some(known) = job.task().filter(|known| known.id.as_str() == id) else {
-            return; // failed, or bought beside the one that is followed
-        };
-        let kept: Vec<&str> = known
-            .tracks
-            .iter()
-            .filter_map(|track| track.kept.as_ref())
-            .map(|file| file.sha256.as_str())
-            .collect();
-        let once: BTreeSet<&str> = kept.iter().copied().collect();
-        assert_eq!(once.len(), kept.len(), "seed {seed}: {id} has {kept:?}");
-        assert!(
-            known.tracks.len() <= task.shows,
-            "seed {seed}: {id} has {} tracks of {}",
-            known.tracks.len(),
-            task.shows
-        );
-        if task.fails.is_some() {
-            return;
-        }
-        let expected: Vec<String> = (0..task.makes).map(|n| format!("{id}-{n}.mp3")).collect();
-        assert!(
-            expected.iter().all(|name| once.contains(name.as_str())),
-            "seed {seed}: {id} has {kept:?} of {expected:?}: {:?}",
-            job.phase
-        );
-        let is_kept = matches!(job.phase, Phase::Kept(_));
-        let is_partial = matches!(job.phase, Phase::Partial(_));
-        seen.partial += u64::from(is_partial);
-        seen.early += u64::from(is_kept && task.early_end_until > task.made_at);
-        seen.nameless += u64::from(is_kept && task.ids != Ids::Stable);
-        seen.sources += u64::from(is_kept && task.addresses == Addresses::SourceIsGood);
-        // A list that was never shown in full ends complete with what it shows.
-        let whole = task.makes == known.tracks.len();
-        let phase = matches!(
-            (&job.phase, whole),
-            (Phase::Kept(_), true) | (Phase::Partial(_), _)
-        );
-        assert!(phase, "seed {seed}: {id}: {:?}", job.phase);
-        let short =
-            (task.makes < task.shows && task.short != Short::Gone) || known.tracks.len() < usual;
-        assert!(
-            short == matches!(job.phase, Phase::Partial(_)) || task.short == Short::Gone,
-            "seed {seed}: {id}: {:?}",
-            job.phase
-        );
     }
 }

@@ -4,7 +4,9 @@
 
 use super::*;
 use crate::event::Via;
+use crate::forecast::{JobForecast, gone};
 use crate::plan::HookRefusal;
+use crate::status::Sign;
 
 pub(super) struct World {
     pub(super) seed: u64,
@@ -18,6 +20,10 @@ pub(super) struct World {
     pub(super) hooks_change: bool,
     /// Whether the songs have steps.
     pub(super) steps: bool,
+    /// Whether songs whose files are gone are recovered.
+    pub(super) recovers: bool,
+    /// The recoveries of the plan of this life, with their songs and the songs' tasks.
+    pub(super) recoveries: Vec<(JobKey, usize, String)>,
     pub(super) faults: u64,
     /// What disturbs the life that is being led.
     pub(super) troubles: Troubles,
@@ -98,6 +104,8 @@ pub(super) struct Seen {
     pub(super) inputs: u64,
     /// Steps whose results are kept.
     pub(super) stepped: u64,
+    /// Recoveries that have handed over what they brought.
+    pub(super) recovered: u64,
 }
 
 impl World {
@@ -112,6 +120,8 @@ impl World {
             hooks: (dice.chance(30), dice.chance(50)),
             hooks_change: dice.chance(50),
             steps: dice.chance(60),
+            recovers: dice.chance(40),
+            recoveries: Vec::new(),
             dice,
             now: 1_800_000_000_000,
             vendor: Vendor::default(),
@@ -147,7 +157,6 @@ impl World {
                 .seed
                 .is_multiple_of(3)
                 .then_some(PRICE * (all as f64 - 1.0)),
-            buys: true,
             hooks_before_upload: self.hooks.0,
             hooks_before_submit: self.hooks.1,
             ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
@@ -194,7 +203,24 @@ impl World {
             let steps = steps_of(*song, tracks).map(|(step, ..)| step);
             std::iter::once(key(*song)).chain(steps).collect::<Vec<_>>()
         };
-        self.planned.iter().flat_map(of).collect()
+        let recoveries = self.recoveries.iter().map(|(key, ..)| *key);
+        let followed = self.planned.iter().flat_map(of);
+        followed.chain(recoveries).collect()
+    }
+
+    /// The recovery of a song's task that a plan would have: of one whose files are gone, and one that was bought and is not over.
+    fn recovery(&self, song: usize, job: &Job, missing: &[Missing]) -> Option<(JobKey, String)> {
+        let task = job.task().map(|task| task.id.to_string())?;
+        let number = task.strip_prefix("task").and_then(|it| it.parse().ok())?;
+        let recovery = step_of(song, number, Kind::Recovery);
+        let known = self.jobs.get(&recovery).map(|known| &known.job);
+        let is_unkept =
+            matches!(job.phase, Phase::Running(_) | Phase::Finished(_)) || !missing.is_empty();
+        let is_wanted = match known.filter(|known| known.attempts > 0) {
+            Some(known) => is_unkept || !matches!(known.phase, Phase::Kept(_) | Phase::Failed(_)),
+            None => is_unkept && self.vendor.gone.contains(&task),
+        };
+        is_wanted.then_some((recovery, task))
     }
 
     /// Chooses the jobs of a plan among those of the largest and four more.
@@ -334,7 +360,10 @@ impl World {
                     FileContent::Notes(_) => Some(format!("{task}-0.mp3")),
                 };
                 let result = if content.is_none() || self.chance(2) {
-                    Err(effect_error(ResponseClass::InDoubt))
+                    Err(EffectError {
+                        code: content.is_none().then_some(404),
+                        ..effect_error(ResponseClass::InDoubt)
+                    })
                 } else {
                     let path = format!("{}-{index}.mp3", job.short());
                     Ok(KeptFile {
@@ -379,6 +408,9 @@ impl World {
         if calm {
             return;
         }
+        if self.recovers {
+            self.delete_files();
+        }
         self.troubles.loses_all = self.dice.chance(4);
         self.troubles.fails_all = self.dice.chance(4);
         self.troubles.dead_stems = [self.dice.chance(15), self.dice.chance(15)];
@@ -402,15 +434,52 @@ impl World {
         self.runs += 1;
         self.plan(jobs, all);
         let mut wanted = Vec::with_capacity(jobs);
+        self.recoveries.clear();
         for n in self.planned.clone() {
             let known = self.jobs.get(&key(n)).map(|known| known.job.clone());
             let job = known.unwrap_or_default();
+            let task = job.task().map(|task| task.id.as_str());
+            let is_gone = task.is_some_and(|task| self.vendor.gone.contains(task));
+            let missing = self.lose_files(&job);
+            let recovery = self.recovery(n, &job, &missing);
+            let forecast = JobForecast {
+                sign: Sign::Fetch,
+                selected: true,
+                submits: false,
+                note: String::new(),
+                job: job.clone(),
+                missing: missing.clone(),
+                expires_ms: None,
+            };
             wanted.push(ResumedJob {
                 refusal: self.refusal(mortal),
-                missing: self.lose_files(&job),
+                // Others have files that are not served for another reason.
+                expired: is_gone && self.dice.chance(50),
+                missing,
                 job,
                 ..song(key(n), stem(n % 2))
             });
+            if let Some((recovery, task)) = recovery.filter(|_| self.recovers) {
+                let known = self.jobs.get(&recovery).map(|known| known.job.clone());
+                self.vendor.recovers.insert(recovery, task.clone());
+                self.recoveries.push((recovery, n, task));
+                let known = known.unwrap_or_default();
+                let task = known.task();
+                let missing = task.map_or_else(Vec::new, |task| gone(task, &forecast));
+                wanted.push(ResumedJob {
+                    input: ResumedInput::Step {
+                        parent: key(n),
+                        track: 0,
+                    },
+                    offer: Kind::ALL
+                        .iter()
+                        .position(|it| *it == Kind::Recovery)
+                        .unwrap(),
+                    missing,
+                    job: known,
+                    ..song(recovery, stem(0))
+                });
+            }
             let tracks = if self.steps { self.tracks() } else { 0 };
             for (step, parent, track) in steps_of(n, tracks) {
                 let known = self.jobs.get(&step).map(|known| known.job.clone());

@@ -157,7 +157,7 @@ impl Keeper {
         let (plan, job) = (self.plan.plan(), self.plan.job(&request.job));
         let track = TrackName {
             run: self.run.as_str(),
-            index: job.song_track(request.index),
+            index: request.song_track,
             id: &request.track_id,
             artefact: &request.artefact,
         };

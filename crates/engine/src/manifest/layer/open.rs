@@ -30,6 +30,7 @@ pub(crate) const KEYS: &[&str] = &[
     "on",
     "output",
     "then",
+    "recover",
     "reports",
 ];
 
