@@ -27,7 +27,10 @@ impl Conductor {
         let is_unbought = matches!(parent.job.phase, Phase::Planned | Phase::Failed(_));
         let why = match (input, parent.job.task()) {
             // A request that was sent once may be repeated whatever became of the song.
-            (StepInput::Ready(Source::Song { .. }), _) if !parent.is_lost() && !is_sent => {
+            (StepInput::Ready(source), _) if is_sent && parent.elsewhere.is_none() => {
+                return Some(StepInput::Ready(source));
+            }
+            (StepInput::Ready(Source::Song { .. }), _) if !parent.is_lost() => {
                 return Some(StepInput::Pending);
             }
             (StepInput::Ready(source @ Source::Song { .. }), _) if parent.elsewhere.is_none() => {

@@ -137,8 +137,11 @@ impl Conductor {
     /// Sends a request whose event is recorded.
     fn send(&mut self, at: usize, now_ms: i64, submit: Effect, decision: &mut Decision) {
         self.submitting += 1;
-        self.slots[at].sent_ms = now_ms;
-        self.slots[at].submitted = true;
+        let slot = &mut self.slots[at];
+        slot.sent_ms = now_ms;
+        slot.submitted = true;
+        // What was past the retention is the task of an earlier attempt.
+        slot.expired = false;
         decision.effects.push(submit);
     }
 }

@@ -173,7 +173,7 @@ fn effect_error(class: ResponseClass) -> EffectError {
 fn seeds() -> std::ops::Range<u64> {
     let asked = std::env::var("BACKLINE_SEEDS").ok();
     let asked = asked.as_deref().and_then(|text| text.split_once(".."));
-    asked.map_or(0..3_000, |(from, to)| {
+    asked.map_or(0..2_000, |(from, to)| {
         from.parse().unwrap()..to.parse().unwrap()
     })
 }

@@ -7,11 +7,7 @@ use crate::settings::{JobKey, Settings};
 impl Job {
     /// Whether it was never submitted, so that hooks may decide on it.
     pub(crate) fn is_undecided(&self) -> bool {
-        let phase = matches!(
-            self.phase,
-            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
-        );
-        phase && self.attempts == 0
+        self.phase.is_unbought() && self.attempts == 0
     }
 
     /// Takes in what hooks decided.
@@ -55,10 +51,7 @@ impl Job {
 
     /// Takes in that the result which the job processes is not there.
     pub(super) fn without_input(&self, mut next: Job, message: &str) -> Step {
-        if !matches!(
-            self.phase,
-            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }
-        ) {
+        if !self.phase.is_unbought() {
             return Step::Illegal;
         }
         next.phase = Phase::Vetoed {

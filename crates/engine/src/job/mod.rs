@@ -180,6 +180,13 @@ pub enum Phase {
     },
 }
 
+impl Phase {
+    /// Whether nothing is bought, nothing is in doubt and no request is open.
+    pub(crate) fn is_unbought(&self) -> bool {
+        matches!(self, Self::Planned | Self::Failed(_) | Self::Vetoed { .. })
+    }
+}
+
 /// Why a job ended without tracks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {

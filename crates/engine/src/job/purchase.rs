@@ -81,18 +81,16 @@ impl Job {
 
     /// Ends a job whose recording could not be uploaded.
     pub(super) fn not_uploaded(&self, mut next: Job, message: &str) -> Step {
-        match &self.phase {
-            Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. } => {
-                next.phase = Phase::Failed(Failure {
-                    cause: Cause::Upload,
-                    code: None,
-                    message: message.to_owned(),
-                    task_id: None,
-                });
-                Step::Changed(next)
-            }
-            _ => Step::Illegal,
+        if !self.phase.is_unbought() {
+            return Step::Illegal;
         }
+        next.phase = Phase::Failed(Failure {
+            cause: Cause::Upload,
+            code: None,
+            message: message.to_owned(),
+            task_id: None,
+        });
+        Step::Changed(next)
     }
 
     /// Ends an attempt without a task: refused, not sent, lost, or settled by the user. A callback may have proved the acceptance
@@ -172,11 +170,12 @@ impl Job {
             return Step::Changed(next);
         }
         let settled = |it: &Unproven| it.attempt == attempt && !it.refused;
-        let (Phase::Planned | Phase::Failed(_) | Phase::Vetoed { .. }, Some(at)) =
-            (&self.phase, self.unproven.iter().rposition(settled))
-        else {
+        let Some(at) = self.unproven.iter().rposition(settled) else {
             return Step::Illegal;
         };
+        if !self.phase.is_unbought() {
+            return Step::Illegal;
+        }
         let it = next.unproven.remove(at);
         let refunded =
             matches!(&self.phase, Phase::Failed(failure) if failure.cause == Cause::Refunded);
@@ -323,7 +322,7 @@ impl Job {
         };
         next.credits += uncounted;
         match &self.phase {
-            Phase::Planned | Phase::Failed(_) => next.phase = Phase::Running(late),
+            phase if phase.is_unbought() => next.phase = Phase::Running(late),
             // The response and the user take precedence over a callback, which may have named another task. A task that has shown tracks
             // is followed to its end all the same.
             Phase::Running(first)
@@ -340,21 +339,23 @@ impl Job {
         Step::Changed(next)
     }
 
-    /// Takes in that an attempt bought a task that is known already. If that is a task that has failed, the open attempt bought nothing new and
-    /// ends as failed.
+    /// Takes in that an attempt bought a task that is known already: an open attempt bought nothing new. The job goes on with a task that
+    /// was bought beside it, and ends as failed with one that has failed.
     fn known_again(&self, mut next: Job, attempt: u32, task_id: &TaskId) -> Step {
-        let failed =
-            |it: &Unproven| it.attempt == attempt && it.failed_task.as_ref() == Some(task_id);
-        if self.open_attempt() != Some(attempt) || !self.unproven.iter().any(failed) {
+        if self.open_attempt() != Some(attempt) {
             return Step::Unchanged;
         }
-        next.reserved = 0.0;
-        next.without_task(Phase::Failed(Failure {
-            cause: Cause::Task,
-            code: None,
-            message: format!("the provider names task {task_id}, which has failed"),
-            task_id: Some(task_id.clone()),
-        }));
+        next.leave_unproven(Why::Refused);
+        if let Some(at) = self.others.iter().position(|task| task.id == *task_id) {
+            next.phase = next.others.remove(at).phase();
+        } else {
+            next.without_task(Phase::Failed(Failure {
+                cause: Cause::Task,
+                code: None,
+                message: format!("the provider names task {task_id}, which has failed"),
+                task_id: Some(task_id.clone()),
+            }));
+        }
         Step::Changed(next)
     }
 
@@ -429,7 +430,7 @@ impl Job {
             attempt,
             task_id: task_id.clone(),
         });
-        if let Phase::Planned | Phase::Failed(_) = &self.phase
+        if self.phase.is_unbought()
             && let Some(late) = next.take_unproven(attempt)
         {
             if late.counted {

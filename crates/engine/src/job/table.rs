@@ -507,3 +507,50 @@ fn an_old_purchase_after_a_refused_repeat_can_be_replayed() {
     assert_eq!(job.task().unwrap().id.as_str(), "task2");
     assert!(job.tokens().any(|(_, known)| *known == token(1)));
 }
+
+/// What a step processes can be lost after an attempt that the user settled.
+#[test]
+fn a_purchase_that_comes_to_light_after_a_veto_is_followed() {
+    let vetoed = [
+        intent(1),
+        lost(1),
+        Event::NeverBought { attempt: 1 },
+        Event::InputMissing {
+            message: "it is gone".to_owned(),
+        },
+    ];
+    let mut job = after(&vetoed);
+    assert!(matches!(job.phase, Phase::Vetoed { .. }));
+    let doubt = job.step(AT_MS, &claimed("task1"));
+    assert!(matches!(doubt, Step::Changed(job) if matches!(job.phase, Phase::InDoubt { .. })));
+    job.replay(AT_MS, &accepted(1, "task1"));
+    assert_eq!(
+        (job.task().unwrap().id.as_str(), job.credits),
+        ("task1", 12.0)
+    );
+}
+
+#[test]
+fn an_attempt_that_names_a_known_task_bought_nothing_new() {
+    let settled = [intent(1), lost(1), Event::NeverBought { attempt: 1 }];
+    let mut beside = after(&settled);
+    for event in [intent(2), accepted(1, "task1")] {
+        beside.replay(AT_MS, &event);
+    }
+    assert_eq!(beside.others.len(), 1);
+    let mut ended = after(&settled);
+    for event in [accepted(1, "task1"), failed(false), intent(2)] {
+        ended.replay(AT_MS, &event);
+    }
+    for mut job in [beside, ended] {
+        assert_eq!((job.credits, job.reserved), (12.0, 12.0));
+        job.replay(AT_MS, &accepted(2, "task1"));
+        assert_eq!((job.credits, job.reserved), (12.0, 0.0));
+        match &job.phase {
+            Phase::Running(task) => assert_eq!((task.id.as_str(), task.attempt), ("task1", 1)),
+            Phase::Failed(failure) => assert_eq!(failure.cause, Cause::Task),
+            phase => panic!("{phase:?}"),
+        }
+        assert!(job.tokens().any(|(attempt, _)| attempt == 2));
+    }
+}

@@ -445,7 +445,9 @@ impl World {
         for n in self.planned.clone() {
             let (job, version) = self.read(&key(n));
             let task = job.task().map(|task| task.id.as_str());
-            let is_gone = task.is_some_and(|task| self.vendor.gone.contains(task));
+            let is_gone = task.is_some_and(|task| {
+                self.vendor.gone.contains(task) && self.vendor.tasks[task].made_at <= self.now
+            });
             let missing = self.lose_files(&job);
             let recovery = self.recovery(n, &job, &missing);
             let forecast = JobForecast {
