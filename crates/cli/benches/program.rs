@@ -146,14 +146,12 @@ fn ledger() {
         for commit in 0..commits {
             let numbers = (0..busy).map(|at| (commit * busy + at) as u64);
             let (events, jobs) = numbers.map(|number| intent(number, &run)).unzip();
-            let uploads = Vec::new();
-            ledger
-                .append(&Batch {
-                    events,
-                    jobs,
-                    uploads,
-                })
-                .unwrap();
+            let batch = Batch {
+                events,
+                jobs,
+                ..Batch::default()
+            };
+            ledger.append(&batch).unwrap();
         }
         let appends = (commits * busy) as f64 / started.elapsed().as_secs_f64();
         println!("ledger, {busy} jobs busy at once: {appends:.0} durable appends a second");
