@@ -156,7 +156,12 @@ fn workers_carry_out_the_jobs_of_a_run_and_its_summary_is_that_of_one_process() 
     lab.fails(2, &worker, "no run of `songs` has songs left");
     let waiting = [&worker[..], &["--wait", "2m"]].concat();
     let workers = [lab.start(&waiting), lab.start(&waiting)];
+    let stopped = lab.start(&waiting);
     let run = lab.start(&["run", "songs.yaml", "--ledger", &address]);
+    until_bought(&studio, 20);
+    stopped.signal("TERM");
+    let ran = stopped.end();
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
     let shares = workers.map(|worker| {
         let ran = worker.end();
         assert_eq!(ran.code, Some(0), "{}", ran.err);

@@ -93,6 +93,18 @@ impl Conductor {
         }
     }
 
+    /// An effect of a job that the store has refused does not begin: nothing will come of it.
+    pub(crate) fn not_begun(&mut self, effect: &Effect) {
+        let under_way = match effect {
+            Effect::Poll { .. } => &mut self.polling,
+            Effect::Fetch(_) => &mut self.fetching,
+            Effect::CallHooks { .. } => &mut self.hook_calls,
+            // A submission was taken back, and the others are about no job.
+            Effect::Submit { .. } | Effect::Prepare { .. } | Effect::ForgetUpload { .. } => return,
+        };
+        *under_way -= 1;
+    }
+
     /// The task ids that came for jobs which other processes have changed, each once.
     pub(crate) fn take_stray(&mut self) -> Vec<StrayTask> {
         std::mem::take(&mut self.stray)

@@ -359,8 +359,9 @@ impl Shell<'_> {
                 .is_some_and(|job| refused.iter().any(|it| it.key == *job))
         };
         for effect in effects {
-            if !is_refused(&effect) {
-                self.begin(effect);
+            match is_refused(&effect) {
+                true => self.conductor.not_begun(&effect),
+                false => self.begin(effect),
             }
         }
         let mut more = Decision::default();

@@ -545,6 +545,7 @@ impl World {
             for effect in effects {
                 let job = effect.job();
                 if job.is_some_and(|job| refused.iter().any(|it| it.key == *job)) {
+                    conductor.not_begun(&effect);
                     continue;
                 }
                 if matches!(effect, Effect::Submit { .. }) {
