@@ -84,8 +84,15 @@ fn a_lost_song_is_brought_back_once_and_its_files_again_for_nothing() {
     let studio = forgetful(&lab, false);
     let project = lost(&lab, &studio.url, "once", MUTE_VENDOR);
     // Without being told to, neither buys it back.
-    assert_eq!(fetch(&project, &[]).code, Some(4));
-    assert_eq!(project.run().code, Some(4));
+    for ran in [fetch(&project, &[]), project.run()] {
+        assert_eq!(ran.code, Some(4));
+        assert!(
+            ran.err
+                .contains("`backline fetch --recover songs.yaml` buys"),
+            "{}",
+            ran.err
+        );
+    }
     assert_eq!(recoveries(&project), 0);
 
     let ran = fetch(&project, &["--recover"]);
@@ -97,7 +104,9 @@ fn a_lost_song_is_brought_back_once_and_its_files_again_for_nothing() {
         .map(|job| job["state"].as_str().unwrap())
         .collect();
     assert_eq!(rows, ["kept", "kept"], "{status}");
-    assert_eq!(fetch(&project, &["--recover"]).code, Some(0));
+    let ran = fetch(&project, &["--recover"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(!ran.err.contains("--recover"), "{}", ran.err);
     assert_eq!(project.run().code, Some(0));
     assert_eq!(recoveries(&project), 1);
 

@@ -1,6 +1,6 @@
 //! What follows a run: the reports, the closing text and the exit code.
 
-use backline_api::Profile;
+use backline_api::{Profile, RECOVERY};
 use backline_engine::driver::Ended;
 use backline_engine::event::{Outcome, StopReason};
 use backline_engine::store::Store;
@@ -62,6 +62,12 @@ pub(super) fn close(
     if refused && !replayed && project.plan.provider.embedded.is_none() {
         console.note(&advice(&ended.outcome, project));
     }
+    if sells_recovery(&ended.outcome, project) && summary.this_run.totals.to_fetch > 0 {
+        console.note(&format!(
+            "`backline fetch --recover {}` buys a recovery of each song that the provider does not serve any more.\n",
+            shell_word(&project.shown)
+        ));
+    }
     let mut code = Code::of(&ended.outcome);
     if ended.outcome == Outcome::Failed
         && let Err(failure) = try_output(project)
@@ -80,6 +86,13 @@ pub(super) fn close(
         Err(error) if code == exit_codes::DONE => Err(error.into()),
         Err(_) => Ok(code),
     }
+}
+
+/// Whether downloads failed whose songs could be recovered, and the run was not to recover any.
+fn sells_recovery(outcome: &Outcome, project: &Project) -> bool {
+    let plan = &project.plan;
+    let sells = plan.provider.profile.step(RECOVERY).is_some();
+    *outcome == Outcome::Failed && sells && !plan.recovers
 }
 
 /// What to check after a refusal of the whole run: the addresses where a path is not known, else the key.
