@@ -338,7 +338,7 @@ fn old_runs_are_removed_on_request_and_nothing_is_bought_again() {
     assert_eq!(studio.bill().len(), 2);
     let ledger = lab.json(&["doctor", "songs.yaml"]);
     assert!(
-        ledger.to_string().contains("is intact: format 5"),
+        ledger.to_string().contains("is intact: format 6"),
         "{ledger}"
     );
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use backline_engine::driver::GivenSong;
 use backline_engine::event::RunId;
 use backline_engine::settings::JobKey;
-use backline_engine::store::{PlannedRow, StoreError};
+use backline_engine::store::PlannedRow;
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext, WorkerOptions};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgPoolOptions;
@@ -23,7 +23,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
-use crate::connection::Ledger;
 
 /// The schema of the queue's tables.
 const SCHEMA: &str = "backline_queue";
@@ -172,35 +171,21 @@ impl Queue {
     }
 }
 
-impl Ledger {
-    /// Whether songs of a run are left to carry out.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
-    pub fn is_queued(&self, run: &RunId) -> Result<bool, StoreError> {
-        self.reading(async |connection| is_queued(connection, run).await)
-    }
-
-    /// Takes the songs of a run that no process carries out off the queue.
-    ///
-    /// # Errors
-    /// When the server can't be reached.
-    pub fn withdraw(&self, run: &RunId) -> Result<(), StoreError> {
-        self.with("write to", async |connection| {
-            let withdraw = format!(
-                "SELECT count(*) FROM {SCHEMA}.complete_jobs(ARRAY(
-                 SELECT id FROM {SCHEMA}._private_jobs WHERE flags ? $1))"
-            );
-            sqlx::query(sqlx::AssertSqlSafe(withdraw))
-                .bind(run.as_str())
-                .execute(connection)
-                .await?;
-            Ok(())
-        })
-    }
+/// Takes the songs of a run that no process carries out off the queue.
+pub(crate) async fn withdraw(connection: &mut PgConnection, run: &RunId) -> sqlx::Result<()> {
+    let withdraw = format!(
+        "SELECT count(*) FROM {SCHEMA}.complete_jobs(ARRAY(
+         SELECT id FROM {SCHEMA}._private_jobs WHERE flags ? $1))"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(withdraw))
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
-async fn is_queued(connection: &mut PgConnection, run: &RunId) -> sqlx::Result<bool> {
+/// Whether songs of a run are left to carry out.
+pub(crate) async fn is_queued(connection: &mut PgConnection, run: &RunId) -> sqlx::Result<bool> {
     let queued = format!("SELECT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE flags ? $1)");
     sqlx::query_scalar(sqlx::AssertSqlSafe(queued))
         .bind(run.as_str())
@@ -227,8 +212,9 @@ pub(crate) async fn publish(
     let songs: Vec<String> = plan
         .iter()
         .filter(|row| row.step.is_none())
-        .map(|row| crate::store::json(&QueuedSong { key: row.key }))
-        .collect();
+        .map(|row| serde_json::to_string(&QueuedSong { key: row.key }))
+        .collect::<Result<_, _>>()
+        .map_err(|error| sqlx::Error::Encode(error.into()))?;
     let queue = format!(
         "SELECT count(*) FROM {SCHEMA}.add_jobs(ARRAY(
          SELECT ROW('{}', song::json, NULL, now() - interval '1 day' + ($3 + place) * interval '1 millisecond',

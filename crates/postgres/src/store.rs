@@ -291,6 +291,22 @@ impl Ledger {
         Ok(last_ms.filter(|last_ms| *last_ms > now_ms))
     }
 
+    /// Whether songs of a run are left to carry out.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn is_queued(&self, run: &RunId) -> Result<bool, StoreError> {
+        self.reading(async |connection| queue::is_queued(connection, run).await)
+    }
+
+    /// Takes the songs of a run that no process carries out off the queue.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn withdraw(&self, run: &RunId) -> Result<(), StoreError> {
+        self.reading(async |connection| queue::withdraw(connection, run).await)
+    }
+
     /// Whether this ledger has recorded a run.
     ///
     /// # Errors

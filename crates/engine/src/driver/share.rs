@@ -4,12 +4,10 @@ use std::collections::HashMap;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::RunError;
-use super::shell::Shell;
-use crate::conductor::{Conductor, Decision, Input, Over};
-use crate::event::{Outcome, RunId};
+use crate::conductor::{Conductor, Input, Over};
+use crate::event::RunId;
 use crate::settings::JobKey;
-use crate::store::{RunHeader, StoreError};
+use crate::store::RunHeader;
 
 /// A run that several processes carry out.
 #[derive(Debug)]
@@ -34,10 +32,10 @@ pub struct GivenSong {
 /// The songs that this process has.
 pub(super) struct Share {
     songs: mpsc::Receiver<GivenSong>,
-    given: HashMap<JobKey, oneshot::Sender<()>>,
+    pub(super) given: HashMap<JobKey, oneshot::Sender<()>>,
     /// Effects under way for each.
     under_way: HashMap<JobKey, u32>,
-    is_open: bool,
+    pub(super) is_open: bool,
     /// Whether the run is another process's.
     pub(super) joins: bool,
 }
@@ -97,54 +95,5 @@ impl Share {
                 let _ = done.send(());
             }
         }
-    }
-}
-
-impl Shell<'_> {
-    /// Takes a song, or that none is left.
-    pub(super) fn take_given(
-        &mut self,
-        given: Option<GivenSong>,
-        decision: &mut Decision,
-    ) -> Result<(), StoreError> {
-        let Some(share) = &mut self.share else {
-            return Ok(());
-        };
-        let Some(GivenSong { key, done }) = given else {
-            share.is_open = false;
-            return self.end_sharing();
-        };
-        let members = self.conductor.family_of(&key);
-        let read = || {
-            let read = members.iter().map(|key| Ok((*key, self.store.job(key)?)));
-            read.collect::<Result<Vec<_>, StoreError>>()
-        };
-        let jobs = match tokio::task::block_in_place(read) {
-            Ok(jobs) if !jobs.is_empty() && !self.conductor.is_draining() => jobs,
-            // It is given anew.
-            Ok(_) => return Ok(()),
-            Err(StoreError::Unreachable { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        self.conductor.give(self.clock.now_ms(), jobs, decision);
-        share.given.insert(key, done);
-        Ok(())
-    }
-
-    /// Reads what all processes have made of the jobs.
-    pub(super) fn end_sharing(&mut self) -> Result<(), StoreError> {
-        let jobs = self.read_patiently(|store| store.jobs())?;
-        self.conductor.end_sharing(jobs);
-        Ok(())
-    }
-
-    /// The end of a run for a process that worked on another one's: what was found out is recorded, and no more.
-    pub(super) async fn end_of_work(
-        &mut self,
-        outcome: Outcome,
-        decision: Decision,
-    ) -> Result<Outcome, RunError> {
-        self.commit_all(decision).await?;
-        Ok(outcome)
     }
 }

@@ -15,7 +15,7 @@ use super::clock::{Clock, until};
 use super::effects::{EffectRunner, upload_to_keep};
 use super::hooks::RunHooks;
 use super::message::{HookReport, Message, Wakeup};
-use super::share::Share;
+use super::share::{GivenSong, Share};
 use super::{RunError, Signals};
 use crate::conductor::{Cancelled, Conductor, Decision, Effect, Input};
 use crate::event::{Event, Moment, Outcome, Record, Token};
@@ -278,6 +278,43 @@ impl Shell<'_> {
         }
     }
 
+    /// Takes a song, or that none is left.
+    fn take_given(
+        &mut self,
+        given: Option<GivenSong>,
+        decision: &mut Decision,
+    ) -> Result<(), StoreError> {
+        let Some(share) = &mut self.share else {
+            return Ok(());
+        };
+        let Some(GivenSong { key, done }) = given else {
+            share.is_open = false;
+            return self.end_sharing();
+        };
+        let members = self.conductor.family_of(&key);
+        let read = || {
+            let read = members.iter().map(|key| Ok((*key, self.store.job(key)?)));
+            read.collect::<Result<Vec<_>, StoreError>>()
+        };
+        let jobs = match tokio::task::block_in_place(read) {
+            Ok(jobs) if !jobs.is_empty() && !self.conductor.is_draining() => jobs,
+            // It is given anew.
+            Ok(_) => return Ok(()),
+            Err(StoreError::Unreachable { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        self.conductor.give(self.clock.now_ms(), jobs, decision);
+        share.given.insert(key, done);
+        Ok(())
+    }
+
+    /// Reads what all processes have made of the jobs.
+    fn end_sharing(&mut self) -> Result<(), StoreError> {
+        let jobs = self.read_patiently(|store| store.jobs())?;
+        self.conductor.end_sharing(jobs);
+        Ok(())
+    }
+
     /// Handles an observer's report.
     fn note(&mut self, report: HookReport, decision: &mut Decision) {
         match report.result {
@@ -400,7 +437,7 @@ impl Shell<'_> {
     }
 
     /// Reads the ledger, and waits while it is out of reach: what is under way goes on meanwhile.
-    pub(super) fn read_patiently<T>(
+    fn read_patiently<T>(
         &self,
         read: impl Fn(&dyn Store) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -418,7 +455,7 @@ impl Shell<'_> {
     }
 
     /// Makes decisions durable until there is nothing more to record.
-    pub(super) async fn commit_all(&mut self, mut decision: Decision) -> Result<(), RunError> {
+    async fn commit_all(&mut self, mut decision: Decision) -> Result<(), RunError> {
         while !decision.batch.is_empty() {
             decision = self.commit(decision).await?;
         }
@@ -569,7 +606,8 @@ impl Shell<'_> {
         }
         if let Some(share) = &self.share {
             if share.joins {
-                return self.end_of_work(outcome, decision).await;
+                self.commit_all(decision).await?;
+                return Ok(outcome);
             }
             self.end_sharing()?;
         }

@@ -581,7 +581,7 @@ impl World {
                 };
                 match self.pending.remove(&serial) {
                     Some(Coming::Input(input)) => {
-                        self.listen(&input);
+                        self.listen(&conductor, &input);
                         conductor.handle(self.now, input, &mut decision);
                     }
                     Some(Coming::Callback { token, task }) => {
@@ -604,11 +604,14 @@ impl World {
     }
 
     /// Notes which task is being reported to the process; it knows it once the ledger does.
-    pub(super) fn listen(&mut self, input: &Input) {
+    /// The task of a job that a rival has changed is in a receipt until its record.
+    pub(super) fn listen(&mut self, conductor: &Conductor, input: &Input) {
         if let Input::Responded {
+            job,
             outcome: SubmitOutcome::Accepted(task),
             ..
         } = input
+            && !conductor.slots[conductor.slot_of[job]].is_taken
         {
             self.hearing.push((task.clone(), None));
         }
