@@ -56,11 +56,19 @@ impl World {
             }
         }
         if !refused.is_empty() {
-            // Callbacks of this turn are not acknowledged, and come again.
+            // Callbacks of this turn are not acknowledged, and come again. Tasks of responses are in receipts until their records.
+            let is_in_receipt = |task: &TaskId| {
+                batch.events.iter().any(|record| {
+                    let is_refused = refused.iter().any(|it| Some(it.key) == record.job);
+                    is_refused
+                        && matches!(&record.event, Event::Accepted { task_id, .. } if task_id == task)
+                })
+            };
             let heard = std::mem::take(&mut self.hearing);
             for (task, token) in heard {
                 match token {
                     Some(token) => self.later(60_000, Coming::Callback { token, task }),
+                    None if is_in_receipt(&task) => {}
                     None => self.hearing.push((task, None)),
                 }
             }
