@@ -156,8 +156,9 @@ fn workers_carry_out_the_jobs_of_a_run_and_its_summary_is_that_of_one_process() 
     lab.fails(2, &worker, "no run of `songs` has songs left");
     let waiting = [&worker[..], &["--wait", "2m"]].concat();
     let workers = [lab.start(&waiting), lab.start(&waiting)];
-    let stopped = lab.start(&waiting);
+    let mut stopped = lab.start(&waiting);
     let run = lab.start(&["run", "songs.yaml", "--ledger", &address]);
+    stopped.wait_for("working on run", 1);
     until_bought(&studio, 20);
     stopped.signal("TERM");
     let ran = stopped.end();
