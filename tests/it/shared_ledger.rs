@@ -151,14 +151,16 @@ fn workers_carry_out_the_jobs_of_a_run_and_its_summary_is_that_of_one_process() 
     let address = server.database();
     let lab = Lab::new();
     let studio = lab.studio(&["--instant", "--rate", "off"]);
-    paced(&lab, &studio, "songs.yaml", 6, "credits: 10000");
+    paced(&lab, &studio, "songs.yaml", 12, "credits: 10000");
     let worker = ["worker", "songs.yaml", "--ledger", &address];
     lab.fails(2, &worker, "no run of `songs` has songs left");
     let waiting = [&worker[..], &["--wait", "2m"]].concat();
-    let workers = [lab.start(&waiting), lab.start(&waiting)];
+    let mut workers = [lab.start(&waiting), lab.start(&waiting)];
     let mut stopped = lab.start(&waiting);
     let run = lab.start(&["run", "songs.yaml", "--ledger", &address]);
-    stopped.wait_for("working on run", 1);
+    for worker in workers.iter_mut().chain([&mut stopped]) {
+        worker.wait_for("working on run", 1);
+    }
     until_bought(&studio, 20);
     stopped.signal("TERM");
     let ran = stopped.end();
@@ -173,7 +175,7 @@ fn workers_carry_out_the_jobs_of_a_run_and_its_summary_is_that_of_one_process() 
     let ran = run.end();
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(shares.iter().sum::<u32>() > 0, "{shares:?}");
-    assert_eq!(studio.bill().len(), 60);
+    assert_eq!(studio.bill().len(), 120);
     assert_paced_and_bought_once(&studio);
     let shared = plain(lab.json(&["status", "songs.yaml", "--ledger", &address]));
     fs::remove_dir_all(lab.path("out")).unwrap();
