@@ -31,14 +31,22 @@ EPOCHS, BATCH, RATE, DECAY, DROPPED = 60, 128, 4e-3, 3e-3, 0.25
 LIKELIHOOD, SHARP = 0.05, 12.0
 # What songs in minor count in all: more finds more of them, and hears more songs in major as their relative minor.
 MINOR_SHARE = 0.1
-# How much a weight of the key is drawn to nothing, in units of what it was.
-PULL = 2e-3
+# How much a weight of the key is drawn to nothing.
+PULL = 1e-4
 
 
 def trials(program, songs):
     lines = "".join(json.dumps({"notes": song["notes"]}) + "\n" for song in songs)
     run = subprocess.run([str(program)], input=lines, capture_output=True, text=True, check=True)
-    return list(map(json.loads, run.stdout.splitlines()))
+    return list(map(compact, run.stdout.splitlines()))
+
+
+def compact(line):
+    """A line of trials, its numbers as arrays: as lists those of thousands of songs would fill the memory."""
+    answer = json.loads(line)
+    for one in answer["hypotheses"]:
+        one.update({name: np.array(one[name], np.float32) for name in ("costs", "features")}, ticks=np.array(one["ticks"], np.int32))
+    return answer
 
 
 def worth(song, heard):
@@ -185,11 +193,17 @@ def show(values):
 
 
 class Keys:
-    """The 24 keys' features, for songs whose key is sure."""
+    """The evidence of each melody, turned so that each of the twelve tonics comes first, for songs whose key is sure."""
 
     def __init__(self, songs, answers):
-        sure = [at for at, song in enumerate(songs) if song["key"] is not None]
-        self.features = np.array([answers[at]["keys"] for at in sure])
+        sure = [at for at, song in enumerate(songs) if song["key"] is not None and answers[at]["chords"]]
+        roles, steps, chords = (np.array([answers[at][name] for at in sure], np.float32) for name in ("roles", "steps", "chords"))
+        turn = (np.arange(12)[:, None] + np.arange(12)) % 12
+        flat = lambda values: values.reshape(len(sure), -1)
+        self.features = np.stack(
+            [np.concatenate([flat(roles[:, :, up]), flat(steps[:, up][:, :, up])], axis=1) for up in turn], axis=1
+        )
+        self.chords = np.concatenate([chords, np.roll(chords, -3, axis=1)], axis=1)
         self.truth = np.array([songs[at]["key"] + 12 * songs[at]["minor"] for at in sure])
         self.half = np.array([hash_half(songs[at]) for at in sure])
         self.tune = np.array([songs[at]["from"] == "tune" for at in sure])
@@ -201,43 +215,41 @@ class Keys:
         minor = self.truth >= 12
         self.weight[minor] *= MINOR_SHARE / max(1e-9, self.weight[minor].sum())
         self.weight[~minor] *= (1 - MINOR_SHARE) / self.weight[~minor].sum()
-        self.start = np.array(answers[0]["key_weights"])
-        self.size = np.abs(self.start)
+        self.count = self.features.shape[2]
+
+    def scores(self, weights, which):
+        major, minor, (chords, mode) = weights[: self.count], weights[self.count : -2], weights[-2:]
+        x = self.features[which]
+        return np.concatenate([x @ major, x @ minor + mode], axis=1) + chords * self.chords[which]
 
     def chances(self, weights, which):
-        score = self.features[which] @ weights
+        score = self.scores(weights, which)
         chance = np.exp(score - score.max(1, keepdims=True))
-        rows = np.arange(len(which))
-        return chance / chance.sum(1, keepdims=True), rows, self.truth[which], self.weight[which] / self.weight[which].sum()
+        return chance / chance.sum(1, keepdims=True)
 
     def loss(self, weights, which):
-        chance, rows, truth, weight = self.chances(weights, which)
-        right = chance[rows, truth]
-        slope = (self.features[which][rows, truth] - (chance[..., None] * self.features[which]).sum(1)) * right[:, None]
-        off = PULL * weights / self.size**2
-        return -(weight * right).sum() + 0.5 * off @ weights, -weight @ slope + off
+        chance, rows = self.chances(weights, which), np.arange(len(which))
+        share = self.weight[which] / self.weight[which].sum()
+        right = chance[rows, self.truth[which]]
+        slope = chance.copy()
+        slope[rows, self.truth[which]] -= 1
+        slope *= share[:, None]
+        x = self.features[which].reshape(-1, self.count)
+        down = np.concatenate(
+            [slope[:, :12].reshape(-1) @ x, slope[:, 12:].reshape(-1) @ x, [(slope * self.chords[which]).sum(), slope[:, 12:].sum()]]
+        )
+        return -(share * np.log(right + 1e-12)).sum() + 0.5 * PULL * weights @ weights, down + PULL * weights
 
     def search(self, which):
-        """The weights that give the true key the greatest chance on average, at the size at which the chances are honest."""
-        best = None
-        chance = np.random.default_rng(1)
-        for attempt in range(6):
-            start = self.start * np.exp(chance.normal(0, 0.3 if attempt else 0, len(self.start)))
-            found = scipy.optimize.minimize(self.loss, start, args=(which,), jac=True, method="L-BFGS-B")
-            if best is None or found.fun < best.fun:
-                best = found
-
-        def surprise(size):
-            chance, rows, truth, weight = self.chances(best.x * size, which)
-            return -(weight * np.log(chance[rows, truth] + 1e-12)).sum()
-
-        return best.x * scipy.optimize.minimize_scalar(surprise, bounds=(0.1, 3), method="bounded").x
+        """The weights under which the true keys are most likely."""
+        return scipy.optimize.minimize(self.loss, np.zeros(2 * self.count + 2), args=(which,), jac=True, method="L-BFGS-B").x
 
     def report(self, title, weights, which):
-        found = (self.features[which] @ weights).argmax(1)
+        chance = self.chances(weights, which)
+        found = chance.argmax(1)
         truth, tune, ends = self.truth[which], self.tune[which], self.ends[which]
         signature = lambda key: np.where(key >= 12, (key + 3) % 12, key)
-        print(f"{title:34} exact, signature")
+        print(f"{title:34} exact, signature, mean chance of what was found")
         groups = {
             "sheets to their end": ~tune & ends,
             "sheets cut short": ~tune & ~ends,
@@ -246,7 +258,7 @@ class Keys:
         }
         for name, rows in groups.items():
             if rows.any():
-                right = [(found == truth)[rows].mean(), (signature(found) == signature(truth))[rows].mean()]
+                right = [(found == truth)[rows].mean(), (signature(found) == signature(truth))[rows].mean(), chance.max(1)[rows].mean()]
                 print(f"    {name} ({rows.sum()}) {show(right)}")
 
 

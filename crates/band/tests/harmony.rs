@@ -587,7 +587,7 @@ proptest! {
         let mut heard = TUNES[1].heard(96.0, 0);
         let mut notes: Vec<Note> = notes
             .into_iter()
-            .map(|(onset_s, length_s, midi)| Note { onset_s, offset_s: onset_s + length_s, midi, level_db: -20.0 })
+            .map(|(onset_s, length_s, midi)| Note::new(onset_s, onset_s + length_s, midi, -20.0))
             .collect();
         notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
         heard.notes = notes;
