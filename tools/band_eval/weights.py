@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Learns `listen/metre.bin` and finds the weights of `listen/key.rs`.
+"""Learns `listen/metre.bin` and `listen/key.bin`.
 
 python3 weights.py LEADSHEETS.json.gz [TUNES.abc …] [--write]: sings the songs in notes with mistakes (`material.py`), asks the
 example `listen_trials` for every hypothesis, and climbs to the weights under which the chosen ones are best. Songs are split in
@@ -30,7 +30,11 @@ EPOCHS, BATCH, RATE, DECAY, DROPPED = 60, 128, 4e-3, 3e-3, 0.25
 # A little of the likelihood of the best hypotheses beside the mean worth: the worth alone is flat where all is wrong.
 LIKELIHOOD, SHARP = 0.05, 12.0
 # What songs in minor count in all: more finds more of them, and hears more songs in major as their relative minor.
-MINOR_SHARE = 0.1
+MINOR_SHARE = 0.15
+# What stretches within a song count in all: they have neither a first nor a last note, and no chords.
+STRETCH_SHARE = 0.5
+# The roles of the first and the last note among the features of a key.
+ENDS = slice(60, 96)
 # How much a weight of the key is drawn to nothing.
 PULL = 1e-4
 
@@ -154,6 +158,9 @@ class Metres:
         best = [start + cost[start:end].argmin() for start, end in zip(begin, begin[1:])]
         return self.worth[rows][best]
 
+    def file_of(self, weights):
+        return metre_file(weights)
+
     def report(self, title, weights, which):
         value = self.chosen(weights, which)
         cells = [f"{title:34} tempo, beats, downbeats, metre", "  all " + show(self.weight(which) @ value)]
@@ -173,7 +180,7 @@ def shares(parts, starts, song):
     return parts / np.add.reduceat(parts, starts)[song]
 
 
-def file_of(weights):
+def metre_file(weights):
     """`metre.bin`, as `listen/classifier.rs` reads it: floats, and the hidden layer with one signed byte a weight."""
     floats = lambda values: struct.pack(f"<{len(values)}f", *values)
     file = b"".join(floats(weights[name]) for name in ("costs", "means", "scales", "features"))
@@ -217,35 +224,67 @@ class Keys:
         self.weight[~minor] *= (1 - MINOR_SHARE) / self.weight[~minor].sum()
         self.count = self.features.shape[2]
 
-    def scores(self, weights, which):
-        major, minor, (chords, mode) = weights[: self.count], weights[self.count : -2], weights[-2:]
-        x = self.features[which]
-        return np.concatenate([x @ major, x @ minor + mode], axis=1) + chords * self.chords[which]
+    def evidence(self, which, within=False):
+        """Features and chords; of a stretch within a song, nothing of the ends and no chords."""
+        x, chords = self.features[which], self.chords[which]
+        if within:
+            x = x.copy()
+            x[:, :, ENDS] = 0
+            chords = np.zeros_like(chords)
+        return x, chords
 
-    def chances(self, weights, which):
-        score = self.scores(weights, which)
+    def scores(self, weights, evidence):
+        major, minor, (chords, mode) = weights[: self.count], weights[self.count : -2], weights[-2:]
+        x, fits = evidence
+        return np.concatenate([x @ major, x @ minor + mode], axis=1) + chords * fits
+
+    def chances(self, weights, evidence):
+        score = self.scores(weights, evidence)
         chance = np.exp(score - score.max(1, keepdims=True))
         return chance / chance.sum(1, keepdims=True)
 
-    def loss(self, weights, which):
-        chance, rows = self.chances(weights, which), np.arange(len(which))
+    def loss(self, weights, which, evidence):
+        chance, rows = self.chances(weights, evidence), np.arange(len(which))
         share = self.weight[which] / self.weight[which].sum()
         right = chance[rows, self.truth[which]]
         slope = chance.copy()
         slope[rows, self.truth[which]] -= 1
         slope *= share[:, None]
-        x = self.features[which].reshape(-1, self.count)
+        x, chords = evidence[0].reshape(-1, self.count), evidence[1]
         down = np.concatenate(
-            [slope[:, :12].reshape(-1) @ x, slope[:, 12:].reshape(-1) @ x, [(slope * self.chords[which]).sum(), slope[:, 12:].sum()]]
+            [slope[:, :12].reshape(-1) @ x, slope[:, 12:].reshape(-1) @ x, [(slope * chords).sum(), slope[:, 12:].sum()]]
         )
         return -(share * np.log(right + 1e-12)).sum() + 0.5 * PULL * weights @ weights, down + PULL * weights
 
     def search(self, which):
-        """The weights under which the true keys are most likely."""
-        return scipy.optimize.minimize(self.loss, np.zeros(2 * self.count + 2), args=(which,), jac=True, method="L-BFGS-B").x
+        """The weights under which the true keys are most likely, of songs and of stretches within them."""
+        parts = [(1 - STRETCH_SHARE, self.evidence(which)), (STRETCH_SHARE, self.evidence(which, within=True))]
+
+        def loss(weights):
+            losses = [(share, self.loss(weights, which, evidence)) for share, evidence in parts]
+            return sum(share * one[0] for share, one in losses), sum(share * one[1] for share, one in losses)
+
+        return scipy.optimize.minimize(loss, np.zeros(2 * self.count + 2), jac=True, method="L-BFGS-B").x
+
+    def honest_size(self, weights, which):
+        """By how much to multiply the weights so that the chances are honest for excerpts that they were not learned from."""
+        which = which[~self.tune[which] & ~self.ends[which]]
+        rows, evidence = np.arange(len(which)), self.evidence(which)
+
+        def surprise(size):
+            return -np.log(self.chances(weights * size, evidence)[rows, self.truth[which]] + 1e-12).mean()
+
+        return scipy.optimize.minimize_scalar(surprise, bounds=(0.1, 2), method="bounded").x
+
+    def file_of(self, weights):
+        """`key.bin`, as `listen/key.rs` reads it: roles of both modes, steps of both, the chords' weight and minor's."""
+        modes = [weights[: self.count], weights[self.count : -2]]
+        steps = self.count - 144
+        parts = [mode[:steps] for mode in modes] + [mode[steps:] for mode in modes] + [weights[-2:]]
+        return np.concatenate(parts).astype("<f4").tobytes()
 
     def report(self, title, weights, which):
-        chance = self.chances(weights, which)
+        chance = self.chances(weights, self.evidence(which))
         found = chance.argmax(1)
         truth, tune, ends = self.truth[which], self.tune[which], self.ends[which]
         signature = lambda key: np.where(key >= 12, (key + 3) % 12, key)
@@ -268,29 +307,31 @@ def main():
     options.add_argument("tunes", nargs="*", type=pathlib.Path)
     options.add_argument("--program", help="the built listen_trials; built when not given")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--write", action="store_true", help="writes metre.bin; without it, everything is only measured")
+    options.add_argument("--write", action="store_true", help="writes both files; without it, everything is only measured")
     chosen = options.parse_args()
     songs = material.performances(chosen.sheets, chosen.tunes, chosen.seed)
     answers = trials(chosen.program or band_eval.build("listen_trials"), songs)
     kept = [at for at, answer in enumerate(answers) if answer["hypotheses"]]
     songs, answers = [songs[at] for at in kept], [answers[at] for at in kept]
     print(f"{len(songs)} performances")
-    metres, keys = Metres(songs, answers), Keys(songs, answers)
-    for name, kind, in_force in (("metre", metres, None), ("key", keys, keys.start)):
+    for name, kind in (("metre", Metres(songs, answers)), ("key", Keys(songs, answers))):
         print(f"\n== {name}")
         every = np.arange(len(kind.half))
-        kind.report("weights in force", in_force, every)
+        sizes = []
         for half in (0, 1):
             weights = kind.search(every[kind.half != half])
-            kind.report(f"half {half}, weights in force", in_force, every[kind.half == half])
+            if name == "metre":
+                kind.report(f"half {half}, weights in force", None, every[kind.half == half])
+            else:
+                sizes.append(kind.honest_size(weights, every[kind.half == half]))
             kind.report(f"half {half}, weights of the other", weights, every[kind.half == half])
         weights = kind.search(every)
+        if name == "key":
+            weights *= np.mean(sizes)
         kind.report("weights of all", weights, every)
-        if kind is keys:
-            print(f"key.rs: [{', '.join(f'{weight:.3g}' for weight in weights)}]")
-        elif chosen.write:
-            path = band_eval.ROOT / "crates/band/src/listen/metre.bin"
-            path.write_bytes(file_of(weights))
+        if chosen.write:
+            path = band_eval.ROOT / f"crates/band/src/listen/{name}.bin"
+            path.write_bytes(kind.file_of(weights))
             print(f"written: {path}")
 
 
