@@ -16,9 +16,9 @@ use super::{
 
 /// Bars of a stretch; what is left at the end belongs to the last one when it is shorter than half of that.
 const BARS: usize = 16;
-/// Cost in nats of a change of key, and of a key other than the song's. On lead sheets with a singer's mistakes, sixteen bars that
-/// are moved up by one, two or three semitones are found in .72, .44 and .62 of cases, and a move by a fifth hardly ever. A change is
-/// reported for .014 of the songs that have none.
+/// Cost in nats of a change of key, and of a key other than the song's. Of 396 excerpts of lead sheets with a singer's mistakes, moved up by one,
+/// two, three, five or seven semitones, .95, .84, .82, .37 and .32 score better in the key that they are moved to than in the song's by the two
+/// changes and the other key. No other key than their own scores better by as much in any.
 const CHANGE_COST: f32 = 1.5;
 const AWAY_COST: f32 = 1.0;
 /// A stretch with fewer notes than this has no scores of its own.
