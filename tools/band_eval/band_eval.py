@@ -23,6 +23,7 @@ ROWS = {
     "gap": ("f0 octave gap", 0.02, 0.005, True),
     "onset": ("onset F1, 100 ms", 0.82, 0.88, False),
     "note": ("note F1, 100 ms", 0.82, 0.88, False),
+    "nearest": ("note F1, nearest semitone", 0.77, 0.82, False),
     "ratio": ("notes found, per true note", 1.1, 1.0, True),
     "tempo": ("tempo within 4 %", 0.75, 0.85, False),
     "octave": ("tempo with octaves", 0.92, 1.0, False),
@@ -100,6 +101,9 @@ def found_by_band(line):
         "f0": np.array([frame["hz"] for frame in analysis["pitch"]]),
         "f0_hop_s": 0.010,
         "notes": [[note["onset_s"], note["offset_s"], note["midi"]] for note in analysis["notes"]],
+        # As sung, without the tuning; and as meant.
+        "sung": [note["midi"] + note.get("cents", 0.0) / 100 for note in analysis["notes"]],
+        "meant": [note.get("meant", note["midi"]) for note in analysis["notes"]],
         "bpm": analysis["tempo_bpm"],
         "beats": beats,
         "downbeats": [beat["time_s"] for beat in analysis["beats"] if beat["position"] == 0],
@@ -127,7 +131,7 @@ def measure(found, truth):
         row["rpa"] = melody["Raw Pitch Accuracy"]
         row["gap"] = melody["Raw Chroma Accuracy"] - melody["Raw Pitch Accuracy"]
     if "notes" in truth and found.get("notes") is not None:
-        row.update(note_rows(truth["notes"], found["notes"], found.get("tuning", 0.0)))
+        row.update(note_rows(truth["notes"], found))
     if "beats" in truth and found.get("beats") is not None:
         row.update(beat_rows(found, truth))
     elif "bpm_beat" in truth and found.get("bpm"):
@@ -147,18 +151,27 @@ def measure(found, truth):
     return row
 
 
-def note_rows(truth, found, tuning):
-    """Onset and note F1, and how many notes were found for each true one. Fractional true pitches are as sung: the tuning is added."""
-    if not found:
-        return {"onset": 0.0, "note": 0.0, "ratio": 0.0}
+def note_rows(truth, found):
+    """Onset and note F1, and how many notes were found for each true one.
+
+    Fractional true pitches are as sung: they are compared with the pitch sung (`note`) and with the nearest semitone (`nearest`), at the
+    tuning found. Whole ones are as meant: compared with what was meant (`note`) and with the nearest semitone.
+    """
+    notes = found["notes"]
+    if not notes:
+        return {"onset": 0.0, "note": 0.0, "nearest": 0.0, "ratio": 0.0}
     as_sung = any(note[2] != round(note[2]) for note in truth)
+    tuning = found.get("tuning", 0.0) if as_sung else 0.0
+    nearest = [note[2] for note in notes]
+    pitches = found.get("sung" if as_sung else "meant", nearest)
     spans = lambda notes: np.array([[note[0], note[1]] for note in notes], float)
-    hertz = lambda notes, up: 440.0 * 2 ** ((np.array([note[2] + up for note in notes], float) - 69) / 12)
-    onset = mir_eval.transcription.onset_precision_recall_f1(spans(truth), spans(found), onset_tolerance=0.1)[2]
-    note = mir_eval.transcription.precision_recall_f1_overlap(
-        spans(truth), hertz(truth, 0.0), spans(found), hertz(found, tuning if as_sung else 0.0), onset_tolerance=0.1, offset_ratio=None
+    hertz = lambda pitches, up=0.0: 440.0 * 2 ** ((np.array(pitches, float) + up - 69) / 12)
+    true = hertz([note[2] for note in truth])
+    f1 = lambda pitches: mir_eval.transcription.precision_recall_f1_overlap(
+        spans(truth), true, spans(notes), hertz(pitches, tuning), onset_tolerance=0.1, offset_ratio=None
     )[2]
-    return {"onset": onset, "note": note, "ratio": len(found) / len(truth)}
+    onset = mir_eval.transcription.onset_precision_recall_f1(spans(truth), spans(notes), onset_tolerance=0.1)[2]
+    return {"onset": onset, "note": f1(pitches), "nearest": f1(nearest), "ratio": len(notes) / len(truth)}
 
 
 def tempo_rows(ratio):

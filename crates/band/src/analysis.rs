@@ -85,10 +85,28 @@ pub struct Note {
     pub onset_s: f64,
     /// Where it ends, in seconds.
     pub offset_s: f64,
-    /// The pitch it was meant as: a MIDI note number after the tuning offset is taken off.
+    /// The semitone nearest to the sung pitch: a MIDI note number after the tuning offset is taken off.
     pub midi: u8,
+    /// How far the sung pitch lies above `midi`, in cents; within ±50 but where the pitch moves.
+    pub cents: f32,
+    /// The semitone that it was probably meant as, given the key and how exactly the singer sings: a MIDI note number, mostly `midi`.
+    pub meant: u8,
     /// Mean level in dBFS.
     pub level_db: f32,
+}
+
+impl Note {
+    /// A note that is sung exactly as it is meant.
+    pub fn new(onset_s: f64, offset_s: f64, midi: u8, level_db: f32) -> Self {
+        Self {
+            onset_s,
+            offset_s,
+            midi,
+            cents: 0.0,
+            meant: midi,
+            level_db,
+        }
+    }
 }
 
 /// One beat of the grid.

@@ -466,6 +466,7 @@ fn a_chorus_a_tone_up_is_harmonised_and_ended_in_its_own_key() {
     let tune = [0u8, 4, 7, 4, 5, 9, 7, 5, 2, 5, 9, 7, 4, 2, 0, 0];
     for (at, note) in heard.notes.iter_mut().enumerate() {
         note.midi = 60 + tune[at % 16] + if note.onset_s >= change_s { 2 } else { 0 };
+        note.meant = note.midi;
     }
     let key = |tonic| Key {
         tonic,
@@ -587,7 +588,7 @@ proptest! {
         let mut heard = TUNES[1].heard(96.0, 0);
         let mut notes: Vec<Note> = notes
             .into_iter()
-            .map(|(onset_s, length_s, midi)| Note { onset_s, offset_s: onset_s + length_s, midi, level_db: -20.0 })
+            .map(|(onset_s, length_s, midi)| Note::new(onset_s, onset_s + length_s, midi, -20.0))
             .collect();
         notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
         heard.notes = notes;
@@ -620,6 +621,7 @@ fn out_of_tune(heard: &Analysis, pitch: f32) -> Analysis {
             } else {
                 note.midi - 1
             };
+            note.meant = note.midi;
         }
     }
     heard

@@ -7,6 +7,7 @@ mod fallback;
 mod features;
 mod grid;
 mod hear;
+mod intonation;
 mod key;
 mod local_keys;
 mod metre;
