@@ -52,7 +52,7 @@ impl Sheet<'_> {
     /// The chord at a slot of a bar; the final bar has the final chord.
     pub(super) fn chord(&self, bar: &Bar, slot: usize) -> Chord {
         if bar.kind == BarKind::Final {
-            return final_chord(self.analysis, self.style.vocabulary);
+            return final_chord(self.analysis, self.style.id);
         }
         let beat = bar
             .slots

@@ -7,10 +7,7 @@ use super::{
     pattern::{Pattern, PatternRow},
 };
 pub(crate) use crate::catalogue::StyleId;
-use crate::{
-    analysis::Vocabulary,
-    data::{share, signed, within},
-};
+use crate::data::{share, signed, within};
 
 /// A style.
 #[derive(Deserialize)]
@@ -28,9 +25,6 @@ pub(crate) struct Style {
     pub(crate) swing: Swing,
     /// Which patterns it takes in 3/4 and 6/8.
     pub(crate) feel: Feel,
-    /// The kinds of chord it uses.
-    #[serde(rename = "chords")]
-    pub(crate) vocabulary: Vocabulary,
     /// Whether its chords come an eighth before the bar line that they belong to.
     #[serde(default)]
     pub(crate) pushes: bool,

@@ -13,7 +13,7 @@ use super::{
     voicing::sung_range,
 };
 use crate::{
-    analysis::{Analysis, ChordSpan, Metre, Vocabulary},
+    analysis::{Analysis, ChordSpan, Metre},
     harmony::by_beat,
     tags::Brief,
 };
@@ -80,11 +80,6 @@ impl StyleId {
     pub fn name(self) -> &'static str {
         &styles::table(self).name
     }
-
-    /// The kinds of chord it uses.
-    pub fn vocabulary(self) -> Vocabulary {
-        styles::table(self).vocabulary
-    }
 }
 
 /// Writes the score. The same arguments give the same score; every instrument in it is admitted by `brief`.
@@ -120,7 +115,7 @@ pub fn arrange(
         analysis,
         brief,
         style,
-        harmony: by_beat(analysis, chords, style.vocabulary),
+        harmony: by_beat(analysis, chords, style.id),
         bars,
         sung: sung_range(analysis, settings.singer),
         singer: settings.singer,

@@ -3,9 +3,9 @@
 //! A number is drawn for each stretch once for a seed and compared with the weirdness: more weirdness changes the same places and
 //! more. A repeated melody is changed in the same way.
 
-use super::{extensions::Stretch, melody::Melody};
+use super::{extensions::Stretch, habits::Habits, melody::Melody};
 use crate::{
-    analysis::{Chord, Quality, Vocabulary},
+    analysis::{Chord, Quality},
     chance::Chance,
 };
 
@@ -29,14 +29,14 @@ struct Daring {
 pub(super) fn reharmonise(
     melody: &Melody,
     stretches: &[Stretch],
-    vocabulary: Vocabulary,
+    habits: &Habits,
     weirdness: f32,
     seed: u64,
 ) -> Vec<Stretch> {
+    let weirdness = weirdness * habits.reharmonise;
     let daring = Daring {
         weirdness,
-        tritones: matches!(vocabulary, Vocabulary::Jazz | Vocabulary::Bossa)
-            || weirdness >= TRITONES_FROM,
+        tritones: habits.tritones || weirdness >= TRITONES_FROM,
     };
     let last = stretches.len().saturating_sub(1);
     let mut out = Vec::with_capacity(stretches.len() * 2);

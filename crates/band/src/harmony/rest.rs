@@ -1,13 +1,13 @@
 //! The tonic chord, and chords where harmony chose none: in the lead-in, at the end, under a voice without notes.
 
-use crate::analysis::{Analysis, Chord, ChordSpan, Key, Mode, Quality, Vocabulary};
+use super::{habits::Habits, vocabulary::Vocabulary};
+use crate::{
+    analysis::{Analysis, Chord, ChordSpan, Key, Mode, Quality},
+    catalogue::StyleId,
+};
 
 /// The chord at each beat. The lead-in, for which harmony chooses nothing, has the tonic; a song without chords has a plain cadence.
-pub(crate) fn by_beat(
-    analysis: &Analysis,
-    chords: &[ChordSpan],
-    vocabulary: Vocabulary,
-) -> Vec<Chord> {
+pub(crate) fn by_beat(analysis: &Analysis, chords: &[ChordSpan], style: StyleId) -> Vec<Chord> {
     let count = analysis.beats.len().max(1);
     let mut found: Vec<Option<Chord>> = vec![None; count];
     for span in chords {
@@ -19,7 +19,7 @@ pub(crate) fn by_beat(
             *slot = Some(span.chord);
         }
     }
-    let tonic = tonic(analysis.keys()[0].1, vocabulary);
+    let tonic = tonic(analysis.keys()[0].1, style);
     if found.iter().all(Option::is_none) {
         return plain_cadence(analysis, &tonic, count);
     }
@@ -34,12 +34,13 @@ pub(crate) fn by_beat(
 }
 
 /// The chord of the last bar: the tonic of the key in which the song ends.
-pub(crate) fn final_chord(analysis: &Analysis, vocabulary: Vocabulary) -> Chord {
-    tonic(analysis.last_key(), vocabulary)
+pub(crate) fn final_chord(analysis: &Analysis, style: StyleId) -> Chord {
+    tonic(analysis.last_key(), style)
 }
 
 /// The tonic chord of a key, of the kind that the style uses.
-fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
+fn tonic(key: Key, style: StyleId) -> Chord {
+    let vocabulary = Habits::of(Some(style)).vocabulary;
     let root = key.tonic % 12;
     let quality = match (key.mode, vocabulary) {
         (_, Vocabulary::Power) => Quality::Power,
@@ -55,7 +56,7 @@ fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
             Mode::Major,
             Vocabulary::Open | Vocabulary::Modal | Vocabulary::Film | Vocabulary::Gospel,
         ) => Quality::AddNinth,
-        (Mode::Major, Vocabulary::Triads) => Quality::Major,
+        (Mode::Major, Vocabulary::Triads | Vocabulary::Classical) => Quality::Major,
         (Mode::Minor, _) => Quality::Minor,
     };
     Chord {

@@ -244,7 +244,7 @@ pub struct Character {
 impl Character {
     pub fn of(style: StyleId) -> Self {
         let settings = HarmonySettings {
-            vocabulary: style.vocabulary(),
+            style: Some(style),
             weirdness: 0.3,
             style_weight: 0.5,
             variety: 0.0,
