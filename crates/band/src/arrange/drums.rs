@@ -119,7 +119,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             if !allowed(piece) {
                 continue;
             }
-            let pattern = phrasing::kit(piece, pattern, sheet.slots_in_bar, turn);
+            let pattern = phrasing::kit(piece, pattern, sheet.steps(pattern), turn);
             for event in sheet.events(&pattern, number, false) {
                 // A fill replaces everything but the bass drum.
                 if event.slot >= fill_from && piece != Piece::Kick
@@ -128,8 +128,8 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                     continue;
                 }
                 let accent = if event.slot == 0 { 1.05 } else { 1.0 };
-                let velocity =
-                    force(event.mark) * accent * bar.dynamic * chance.between(0.92, 1.06);
+                let touch = sheet.touch(&mut chance, 0.04, event.start_s);
+                let velocity = force(event.mark) * accent * bar.dynamic * touch;
                 notes.push(stroke(
                     piece,
                     event.start_s + sheet.looseness(&mut chance, 0.5, event.start_s),

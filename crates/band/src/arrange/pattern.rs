@@ -1,4 +1,5 @@
-//! The patterns of the tables: a character for each sixteenth, for each kind of pattern its own characters.
+//! The patterns of the tables: a character for each step, for each kind of pattern its own characters. A step is a sixteenth, or a third
+//! of an eighth where a bar has half as many again.
 
 use serde::{
     Deserialize, Deserializer,
@@ -14,8 +15,13 @@ pub(crate) enum Pattern {
     Strokes(Vec<(Piece, String)>),
     /// A bass line.
     Bass(String),
-    /// Chords.
-    Chords(String),
+    /// Chords, and on instruments with keys a line of low octaves for the left hand.
+    Chords {
+        /// The chords.
+        right: String,
+        /// The left hand; empty where it is silent.
+        left: String,
+    },
     /// Strummed chords.
     Strum(String),
     /// Broken chords.
@@ -32,7 +38,7 @@ impl Pattern {
         match self {
             Self::Strokes(_) => "strokes",
             Self::Bass(_) => "bass",
-            Self::Chords(_) => "chords",
+            Self::Chords { .. } => "chords",
             Self::Strum(_) => "strum",
             Self::Pick(_) => "pick",
             Self::Hold => "hold",
@@ -45,7 +51,7 @@ impl Pattern {
         match self {
             Self::Strokes(_) => matches!(role, Role::Drums | Role::Percussion),
             Self::Bass(_) => role == Role::Bass,
-            Self::Chords(_) | Self::Strum(_) => role == Role::Comp,
+            Self::Chords { .. } | Self::Strum(_) => role == Role::Comp,
             Self::Pick(_) => matches!(role, Role::Comp | Role::Figure),
             Self::Hold => role == Role::Pad,
             Self::Answer => role == Role::Fills,
@@ -72,11 +78,19 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for PatternRow<SLOTS> {
             ) -> Result<PatternRow<SLOTS>, A::Error> {
                 let mut strokes = Vec::new();
                 let mut pattern = None;
+                let mut left = None;
                 let mut lanes = 0;
                 while let Some(key) = map.next_key::<String>()? {
                     let (marks, make): (_, fn(String) -> Pattern) = match key.as_str() {
-                        "bass" => ("134578a-.", Pattern::Bass),
-                        "chords" => ("Xxo^-.", Pattern::Chords),
+                        "bass" => ("1345678an-.", Pattern::Bass),
+                        "chords" => ("Xxo^-.", |right| Pattern::Chords {
+                            right,
+                            left: String::new(),
+                        }),
+                        "left" => {
+                            left = Some(map.next_value::<Marks<SLOTS>>()?.of("158-.")?);
+                            continue;
+                        }
                         "strum" => ("DUdux-.", Pattern::Strum),
                         "pick" => ("123456-.", Pattern::Pick),
                         piece => {
@@ -91,11 +105,14 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for PatternRow<SLOTS> {
                     pattern = Some(make(map.next_value::<Marks<SLOTS>>()?.of(marks)?));
                     lanes += 1;
                 }
-                match (pattern, lanes) {
-                    (Some(pattern), 1) => Ok(PatternRow(pattern)),
-                    (None, 1..) => Ok(PatternRow(Pattern::Strokes(strokes))),
+                match (pattern, left, lanes) {
+                    (Some(Pattern::Chords { right, .. }), Some(left), 1) => {
+                        Ok(PatternRow(Pattern::Chords { right, left }))
+                    }
+                    (Some(pattern), None, 1) => Ok(PatternRow(pattern)),
+                    (None, None, 1..) => Ok(PatternRow(Pattern::Strokes(strokes))),
                     _ => Err(A::Error::custom(
-                        "a pattern is either pieces of a kit or one of bass, chords, strum, pick",
+                        "a pattern is either pieces of a kit or one of bass, chords (with left), strum, pick",
                     )),
                 }
             }
@@ -104,7 +121,15 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for PatternRow<SLOTS> {
     }
 }
 
-/// The characters of one lane: a bar of `SLOTS` sixteenths, or several.
+/// The steps of a bar in a pattern of `length` steps, in a metre of `slots` sixteenths a bar: as many, or half as many again. A pattern has
+/// one, two, four or eight bars. `None` for other lengths.
+pub(super) fn steps_in_bar(length: usize, slots: usize) -> Option<usize> {
+    [slots, slots * 3 / 2]
+        .into_iter()
+        .find(|&steps| length % steps == 0 && matches!(length / steps, 1 | 2 | 4 | 8))
+}
+
+/// The characters of one lane: bars of `SLOTS` sixteenths, or of half as many again.
 struct Marks<const SLOTS: usize>(String);
 
 impl<const SLOTS: usize> Marks<SLOTS> {
@@ -124,9 +149,10 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for Marks<SLOTS> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let marks = String::deserialize(deserializer)?;
         let slots = marks.chars().count();
-        if slots == 0 || slots % SLOTS != 0 {
+        if steps_in_bar(slots, SLOTS).is_none() {
             return Err(D::Error::custom(format!(
-                "\"{marks}\" has {slots} characters: a bar has {SLOTS}"
+                "\"{marks}\" has {slots} characters: a bar has {SLOTS}, or {} in triplets",
+                SLOTS * 3 / 2
             )));
         }
         Ok(Self(marks))

@@ -77,7 +77,9 @@ fn changed(
     let mut marks: Vec<char> = pattern.chars().collect();
     if marks.len() == slots {
         for &(slot, mark) in changes {
-            if slot < slots && may(&marks, slot) {
+            // In triplets the steps between the thirds of a beat stay free.
+            let between = matches!(slots, 18 | 24) && slot % 2 == 1;
+            if slot < slots && may(&marks, slot) && !between {
                 marks[slot] = mark;
             }
         }

@@ -4,7 +4,7 @@ use super::{
     Instrument,
     bars::{Bar, BarKind, slots_in_beat},
     lineup::Assignment,
-    pattern::Pattern,
+    pattern::{Pattern, steps_in_bar},
     score::Role,
     style::{Style, is_strummed},
     styles,
@@ -32,6 +32,9 @@ pub(super) struct Sheet<'a> {
     pub(super) length_s: f64,
     pub(super) seed: u64,
 }
+
+/// Share of the variance of timing and force that all players have in common.
+const TOGETHER: f32 = 0.7;
 
 /// One stroke of a pattern, in time.
 #[derive(Debug, Clone, Copy)]
@@ -125,30 +128,36 @@ impl Sheet<'_> {
         variants.get(choice)
     }
 
+    /// The steps of a bar of `pattern`.
+    pub(super) fn steps(&self, pattern: &str) -> usize {
+        steps_in_bar(pattern.chars().count(), self.slots_in_bar).unwrap_or(self.slots_in_bar)
+    }
+
     /// The strokes of `pattern` in bar `number`: held ones are struck again where the chord changes if `renew` is set.
     pub(super) fn events(&self, pattern: &str, number: usize, renew: bool) -> Vec<Stroke> {
         let bar = &self.bars[number];
         let marks: Vec<char> = pattern.chars().collect();
-        if marks.is_empty() {
+        let Some(first) = bar.slots.first().filter(|_| !marks.is_empty()) else {
             return Vec::new();
-        }
-        let shift = if marks.len() > self.slots_in_bar {
-            (bar.in_section % 2) * self.slots_in_bar
-        } else {
-            0
         };
-        let mark_at = |slot: usize| marks[(bar.slots[slot].index + shift) % marks.len()];
+        let steps = self.steps(pattern);
+        let shift = bar.in_section % (marks.len() / steps).max(1) * steps;
+        // Steps before a pickup's first slot are not played.
+        let from = first.index * steps / self.slots_in_bar;
         let mut events: Vec<Stroke> = Vec::new();
         let mut sounding = false;
-        for slot in 0..bar.slots.len() {
-            let mark = mark_at(slot);
+        for step in from..steps {
+            let slot = (step * self.slots_in_bar / steps).saturating_sub(first.index);
+            if slot >= bar.slots.len() {
+                break;
+            }
+            let mark = marks[(step + shift) % marks.len()];
             let chord = self.chord(bar, slot);
-            let start_s = bar.time(slot);
-            let end_s = bar.time(slot + 1);
+            let end_s = self.time_of(bar, step + 1, steps);
             let event = |mark| Stroke {
                 slot,
                 mark,
-                start_s,
+                start_s: self.time_of(bar, step, steps),
                 end_s,
                 chord,
             };
@@ -171,6 +180,34 @@ impl Sheet<'_> {
             }
         }
         events
+    }
+
+    /// Where step `step` of a bar of `steps` starts. Triplets divide the beat evenly: swing moves sixteenths only.
+    fn time_of(&self, bar: &Bar, step: usize, steps: usize) -> f64 {
+        let first = bar.slots.first().map_or(0, |slot| slot.index);
+        let at = |index: usize| bar.time(index.saturating_sub(first));
+        if steps == self.slots_in_bar {
+            return at(step);
+        }
+        let per_beat = slots_in_beat(self.analysis.metre);
+        let steps_in_beat = per_beat * steps / self.slots_in_bar;
+        let beat = step / steps_in_beat;
+        let (start_s, end_s) = (at(beat * per_beat), at((beat + 1) * per_beat));
+        start_s + (step % steps_in_beat) as f64 / steps_in_beat as f64 * (end_s - start_s)
+    }
+
+    /// The chord an eighth after slot `slot` of bar `number`, for notes that come before their chord.
+    pub(super) fn chord_ahead(&self, number: usize, slot: usize) -> Chord {
+        const EIGHTH: usize = 2;
+        let bar = &self.bars[number];
+        if slot + EIGHTH < bar.slots.len() {
+            return self.chord(bar, slot + EIGHTH);
+        }
+        let next = self
+            .bars
+            .get(number + 1)
+            .filter(|next| next.kind == bar.kind);
+        next.map_or_else(|| self.chord(bar, slot), |next| self.chord(next, 0))
     }
 
     /// The chord of the next bar for a stroke on the last eighth of bar `number`, where the style pushes; the stroke before must be
@@ -207,11 +244,20 @@ impl Sheet<'_> {
 
     /// Human timing for one stroke at `start_s`, in seconds: a drift that all players share, and a deviation of each.
     pub(super) fn looseness(&self, chance: &mut Chance, share: f32, start_s: f64) -> f64 {
-        /// Share of the variance that all players have in common.
-        const TOGETHER: f32 = 0.7;
         let apart = chance.bell().clamp(-2.0, 2.0);
         let sway = TOGETHER.sqrt() * drift(self.seed, start_s) + (1.0 - TOGETHER).sqrt() * apart;
         f64::from(sway * self.style.loose_ms * share / 1000.0)
+    }
+
+    /// Factor on the velocity of one stroke at `start_s` of a player who is `spread` (a share) uneven: it wavers with the band, as timing
+    /// does, and by itself.
+    pub(super) fn touch(&self, chance: &mut Chance, spread: f32, start_s: f64) -> f32 {
+        /// Sets the force apart from the timing.
+        const FORCE: u64 = 0x5eed_f04c_e000_0001;
+        let apart = chance.bell().clamp(-2.0, 2.0);
+        let wave =
+            TOGETHER.sqrt() * drift(self.seed ^ FORCE, start_s) + (1.0 - TOGETHER).sqrt() * apart;
+        1.0 + spread * wave.clamp(-2.0, 2.0)
     }
 
     /// The beats as they are played: swing does not move them.

@@ -176,6 +176,8 @@ pub(crate) struct StylePlayer {
     pub(crate) pan: f32,
     /// Energy of a section from which it plays, 0..1.
     pub(crate) from: f32,
+    /// Whether it leaves the root of chords of four tones to the bass.
+    pub(crate) rootless: bool,
     /// What it plays in 4/4.
     pub(crate) figures: Figures,
 }
@@ -234,6 +236,8 @@ struct PlayerRow<const SLOTS: usize> {
     #[serde(default, deserialize_with = "share")]
     from: f32,
     #[serde(default)]
+    rootless: bool,
+    #[serde(default)]
     soft: Vec<PatternRow<SLOTS>>,
     #[serde(default)]
     medium: Vec<PatternRow<SLOTS>>,
@@ -287,6 +291,7 @@ impl TryFrom<PlayerRow<16>> for StylePlayer {
             level_db: row.level_db,
             pan: row.pan,
             from: row.from,
+            rootless: row.rootless,
             figures: row.figures()?,
         })
     }
@@ -296,8 +301,10 @@ impl<const SLOTS: usize> TryFrom<PlayerRow<SLOTS>> for SharedOf<SLOTS> {
     type Error = String;
 
     fn try_from(row: PlayerRow<SLOTS>) -> Result<Self, String> {
-        if !row.instruments.is_empty() || row.from != 0.0 {
-            return Err("`instruments` and `from` are for a style's players only".to_owned());
+        if !row.instruments.is_empty() || row.from != 0.0 || row.rootless {
+            return Err(
+                "`instruments`, `from` and `rootless` are for a style's players only".to_owned(),
+            );
         }
         Ok(Self(CommonPatterns {
             role: row.part,
