@@ -742,3 +742,134 @@ fn songs_end_as_their_styles_do() {
     };
     assert_eq!(before(&ballad), before(&funk));
 }
+
+#[test]
+fn the_band_begins_as_its_style_does() {
+    // The song has two bars before the singer.
+    let (bpm, bar_s) = (100.0, 2.4);
+    let struck = |style: StyleId| -> Vec<f64> {
+        let score = plain(style, bpm);
+        let kit = |part: &&ScorePart| part.role == Role::Drums;
+        let notes = score.parts.iter().filter(kit).flat_map(|part| &part.notes);
+        notes
+            .map(|note| note.start_s)
+            .filter(|&start_s| start_s < 2.0 * bar_s - 0.05)
+            .collect()
+    };
+    for style in [StyleId::PopBallad, StyleId::IndieFolk, StyleId::Cinematic] {
+        assert!(
+            struck(style).is_empty(),
+            "{style:?} drums before the singer"
+        );
+    }
+    for style in [StyleId::Country, StyleId::Soul, StyleId::PopRock] {
+        let fill = struck(style);
+        assert!(
+            !fill.is_empty() && fill.iter().all(|&start_s| start_s > 1.4 * bar_s),
+            "{style:?} leads to the singer at {fill:?}"
+        );
+    }
+    for style in [StyleId::Funk, StyleId::House, StyleId::Reggae] {
+        let groove = struck(style);
+        assert!(
+            groove.iter().any(|&start_s| start_s < bar_s),
+            "{style:?} has its groove from the start: {groove:?}"
+        );
+    }
+}
+
+#[test]
+fn disco_fades_out_over_four_bars() {
+    let score = plain(StyleId::Disco, 118.0);
+    let bar_s = 240.0 / 118.0;
+    let force = |back: f64| {
+        let from_s = score.final_chord_s - back * bar_s;
+        let kicks: Vec<f32> = parts(&score, Role::Drums)
+            .flat_map(|part| &part.notes)
+            .filter(|note| {
+                note.midi == 36 && (from_s - 0.05..from_s + bar_s - 0.05).contains(&note.start_s)
+            })
+            .map(|note| note.velocity)
+            .collect();
+        kicks.iter().sum::<f32>() / kicks.len() as f32
+    };
+    let forces = [5.0, 4.0, 3.0, 2.0, 1.0].map(force);
+    assert!(
+        forces.windows(2).all(|pair| pair[1] < pair[0]) && forces[4] < 0.4 * forces[0],
+        "{forces:.2?}"
+    );
+    let (analysis, _) = song(Metre::FourFour, 118.0);
+    assert!(score.final_chord_s > analysis.duration_s + 2.5 * bar_s);
+}
+
+#[test]
+fn machines_keep_a_steady_tempo_where_the_singer_does() {
+    let steps_ms = |style: StyleId, jitter_s: f64| -> f64 {
+        let (mut analysis, chords) = song(Metre::FourFour, 122.0);
+        for (at, beat) in analysis.beats.iter_mut().enumerate() {
+            // Slow enough that smoothing over neighbours does not remove it.
+            beat.time_s += jitter_s * (at as f64 / 5.0).sin();
+        }
+        let mut brief = Brief::default();
+        brief.styles = vec![style];
+        let score = arrange(&analysis, &chords, &brief, &SETTINGS, 7);
+        let steps: Vec<f64> = score
+            .beats
+            .windows(2)
+            .map(|pair| pair[1].time_s - pair[0].time_s)
+            .take(80)
+            .collect();
+        let (least, most) = steps
+            .iter()
+            .fold((f64::MAX, 0.0f64), |(least, most), &step| {
+                (least.min(step), most.max(step))
+            });
+        1000.0 * (most - least)
+    };
+    assert!(steps_ms(StyleId::House, 0.03) < 0.1);
+    assert!(steps_ms(StyleId::PopRock, 0.03) > 3.0);
+    assert!(steps_ms(StyleId::House, 0.1) > 10.0);
+}
+
+#[test]
+fn fills_take_up_the_singers_rhythm() {
+    // Gaps of two bars after a rhythm of three eighths and a quarter, which no free fill has often.
+    let bar_s = 240.0 / 100.0;
+    let (mut same, mut all) = (0, 0);
+    for seed in 0..12 {
+        let (mut analysis, chords) = song(Metre::FourFour, 100.0);
+        let sung = [0.0, 3.0, 5.0, 6.0, 10.0];
+        let kept: Vec<_> = analysis.notes.clone();
+        analysis.notes = kept
+            .into_iter()
+            .filter(|note| (note.onset_s / bar_s + 0.01) as usize % 4 == 1)
+            .enumerate()
+            .filter_map(|(at, note)| {
+                let bar = (note.onset_s / bar_s + 0.01).floor();
+                let place = *sung.get(at % 4)?;
+                let onset_s = (bar + place / 16.0) * bar_s;
+                Some(backline_band::analysis::Note {
+                    onset_s,
+                    offset_s: onset_s + 0.2,
+                    ..note
+                })
+            })
+            .collect();
+        let mut brief = Brief::default();
+        brief.styles = vec![StyleId::PopRock];
+        let score = arrange(&analysis, &chords, &brief, &SETTINGS, seed);
+        for part in parts(&score, Role::Fills) {
+            for note in &part.notes {
+                let place = (note.start_s / bar_s).fract() * 16.0;
+                all += 1;
+                same += usize::from(
+                    [0.0, 3.0, 5.0, 6.0]
+                        .iter()
+                        .any(|sung| (place - sung).abs() < 0.5),
+                );
+            }
+        }
+    }
+    // By chance a quarter of the sixteenths are among the sung ones.
+    assert!(all > 40 && same * 2 > all, "{same} of {all} notes");
+}

@@ -38,7 +38,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             notes.push(ScoreNote {
                 start_s: bar.start_s(),
                 length_s: match sheet.style.ending {
-                    Ending::Cut => CUT_S,
+                    Ending::Cut | Ending::Fade => CUT_S,
                     Ending::Ritard | Ending::Ring => 3.2,
                 },
                 midi,

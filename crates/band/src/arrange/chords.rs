@@ -163,7 +163,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
 fn last_chord(sheet: &Sheet<'_>, voicer: &mut Voicer, bar: &Bar, notes: &mut Vec<ScoreNote>) {
     let chord = sheet.chord(bar, 0);
     let (length_s, roll_s) = match sheet.style.ending {
-        Ending::Cut => (CUT_S, 0.0),
+        Ending::Cut | Ending::Fade => (CUT_S, 0.0),
         Ending::Ritard | Ending::Ring => (
             (sheet.length_s - bar.start_s() - 0.6).clamp(1.0, 4.5),
             if voicer.role == Role::Pad { 0.0 } else { 0.028 },

@@ -8,7 +8,7 @@ use super::{
     phrasing,
     score::ScoreNote,
     sheet::{Sheet, force},
-    style::Ending,
+    style::{Ending, LeadIn},
 };
 use crate::chance::Chance;
 
@@ -68,7 +68,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             if player.role == Role::Drums && played_before {
                 let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
                 let ending = match sheet.style.ending {
-                    Ending::Cut => [Piece::Kick, Piece::Snare],
+                    Ending::Cut | Ending::Fade => [Piece::Kick, Piece::Snare],
                     Ending::Ritard | Ending::Ring => [Piece::Kick, Piece::Crash],
                 };
                 notes.extend(
@@ -80,13 +80,16 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             }
             continue;
         }
-        if !sheet.plays(player, bar) {
+        let kit = player.role == Role::Drums;
+        // Before the singer a kit may play no more than the fill that leads to them.
+        let pickup =
+            kit && bar.kind == BarKind::LeadIn && bar.last && sheet.style.lead_in == LeadIn::Pickup;
+        if !pickup && !sheet.plays(player, bar) {
             continue;
         }
         let Some(Pattern::Strokes(lanes)) = sheet.figure(player, part, number) else {
             continue;
         };
-        let kit = player.role == Role::Drums;
         let drops = kit && sheet.drops(number);
         let drop_from = bar.slots.len() / 2;
         let fill_due = kit
@@ -101,7 +104,8 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                     .bars
                     .get(number + 1)
                     .is_some_and(|next| next.energy > bar.energy + 0.1);
-                bar.last && (rises || chance.happens(0.75))
+                pickup
+                    || bar.last && (rises || chance.happens(0.75))
                     || bar.in_section % 8 == 7 && chance.happens(0.6)
             };
         let fills = match player.instrument {
@@ -115,7 +119,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             bar.slots.len().saturating_sub(slots)
         });
         let turn = sheet.turn(part, number);
-        for &(piece, ref pattern) in lanes {
+        for &(piece, ref pattern) in lanes.iter().filter(|_| !pickup) {
             if !allowed(piece) {
                 continue;
             }

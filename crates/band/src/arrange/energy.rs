@@ -3,9 +3,12 @@
 use super::{
     arc::{arc, division, divisions},
     bars::{Bar, BarKind},
+    style::{LeadIn, Style},
 };
 use crate::analysis::{Analysis, SectionKind};
 
+/// Least and most fullness of a lead-in that the whole band plays.
+const GROOVE: (f32, f32) = (0.36, 0.5);
 /// Velocities of the emptiest bars, and what full ones add to that.
 const SOFTEST: f32 = 0.66;
 const LOUDER: f32 = 0.48;
@@ -13,7 +16,17 @@ const LOUDER: f32 = 0.48;
 /// Gives each bar its place, section, energy and dynamics.
 ///
 /// `follow` is the share of the singer's dynamics that the band takes over, 0..1.
-pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) {
+pub(super) fn place(
+    bars: &mut [Bar],
+    analysis: &Analysis,
+    style: &Style,
+    nudge_energy: f32,
+    follow: f32,
+) {
+    let lead_in = match style.lead_in {
+        LeadIn::Chords | LeadIn::Pickup => (0.05, 0.38),
+        LeadIn::Groove => GROOVE,
+    };
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let mean_level = mean(analysis.notes.iter().map(|note| note.level_db));
     let fullness = arc(&analysis.sections);
@@ -36,7 +49,7 @@ pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, fo
             && !analysis.notes.is_empty()
         {
             bar.kind = BarKind::LeadIn;
-            bar.energy = bar.energy.min(0.38);
+            bar.energy = bar.energy.clamp(lead_in.0, lead_in.1);
         }
         let sung = mean(
             analysis

@@ -6,7 +6,7 @@ use super::{
     lineup::Assignment,
     pattern::{Pattern, steps_in_bar},
     score::Role,
-    style::{Style, is_strummed},
+    style::{Ending, LeadIn, Style, is_strummed},
     styles,
     voicing::Range,
 };
@@ -62,7 +62,16 @@ impl Sheet<'_> {
             .get(slot)
             .or(bar.slots.last())
             .map_or(0, |slot| slot.beat);
-        self.harmony[beat.min(self.harmony.len() - 1)]
+        let count = self.harmony.len();
+        // Bars that fade out have the song's last four bars again.
+        let back = 4 * usize::from(self.analysis.metre.beats());
+        let beat = match self.style.ending {
+            Ending::Fade if beat >= count && back <= count => {
+                beat - (beat - count) / back * back - back
+            }
+            _ => beat.min(count - 1),
+        };
+        self.harmony[beat]
     }
 
     /// The chord that follows the one at `slot` of bar `number`: the next different one within a bar, or the same.
@@ -79,10 +88,11 @@ impl Sheet<'_> {
     /// Whether a player plays in a bar.
     pub(super) fn plays(&self, player: &Assignment, bar: &Bar) -> bool {
         match bar.kind {
-            // Before the singing the chords play alone, softly.
             BarKind::LeadIn => {
-                matches!(player.role, Role::Comp | Role::Pad | Role::Figure)
-                    && player.from <= bar.energy
+                let chordal = matches!(player.role, Role::Comp | Role::Pad | Role::Figure);
+                let rhythm = matches!(player.role, Role::Drums | Role::Bass);
+                player.from <= bar.energy
+                    && (chordal || rhythm && self.style.lead_in == LeadIn::Groove)
             }
             BarKind::Song => player.from <= bar.energy,
             BarKind::Final => true,

@@ -28,6 +28,8 @@ pub(crate) struct Style {
     /// Whether its chords come an eighth before the bar line that they belong to.
     #[serde(default)]
     pub(crate) pushes: bool,
+    /// Who plays before the singer starts.
+    pub(crate) lead_in: LeadIn,
     /// How its songs end.
     pub(crate) ending: Ending,
     /// Spread of human timing in milliseconds; 0 for machines.
@@ -136,6 +138,18 @@ impl Swing {
     }
 }
 
+/// Who plays in the bars before the singer starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LeadIn {
+    /// Chords, softly.
+    Chords,
+    /// Chords, and a drum fill that leads to the singer.
+    Pickup,
+    /// Drums, bass and chords, as in a verse.
+    Groove,
+}
+
 /// How a song ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -146,6 +160,8 @@ pub(crate) enum Ending {
     Cut,
     /// In time, and left ringing.
     Ring,
+    /// The last bars repeat and fade out.
+    Fade,
 }
 
 /// A family of patterns for 3/4 and 6/8.
