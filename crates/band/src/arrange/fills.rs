@@ -101,9 +101,9 @@ fn free(
 ) -> Vec<(usize, bool)> {
     let density = chance.between(0.45, 0.75);
     open.iter()
-        .filter(|&&at| slots[at].2 % 2 == 0)
+        .filter(|&&at| slots[at].2.is_multiple_of(2))
         .filter(|&&at| {
-            let strong = slots[at].2 % 4 == 0;
+            let strong = slots[at].2.is_multiple_of(4);
             chance.happens(density + if strong { 0.25 } else { -0.1 })
         })
         .map(|&at| (at, rising))

@@ -126,7 +126,7 @@ impl<'de, const SLOTS: usize> Deserialize<'de> for PatternRow<SLOTS> {
 pub(super) fn steps_in_bar(length: usize, slots: usize) -> Option<usize> {
     [slots, slots * 3 / 2]
         .into_iter()
-        .find(|&steps| length % steps == 0 && matches!(length / steps, 1 | 2 | 4 | 8))
+        .find(|&steps| length.is_multiple_of(steps) && matches!(length / steps, 1 | 2 | 4 | 8))
 }
 
 /// The characters of one lane: bars of `SLOTS` sixteenths, or of half as many again.
