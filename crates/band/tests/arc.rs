@@ -173,3 +173,65 @@ fn disco_fades_out_over_four_bars() {
     let (analysis, _) = song(Metre::FourFour, 118.0);
     assert!(score.final_chord_s > analysis.duration_s + 2.5 * bar_s);
 }
+
+#[test]
+fn a_long_lead_in_is_an_instrumental() {
+    // Forty bars before the singer, as in a stem of a song with a long introduction.
+    let (mut analysis, mut chords) = song(Metre::FourFour, TEMPO_BPM);
+    let bars = 40.0;
+    let shift_s = bars * BAR_S;
+    for note in &mut analysis.notes {
+        note.onset_s += shift_s;
+        note.offset_s += shift_s;
+    }
+    for section in &mut analysis.sections {
+        section.span.end_s += shift_s;
+        if section.kind != SectionKind::Intro {
+            section.span.start_s += shift_s;
+        }
+    }
+    for phrase in &mut analysis.phrases {
+        phrase.start_s += shift_s;
+        phrase.end_s += shift_s;
+    }
+    for span in &mut chords {
+        span.span.start_s += shift_s;
+        span.span.end_s += shift_s;
+        span.first_beat += 160;
+    }
+    analysis.duration_s += shift_s;
+    analysis.beats = (0..(BARS + 40) * 4)
+        .map(|beat| backline_band::analysis::Beat {
+            time_s: beat as f64 * BAR_S / 4.0,
+            position: (beat % 4) as u8,
+        })
+        .collect();
+    for style in [StyleId::PopRock, StyleId::Cinematic, StyleId::JazzSwing] {
+        let mut brief = Brief::default();
+        brief.styles = vec![style];
+        let score = arrange(&analysis, &chords, &brief, &SETTINGS, 5);
+        let playing = |bar: f64| {
+            let (from_s, to_s) = (bar * BAR_S, (bar + 4.0) * BAR_S);
+            let plays = |part: &&backline_band::ScorePart| {
+                part.notes
+                    .iter()
+                    .any(|note| (from_s..to_s).contains(&note.start_s))
+            };
+            score.parts.iter().filter(plays).count()
+        };
+        assert!(
+            playing(0.0) < playing(30.0) && playing(30.0) >= 5,
+            "{style:?}: {} parts at first, {} in full",
+            playing(0.0),
+            playing(30.0)
+        );
+        let early = score.chords.iter().filter(|(span, _)| span.end_s < shift_s);
+        let roots: std::collections::BTreeSet<u8> = early.map(|(_, chord)| chord.root).collect();
+        assert!(roots.len() >= 3, "{style:?}: {roots:?}");
+        let fills = score.parts.iter().filter(|part| part.role == Role::Fills);
+        let before = fills
+            .flat_map(|part| &part.notes)
+            .filter(|note| note.start_s < shift_s);
+        assert!(before.count() > 12, "{style:?} has hardly a melody");
+    }
+}

@@ -62,6 +62,7 @@ pub(super) fn place(
             bar.dynamic = 1.0 + follow.clamp(0.0, 1.0) * ((sung - all) / 24.0).clamp(-0.3, 0.3);
         }
     }
+    fill_long_lead_in(bars, nudge_energy);
     divide_one_section(bars, analysis, nudge_energy);
     for bar in bars.iter_mut() {
         bar.dynamic *= SOFTEST + LOUDER * bar.energy;
@@ -84,6 +85,41 @@ pub(super) fn place(
     }
 }
 
+/// A lead-in that is longer than an introduction is an instrumental: it begins as the style begins, grows by eight bars, and makes way
+/// for the singer.
+fn fill_long_lead_in(bars: &mut [Bar], nudge_energy: f32) {
+    const LONG_BARS: usize = 12;
+    const BEGINS_BARS: usize = 4;
+    const GROUP_BARS: usize = 8;
+    /// Groups from the emptiest to the fullest, after which it falls back.
+    const GROUPS: usize = 4;
+    const EMPTIEST: f32 = 0.45;
+    const FULLEST: f32 = 0.8;
+    let count = bars
+        .iter()
+        .take_while(|bar| bar.kind == BarKind::LeadIn)
+        .count();
+    if count < LONG_BARS {
+        return;
+    }
+    for (number, bar) in bars[..count].iter_mut().enumerate().skip(BEGINS_BARS) {
+        let group = (number - BEGINS_BARS) / GROUP_BARS;
+        let makes_way = number + BEGINS_BARS >= count;
+        let share = (group % GROUPS) as f32 / (GROUPS - 1) as f32;
+        bar.kind = BarKind::Song;
+        // Numbers that no section and no division has.
+        bar.section = usize::MAX - group - usize::from(makes_way);
+        bar.energy = nudged(
+            if makes_way {
+                EMPTIEST
+            } else {
+                EMPTIEST + (FULLEST - EMPTIEST) * share
+            },
+            nudge_energy,
+        );
+    }
+}
+
 /// A song of one section grows over divisions of its own.
 fn divide_one_section(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32) {
     let sung = analysis
@@ -99,8 +135,11 @@ fn divide_one_section(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32) 
             .get(bar.section)
             .map(|section| section.kind)
     };
-    let is_divided =
-        |bar: &Bar| bar.kind == BarKind::Song && kind_of(bar) != Some(SectionKind::Ending);
+    let is_divided = |bar: &Bar| {
+        bar.kind == BarKind::Song
+            && bar.section < analysis.sections.len().max(1)
+            && kind_of(bar) != Some(SectionKind::Ending)
+    };
     let starts_s: Vec<f64> = bars
         .iter()
         .filter(|bar| is_divided(bar))

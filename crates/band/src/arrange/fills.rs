@@ -162,16 +162,39 @@ fn quoted(
         .find_map(within)
 }
 
-/// The gaps in the singing that are long enough to fill.
+/// The gaps in the singing that are long enough to fill, those over four bars in pieces of four.
 fn gaps(sheet: &Sheet<'_>, end_s: f64) -> Vec<(f64, f64)> {
+    const PIECE_BARS: usize = 4;
     let notes = &sheet.analysis.notes;
-    let mut gaps: Vec<(f64, f64)> = notes
-        .windows(2)
-        .map(|pair| (pair[0].offset_s, pair[1].onset_s))
-        .collect();
+    let mut gaps: Vec<(f64, f64)> = Vec::new();
+    let begins_s = sheet
+        .bars
+        .iter()
+        .find(|bar| bar.kind == BarKind::Song)
+        .map_or(end_s, |bar| bar.start_s());
+    gaps.extend(notes.first().map(|first| (begins_s, first.onset_s)));
+    gaps.extend(
+        notes
+            .windows(2)
+            .map(|pair| (pair[0].offset_s, pair[1].onset_s)),
+    );
     gaps.extend(notes.last().map(|last| (last.offset_s, end_s)));
     gaps.retain(|&(from_s, to_s)| to_s - from_s > GAP_S);
-    gaps
+    let pieces = |(from_s, to_s): (f64, f64)| {
+        let mut cuts: Vec<f64> = vec![from_s];
+        let inside = sheet.bars.iter().map(|bar| bar.start_s());
+        let starts: Vec<f64> = inside
+            .filter(|start_s| (from_s + GAP_S..to_s - GAP_S).contains(start_s))
+            .collect();
+        if starts.len() > PIECE_BARS {
+            cuts.extend(starts.iter().skip(PIECE_BARS - 1).step_by(PIECE_BARS));
+        }
+        cuts.push(to_s);
+        cuts.windows(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect::<Vec<_>>()
+    };
+    gaps.into_iter().flat_map(pieces).collect()
 }
 
 /// The next note of a fill: a step or a small leap in the scale, a chord tone on strong beats.

@@ -6,7 +6,8 @@ use crate::{
     catalogue::StyleId,
 };
 
-/// The chord at each beat. The lead-in, for which harmony chooses nothing, has the tonic; a song without chords has a plain cadence.
+/// The chord at each beat. The lead-in, for which harmony chooses nothing, has the tonic, or from four bars on the chords of the song's
+/// first bars; a song without chords has a plain cadence.
 pub(crate) fn by_beat(analysis: &Analysis, chords: &[ChordSpan], style: StyleId) -> Vec<Chord> {
     let count = analysis.beats.len().max(1);
     let mut found: Vec<Option<Chord>> = vec![None; count];
@@ -23,6 +24,7 @@ pub(crate) fn by_beat(analysis: &Analysis, chords: &[ChordSpan], style: StyleId)
     if found.iter().all(Option::is_none) {
         return plain_cadence(analysis, &tonic, count);
     }
+    repeat_before(&mut found, 4 * usize::from(analysis.metre.beats()));
     let mut current = tonic;
     found
         .into_iter()
@@ -31,6 +33,23 @@ pub(crate) fn by_beat(analysis: &Analysis, chords: &[ChordSpan], style: StyleId)
             current
         })
         .collect()
+}
+
+/// Repeats the first eight bars of chords before them, or four where the song is short; a lead-in under `four_bars` beats is left alone.
+fn repeat_before(found: &mut [Option<Chord>], four_bars: usize) {
+    let first = found.iter().position(Option::is_some).unwrap_or(0);
+    let sung = found.len() - first;
+    if first < four_bars || sung < four_bars {
+        return;
+    }
+    let period = if sung >= 2 * four_bars {
+        2 * four_bars
+    } else {
+        four_bars
+    };
+    for beat in (0..first).rev() {
+        found[beat] = found[beat + period];
+    }
 }
 
 /// The chord of the last bar: the tonic of the key in which the song ends.
