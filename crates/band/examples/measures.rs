@@ -16,7 +16,7 @@ mod listening;
 mod song;
 
 use backline_band::StyleId;
-use listening::{Character, SoundMeasures, bass_off_chord, timing_sd_ms};
+use listening::{Character, SoundMeasures, bass_off_chord, rougher_a_semitone_off, timing_sd_ms};
 use serde_json::json;
 
 fn main() {
@@ -33,6 +33,7 @@ fn main() {
                 "spectrum_off_db": sound.spectrum_off_db,
                 "timing_sd_ms": timing_sd_ms(style),
                 "bass_off_chord": bass_off_chord(style),
+                "rougher_a_semitone_off": rougher_a_semitone_off(style),
             })
         );
     }

@@ -318,3 +318,64 @@ impl Character {
         [chords, feel, 1.0 - common as f64 / all as f64]
     }
 }
+
+/// Sensory dissonance of two pure tones (Plomp and Levelt's curve as in Sethares, "Local consonance and the relationship between
+/// timbre and scale", JASA 94, 1993).
+fn dissonance(low_hz: f64, high_hz: f64, amplitude: f64) -> f64 {
+    let apart = 0.24 / (0.021 * low_hz + 19.0) * (high_hz - low_hz);
+    amplitude * ((-3.5 * apart).exp() - (-5.75 * apart).exp())
+}
+
+/// Roughness between a sung note and the band's notes, each of five partials, moved by `shift` semitones.
+fn roughness(sung: u8, band: &[(u8, f64)], shift: f64) -> f64 {
+    let partials = |midi: f64| {
+        let hz = 440.0 * ((midi - 69.0) / 12.0).exp2();
+        (1..=5).map(move |number| (hz * f64::from(number), 0.88f64.powi(number - 1)))
+    };
+    let mut sum = 0.0;
+    for &(midi, force) in band {
+        for (a, loud) in partials(f64::from(sung)) {
+            for (b, soft) in partials(f64::from(midi) + shift) {
+                sum += dissonance(a.min(b), a.max(b), force * loud.min(soft));
+            }
+        }
+    }
+    sum
+}
+
+/// Of the tunes with the style's band a semitone higher and lower, how many are rougher than the band as it plays.
+pub fn rougher_a_semitone_off(style: StyleId) -> (usize, usize) {
+    let settings = HarmonySettings {
+        style: Some(style),
+        weirdness: 0.3,
+        style_weight: 0.5,
+        variety: 0.0,
+    };
+    let mut brief = Brief::default();
+    brief.styles = vec![style];
+    let (mut rougher, mut all) = (0, 0);
+    for tune in &TUNES {
+        let heard = tune.heard(96.0, 0);
+        let chords = harmonise(&heard, &settings, SEED);
+        let score = arrange(&heard, &chords, &brief, &SETTINGS, SEED);
+        let pitched = |part: &&ScorePart| !matches!(part.role, Role::Drums | Role::Percussion);
+        let mut sums = [0.0f64; 3];
+        for note in &heard.notes {
+            let middle_s = (note.onset_s + note.offset_s) / 2.0;
+            let sounding: Vec<(u8, f64)> = score
+                .parts
+                .iter()
+                .filter(pitched)
+                .flat_map(|part| &part.notes)
+                .filter(|it| it.start_s <= middle_s && middle_s < it.start_s + it.length_s)
+                .map(|it| (it.midi, f64::from(it.velocity)))
+                .collect();
+            for (sum, shift) in sums.iter_mut().zip([0.0, 1.0, -1.0]) {
+                *sum += (note.offset_s - note.onset_s) * roughness(note.midi, &sounding, shift);
+            }
+        }
+        all += 2;
+        rougher += usize::from(sums[1] > sums[0]) + usize::from(sums[2] > sums[0]);
+    }
+    (rougher, all)
+}

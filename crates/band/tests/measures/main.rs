@@ -10,7 +10,7 @@ mod listening;
 mod song;
 
 use backline_band::StyleId;
-use listening::{Character, SoundMeasures, bass_off_chord, timing_sd_ms};
+use listening::{Character, SoundMeasures, bass_off_chord, rougher_a_semitone_off, timing_sd_ms};
 
 #[test]
 fn every_style_has_the_peaks_the_lows_and_the_place_for_the_voice_of_a_record() {
@@ -62,4 +62,19 @@ fn any_two_styles_differ_in_chords_feel_and_players() {
             );
         }
     }
+}
+
+#[test]
+fn the_band_is_rougher_under_the_voice_a_semitone_off() {
+    let (mut rougher, mut all) = (0, 0);
+    let mut off = Vec::new();
+    for style in StyleId::all() {
+        let (here, of) = rougher_a_semitone_off(style);
+        rougher += here;
+        all += of;
+        if here < of {
+            off.push(format!("{style:?}: {here} of {of}"));
+        }
+    }
+    assert!(rougher * 100 >= all * 95, "{rougher} of {all}: {off:?}");
 }
