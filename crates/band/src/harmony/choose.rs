@@ -1,7 +1,7 @@
 //! Chooses the chords of a song: calls the steps of harmony in order.
 
 use super::{
-    extensions::{Stretch, extend},
+    extensions::{MinorSeventh, Stretch, extend},
     habits::Habits,
     loops::Part,
     melody::Melody,
@@ -210,7 +210,7 @@ fn joined(first: usize, classes: &[usize]) -> Vec<Stretch> {
                 from: first + index,
                 to: first + index + 1,
                 class,
-                dominant: false,
+                seventh: MinorSeventh::Free,
             }),
         }
     }

@@ -16,8 +16,19 @@ pub(super) struct Stretch {
     pub(super) to: usize,
     /// Root above the signature's tonic, times quality.
     pub(super) class: usize,
-    /// Whether it is a dominant seventh in any style, as substitutions are.
-    pub(super) dominant: bool,
+    /// Whether it gets a minor seventh.
+    pub(super) seventh: MinorSeventh,
+}
+
+/// Whether a major chord gets a minor seventh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MinorSeventh {
+    /// The melody and the style decide.
+    Free,
+    /// In any style, as dominants that stand for other chords.
+    Always,
+    /// In no style but those of dominant sevenths: chords that are borrowed would lead where no chord follows.
+    Never,
 }
 
 /// From this doubt on, styles of triads leave their extensions out.
@@ -69,13 +80,16 @@ fn one(
     );
     // In jazz and related styles a major chord whose major seventh is not in the scale is a dominant, whatever follows.
     let foreign = !is_in_signature(above + 11);
-    let seventh = stretch.dominant
-        || (vocabulary.is_rich() && foreign)
+    let free = (vocabulary.is_rich() && foreign)
         || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)
             > chance.between(0.35, 0.75);
     // With doubt about the pitches only the key's own dominant has a seventh: a wrong semitone could cause the others.
     let own_dominant = if melody.minor { 4 } else { 7 };
-    let seventh = seventh && (stretch.dominant || doubt < 0.5 || above == own_dominant);
+    let seventh = match stretch.seventh {
+        MinorSeventh::Always => true,
+        MinorSeventh::Free => free && (doubt < 0.5 || above == own_dominant),
+        MinorSeventh::Never => false,
+    };
     let last = next.is_none();
     let degree = if melody.minor {
         (above + 3) % 12
@@ -164,7 +178,7 @@ fn qualities(vocabulary: Vocabulary, function: Function) -> Vec<Quality> {
         (Vocabulary::Jazz, 0) if coloured => {
             vec![Q::MajorNinth, Q::MajorSeventh, Q::Sixth, Q::Major]
         }
-        (Vocabulary::Jazz, 0) => vec![Q::MajorSeventh, Q::Sixth, Q::Seventh, Q::Major],
+        (Vocabulary::Jazz, 0) => vec![Q::MajorSeventh, Q::Sixth, Q::Major],
         (Vocabulary::Jazz, 1) if degree == 0 && (coloured || last) => {
             vec![Q::MinorSixth, Q::MinorSeventh, Q::Minor]
         }
