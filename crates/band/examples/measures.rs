@@ -16,12 +16,14 @@ mod listening;
 mod song;
 
 use backline_band::StyleId;
-use listening::{Character, SoundMeasures, bass_off_chord, rougher_a_semitone_off, timing_sd_ms};
+use listening::{Character, SoundMeasures, Timing, bass_off_chord, rougher_a_semitone_off};
 use serde_json::json;
 
 fn main() {
     for style in StyleId::all() {
         let sound = SoundMeasures::of(style);
+        let timing = Some(Timing::of(style)).filter(|found| found.sd_ms > 0.1);
+        let (rougher, of) = rougher_a_semitone_off(style);
         println!(
             "{}",
             json!({
@@ -31,9 +33,10 @@ fn main() {
                 "low_correlation": sound.low_correlation,
                 "unmasked": sound.unmasked,
                 "spectrum_off_db": sound.spectrum_off_db,
-                "timing_sd_ms": timing_sd_ms(style),
+                "timing_sd_ms": timing.map(|found| found.sd_ms),
+                "timing_alpha": timing.map(|found| found.alpha),
                 "bass_off_chord": bass_off_chord(style),
-                "rougher_a_semitone_off": rougher_a_semitone_off(style),
+                "rougher_off": rougher as f64 / of as f64,
             })
         );
     }

@@ -89,7 +89,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             let strong = event.slot == 0;
             let force = if strong || ahead { 0.82 } else { 0.7 };
             let velocity = force * bar.dynamic * sheet.touch(&mut chance, 0.035, event.start_s);
-            let start_s = event.start_s + sheet.looseness(&mut chance, 0.6, event.start_s);
+            let start_s = event.start_s + sheet.looseness(&mut chance, event.start_s);
             notes.push(ScoreNote {
                 start_s,
                 length_s: (event.end_s + held_over_s(sheet, number, &event) - event.start_s) * 0.96,

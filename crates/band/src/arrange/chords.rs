@@ -237,7 +237,7 @@ fn strike(
     let soft = 0.82 + 0.18 * bar.energy;
     let touch = sheet.touch(chance, 0.04, event.start_s);
     let velocity = force(event.mark) * soft * bar.dynamic * touch;
-    let start_s = event.start_s + sheet.looseness(chance, 1.0, event.start_s);
+    let start_s = event.start_s + sheet.looseness(chance, event.start_s);
     let strummed = is_strummed(voicer.instrument);
     let spread_s = if strummed { STRUM_S * 0.6 } else { 0.002 };
     let length_s = if short {
@@ -299,7 +299,7 @@ fn left_hand(
         };
         let octave = (event.mark == '1' && bar.level() == 2).then_some(midi + 12);
         let touch = sheet.touch(chance, 0.05, event.start_s);
-        let start_s = event.start_s + sheet.looseness(chance, 1.0, event.start_s);
+        let start_s = event.start_s + sheet.looseness(chance, event.start_s);
         notes.extend(std::iter::once(midi).chain(octave).map(|midi| ScoreNote {
             start_s,
             length_s: (event.end_s - event.start_s) * 0.97,
@@ -335,7 +335,7 @@ fn sweep(
     let step_s = STRUM_S * f64::from(chance.between(0.7, 1.2)) * if up { 0.7 } else { 1.0 };
     // A strum is heard where its middle is.
     let half_s = 0.5 * step_s * voicing.len().saturating_sub(1) as f64;
-    let start_s = event.start_s - half_s + sheet.looseness(chance, 0.8, event.start_s);
+    let start_s = event.start_s - half_s + sheet.looseness(chance, event.start_s);
     let length_s = if damped {
         0.05
     } else {
@@ -405,7 +405,7 @@ fn pick(
             * (0.85 + 0.2 * bar.energy)
             * bar.dynamic
             * sheet.touch(chance, 0.06, event.start_s);
-        let start_s = event.start_s + sheet.looseness(chance, 0.8, event.start_s);
+        let start_s = event.start_s + sheet.looseness(chance, event.start_s);
         notes.push(ScoreNote {
             start_s,
             length_s,

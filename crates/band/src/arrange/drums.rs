@@ -136,7 +136,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 let velocity = force(event.mark) * accent * bar.dynamic * touch;
                 notes.push(stroke(
                     piece,
-                    event.start_s + sheet.looseness(&mut chance, 0.5, event.start_s),
+                    event.start_s + sheet.looseness(&mut chance, event.start_s),
                     velocity,
                 ));
             }
@@ -159,7 +159,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                         piece,
                         {
                             let at_s = bar.time(fill_from + step);
-                            at_s + sheet.looseness(&mut chance, 0.5, at_s)
+                            at_s + sheet.looseness(&mut chance, at_s)
                         },
                         velocity,
                     ));

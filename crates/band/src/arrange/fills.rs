@@ -80,7 +80,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             let length_s = eighth_s * if chance.happens(0.25) { 1.9 } else { 0.95 };
             let velocity = chance.between(0.5, 0.68) * dynamic;
             notes.push(ScoreNote {
-                start_s: start_s + sheet.looseness(&mut chance, 1.0, start_s),
+                start_s: start_s + sheet.looseness(&mut chance, start_s),
                 length_s: length_s.min((to_s - start_s).max(0.1)),
                 midi: pitch,
                 velocity,

@@ -253,10 +253,10 @@ impl Sheet<'_> {
     }
 
     /// Human timing for one stroke at `start_s`, in seconds: a drift that all players share, and a deviation of each.
-    pub(super) fn looseness(&self, chance: &mut Chance, share: f32, start_s: f64) -> f64 {
+    pub(super) fn looseness(&self, chance: &mut Chance, start_s: f64) -> f64 {
         let apart = chance.bell().clamp(-2.0, 2.0);
         let sway = TOGETHER.sqrt() * drift(self.seed, start_s) + (1.0 - TOGETHER).sqrt() * apart;
-        f64::from(sway * self.style.loose_ms * share / 1000.0)
+        f64::from(sway * self.style.loose_ms / 1000.0)
     }
 
     /// Factor on the velocity of one stroke at `start_s` of a player who is `spread` (a share) uneven: it wavers with the band, as timing
@@ -337,70 +337,5 @@ pub(super) fn force(mark: char) -> f32 {
         'd' => 0.62,
         'o' | 'u' => 0.46,
         _ => 0.7,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The exponent of detrended fluctuation analysis: .5 for white noise, 1 for 1/f.
-    fn alpha(series: &[f32]) -> f64 {
-        let mean = series.iter().sum::<f32>() / series.len() as f32;
-        let walk: Vec<f64> = series
-            .iter()
-            .scan(0.0f64, |sum, value| {
-                *sum += f64::from(value - mean);
-                Some(*sum)
-            })
-            .collect();
-        let fluctuation = |size: usize| {
-            let squares: Vec<f64> = walk
-                .chunks_exact(size)
-                .map(|window| {
-                    let middle = (size - 1) as f64 / 2.0;
-                    let average = window.iter().sum::<f64>() / size as f64;
-                    let (mut up, mut across) = (0.0, 0.0);
-                    for (at, value) in window.iter().enumerate() {
-                        up += (at as f64 - middle) * (value - average);
-                        across += (at as f64 - middle).powi(2);
-                    }
-                    let off = |(at, value): (usize, &f64)| {
-                        (value - average - up / across * (at as f64 - middle)).powi(2)
-                    };
-                    window.iter().enumerate().map(off).sum::<f64>() / size as f64
-                })
-                .collect();
-            (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
-        };
-        let sizes = [8usize, 16, 32, 64, 128];
-        let points: Vec<(f64, f64)> = sizes
-            .iter()
-            .map(|&size| ((size as f64).ln(), fluctuation(size).ln()))
-            .collect();
-        let mean = |side: fn(&(f64, f64)) -> f64| points.iter().map(side).sum::<f64>() / 5.0;
-        let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-        let rise: f64 = points
-            .iter()
-            .map(|point| (point.0 - x) * (point.1 - y))
-            .sum();
-        rise / points
-            .iter()
-            .map(|point| (point.0 - x).powi(2))
-            .sum::<f64>()
-    }
-
-    #[test]
-    fn players_sway_as_people_do() {
-        for seed in 0..6 {
-            let mut chance = Chance::new(seed, &[1]);
-            let series: Vec<f32> = (0..2048)
-                .map(|beat| 0.837 * drift(seed, f64::from(beat) * 0.5) + 0.548 * chance.bell())
-                .collect();
-            let found = alpha(&series);
-            assert!((0.6..=1.0).contains(&found), "seed {seed}: {found}");
-            let power = series.iter().map(|value| value * value).sum::<f32>() / 2048.0;
-            assert!((0.5..2.0).contains(&power), "seed {seed}: {power}");
-        }
     }
 }

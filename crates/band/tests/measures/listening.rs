@@ -157,26 +157,101 @@ fn spectrum_off_db(audio: &Audio) -> f64 {
         .sqrt()
 }
 
-/// Standard deviation in milliseconds of the strokes of the kit and of the bass from the beats near which they are.
-pub fn timing_sd_ms(style: StyleId) -> f64 {
-    let score = score(style, 100.0);
-    let mut offs: Vec<f64> = Vec::new();
-    let steady = |part: &&ScorePart| matches!(part.role, Role::Drums | Role::Bass);
-    for part in score.parts.iter().filter(steady) {
-        for note in &part.notes {
-            let off = score
-                .beats
+/// How far from the beats players are.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// Standard deviation of each stroke of kit, bass and broken chords, in milliseconds.
+    pub sd_ms: f64,
+    /// Exponent of detrended fluctuation analysis of the beats as they are played: .5 for white noise, 1 for 1/f noise (Hennig and
+    /// others, "The nature and perception of fluctuations in human musical rhythms", 2011). NaN for machines.
+    pub alpha: f64,
+}
+
+impl Timing {
+    pub fn of(style: StyleId) -> Self {
+        const SEEDS: u64 = 8;
+        /// Further strokes are between the beats.
+        const NEAR_MS: f64 = 50.0;
+        let (analysis, chords) = song(Metre::FourFour, 100.0);
+        let mut brief = Brief::default();
+        brief.styles = vec![style];
+        let (mut strokes, mut exponents) = (Vec::new(), Vec::new());
+        for seed in 1..=SEEDS {
+            let score = arrange(&analysis, &chords, &brief, &SETTINGS, seed);
+            let steady =
+                |part: &&ScorePart| matches!(part.role, Role::Drums | Role::Bass | Role::Figure);
+            let notes = score
+                .parts
                 .iter()
-                .map(|beat| note.start_s - beat.time_s)
-                .min_by(|a, b| a.abs().total_cmp(&b.abs()))
-                .unwrap_or(f64::NAN);
-            if off.abs() < 0.05 {
-                offs.push(1000.0 * off);
+                .filter(steady)
+                .flat_map(|part| &part.notes);
+            let mut by_beat = vec![(0.0, 0usize); score.beats.len()];
+            for note in notes.filter(|note| note.start_s < score.final_chord_s - 0.1) {
+                for (beat, (sum, count)) in score.beats.iter().zip(&mut by_beat) {
+                    let off_ms = 1000.0 * (note.start_s - beat.time_s);
+                    if off_ms.abs() < NEAR_MS {
+                        strokes.push(off_ms);
+                        *sum += off_ms;
+                        *count += 1;
+                    }
+                }
             }
+            let beats = by_beat.iter().filter(|(_, count)| *count > 0);
+            let series: Vec<f64> = beats.map(|&(sum, count)| sum / count as f64).collect();
+            exponents.push(alpha(&series));
+        }
+        let mean = strokes.iter().sum::<f64>() / strokes.len() as f64;
+        let squares = strokes.iter().map(|off| (off - mean).powi(2)).sum::<f64>();
+        Self {
+            sd_ms: (squares / strokes.len() as f64).sqrt(),
+            alpha: exponents.iter().sum::<f64>() / SEEDS as f64,
         }
     }
-    let mean = offs.iter().sum::<f64>() / offs.len() as f64;
-    (offs.iter().map(|off| (off - mean).powi(2)).sum::<f64>() / offs.len() as f64).sqrt()
+}
+
+/// The exponent of detrended fluctuation analysis.
+fn alpha(series: &[f64]) -> f64 {
+    let mean = series.iter().sum::<f64>() / series.len() as f64;
+    let walk: Vec<f64> = series
+        .iter()
+        .scan(0.0f64, |sum, value| {
+            *sum += value - mean;
+            Some(*sum)
+        })
+        .collect();
+    let squared_error = |values: &[f64]| {
+        let rise = slope(
+            values
+                .iter()
+                .enumerate()
+                .map(|(at, value)| (at as f64, *value)),
+        );
+        let middle = (values.len() - 1) as f64 / 2.0;
+        let average = values.iter().sum::<f64>() / values.len() as f64;
+        let off =
+            |(at, value): (usize, &f64)| (value - average - rise * (at as f64 - middle)).powi(2);
+        values.iter().enumerate().map(off).sum::<f64>() / values.len() as f64
+    };
+    slope([4usize, 6, 8, 12, 16, 24].iter().map(|&size| {
+        let windows = walk.chunks_exact(size);
+        let count = windows.len() as f64;
+        let error = (windows.map(squared_error).sum::<f64>() / count).sqrt();
+        ((size as f64).ln(), error.ln())
+    }))
+}
+
+/// The slope of the straight line through points (least squares).
+fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let count = points.clone().count() as f64;
+    let (x, y) = points
+        .clone()
+        .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+    let (x, y) = (x / count, y / count);
+    let rise: f64 = points
+        .clone()
+        .map(|point| (point.0 - x) * (point.1 - y))
+        .sum();
+    rise / points.map(|point| (point.0 - x).powi(2)).sum::<f64>()
 }
 
 /// Share of the bass's notes on the first and the third beat that are no tone of their chord. Every fourth chord of the song has
