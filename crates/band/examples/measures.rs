@@ -16,7 +16,7 @@ mod listening;
 mod song;
 
 use backline_band::StyleId;
-use listening::{Character, SoundMeasures, Timing, bass_off_chord, rougher_a_semitone_off};
+use listening::{Apart, Character, SoundMeasures, Timing, bass_off_chord, rougher_a_semitone_off};
 use serde_json::json;
 
 fn main() {
@@ -41,25 +41,21 @@ fn main() {
         );
     }
     let characters: Vec<Character> = StyleId::all().map(Character::of).collect();
-    let mut nearest: Option<([f64; 3], &Character, &Character)> = None;
+    let mut nearest: Option<(Apart, &Character, &Character)> = None;
     for (at, one) in characters.iter().enumerate() {
         for other in &characters[at + 1..] {
             let apart = one.apart(other);
-            let sum = |apart: &[f64; 3]| apart.iter().sum::<f64>();
-            if nearest
-                .as_ref()
-                .is_none_or(|(least, ..)| sum(&apart) < sum(least))
-            {
+            if nearest.is_none_or(|(least, ..)| apart.sum() < least.sum()) {
                 nearest = Some((apart, one, other));
             }
         }
     }
-    let ([chords, feel, players], one, other) = nearest.unwrap();
+    let (apart, one, other) = nearest.unwrap();
     println!(
         "{}",
         json!({
             "most_alike": [one.style.name(), other.style.name()],
-            "chords": chords, "feel": feel, "players": players,
+            "chords": apart.chords, "feel": apart.feels[0], "players": apart.players,
         })
     );
 }

@@ -46,6 +46,27 @@ impl Pattern {
         }
     }
 
+    /// The pattern in 3/4: its bars of 4/4 without their third beat, or without the fourth where the backbeat is on the third alone.
+    pub(super) fn in_three(&self) -> Self {
+        let cut = |marks: &String| without_beat(marks, 2);
+        match self {
+            Self::Strokes(lanes) => {
+                let beat = if is_half_time(lanes) { 3 } else { 2 };
+                let lane = |(piece, marks): &(Piece, String)| (*piece, without_beat(marks, beat));
+                Self::Strokes(lanes.iter().map(lane).collect())
+            }
+            Self::Bass(marks) => Self::Bass(cut(marks)),
+            Self::Chords { right, left } => Self::Chords {
+                right: cut(right),
+                left: cut(left),
+            },
+            Self::Strum(marks) => Self::Strum(cut(marks)),
+            Self::Pick(marks) => Self::Pick(cut(marks)),
+            Self::Hold => Self::Hold,
+            Self::Answer => Self::Answer,
+        }
+    }
+
     /// Whether a part plays such a pattern.
     pub(super) fn suits(&self, role: Role) -> bool {
         match self {
@@ -58,6 +79,37 @@ impl Pattern {
         }
     }
 }
+
+/// Bars of 4/4 without one of their beats.
+fn without_beat(marks: &str, beat: usize) -> String {
+    let steps = steps_in_bar(marks.chars().count(), FOUR_FOUR).unwrap_or(FOUR_FOUR);
+    let kept = |at: usize| at % steps / (steps / 4) != beat;
+    let marks = marks.chars().enumerate();
+    marks
+        .filter(|&(at, _)| kept(at))
+        .map(|(_, mark)| mark)
+        .collect()
+}
+
+/// Whether the snare, or what takes its place, is struck on the third beat, and on neither the second nor the fourth.
+fn is_half_time(lanes: &[(Piece, String)]) -> bool {
+    let struck = |beat: usize| {
+        lanes.iter().any(|(piece, marks)| {
+            let steps = steps_in_bar(marks.chars().count(), FOUR_FOUR).unwrap_or(FOUR_FOUR);
+            let on_beat = |at: usize| at % steps == beat * steps / 4;
+            let backbeat = matches!(piece, Piece::Snare | Piece::Clap | Piece::Rim);
+            backbeat
+                && marks
+                    .chars()
+                    .enumerate()
+                    .any(|(at, mark)| on_beat(at) && mark != '.')
+        })
+    };
+    struck(2) && !struck(1) && !struck(3)
+}
+
+/// Sixteenths in a bar of 4/4.
+pub(super) const FOUR_FOUR: usize = 16;
 
 /// A pattern as it is written: `{kick: "X...", snare: "....x"}`, `{bass: "1---"}`, `{strum: "D-u-"}`.
 pub(super) struct PatternRow<const SLOTS: usize>(pub(super) Pattern);

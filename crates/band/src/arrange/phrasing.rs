@@ -5,7 +5,7 @@
 //! section keeps it.
 
 use super::{bars::BarKind, pattern::Piece, sheet::Sheet};
-use crate::chance::Chance;
+use crate::{analysis::Metre, chance::Chance};
 
 /// The position of a bar in its group, and how it is varied there.
 #[derive(Debug, Clone, Copy)]
@@ -43,18 +43,16 @@ const WALKS: [[&str; 4]; 4] = [
 ];
 
 impl Sheet<'_> {
-    /// The bar of a walking bass in place of a pattern that walks over the chord; `None` for other patterns.
+    /// The bar of a walking bass in place of a pattern that walks over the chord; `None` for other patterns. In 3/4 the line has no third
+    /// quarter.
     pub(super) fn walk(&self, part: usize, number: usize, pattern: &str) -> Option<String> {
-        const QUARTERS: usize = 16;
-        if self.slots_in_bar != QUARTERS || !pattern.contains('a') || !walks(pattern, QUARTERS) {
-            return None;
-        }
-        if pattern
-            .chars()
-            .filter(|mark| !matches!(mark, '.' | '-'))
-            .count()
-            != 4
-        {
+        let beats = self.slots_in_bar / 4;
+        let strokes = pattern.chars().filter(|mark| !matches!(mark, '.' | '-'));
+        let walking = self.analysis.metre != Metre::SixEight
+            && pattern.contains('a')
+            && walks(pattern, self.slots_in_bar)
+            && strokes.count() == beats;
+        if !walking {
             return None;
         }
         let bar = &self.bars[number];
@@ -62,8 +60,9 @@ impl Sheet<'_> {
             Chance::new(self.seed, &[15, part as u64, bar.section as u64]).below(WALKS.len());
         // Chords often repeat after four bars: the line does not.
         let phrase = WALKS[(first + bar.in_section / 4) % WALKS.len()];
-        let marks = phrase[bar.in_section % 4].chars();
-        Some(marks.flat_map(|mark| [mark, '-', '-', '-']).collect())
+        let marks = phrase[bar.in_section % 4].chars().enumerate();
+        let kept = marks.filter(|&(beat, _)| beats == 4 || beat != 2);
+        Some(kept.flat_map(|(_, mark)| [mark, '-', '-', '-']).collect())
     }
 }
 

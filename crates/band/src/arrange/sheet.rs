@@ -108,9 +108,8 @@ impl Sheet<'_> {
         number: usize,
     ) -> Option<&'static Pattern> {
         let bar = &self.bars[number];
-        let triple = matches!(self.analysis.metre, Metre::ThreeFour | Metre::SixEight);
         let strummed = player.figures.is_for_guitar() && is_strummed(player.instrument);
-        let figures = if triple {
+        let figures = if self.analysis.metre == Metre::SixEight {
             // The instrument decides the role, not the style.
             let role = match (player.role, player.instrument) {
                 (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
@@ -120,11 +119,11 @@ impl Sheet<'_> {
                 ) => Role::Drums,
                 (role, _) => role,
             };
-            &styles::in_metre(self.analysis.metre, self.style.feel, role, strummed).figures
+            &styles::in_six_eight(self.style.feel, role, strummed).figures
         } else {
             player.figures
         };
-        let (level, variants) = figures.at(bar.level())?;
+        let (level, variants) = figures.at(bar.level(), self.analysis.metre)?;
         let mut chance = Chance::new(
             self.seed,
             &[11, part as u64, bar.section as u64, u64::from(level)],
@@ -154,6 +153,11 @@ impl Sheet<'_> {
         let shift = bar.in_section % (marks.len() / steps).max(1) * steps;
         // Steps before a pickup's first slot are not played.
         let from = first.index * steps / self.slots_in_bar;
+        // What is held over the bar line is struck again, but for a bass note that came before its chord.
+        let over = (shift > 0)
+            .then(|| marks[..shift].iter().rev().find(|mark| **mark != '-'))
+            .flatten()
+            .filter(|mark| !matches!(mark, '.' | 'n'));
         let mut events: Vec<Stroke> = Vec::new();
         let mut sounding = false;
         for step in from..steps {
@@ -161,7 +165,10 @@ impl Sheet<'_> {
             if slot >= bar.slots.len() {
                 break;
             }
-            let mark = marks[(step + shift) % marks.len()];
+            let mark = match (marks[(step + shift) % marks.len()], over) {
+                ('-', Some(&over)) if step == from => over,
+                (mark, _) => mark,
+            };
             let chord = self.chord(bar, slot);
             let end_s = self.time_of(bar, step + 1, steps);
             let event = |mark| Stroke {

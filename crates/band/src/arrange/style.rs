@@ -4,10 +4,13 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     Instrument, Role, Traits,
-    pattern::{Pattern, PatternRow},
+    pattern::{FOUR_FOUR, Pattern, PatternRow},
 };
 pub(crate) use crate::catalogue::StyleId;
-use crate::data::{share, signed, within};
+use crate::{
+    analysis::Metre,
+    data::{share, signed, within},
+};
 
 /// A style.
 #[derive(Deserialize)]
@@ -23,7 +26,7 @@ pub(crate) struct Style {
     /// Where the second of a pair of notes falls.
     #[serde(default)]
     pub(crate) swing: Swing,
-    /// Which patterns it takes in 3/4 and 6/8.
+    /// Which patterns it takes in 6/8.
     pub(crate) feel: Feel,
     /// Whether its chords come an eighth before the bar line that they belong to.
     #[serde(default)]
@@ -164,7 +167,7 @@ pub(crate) enum Ending {
     Fade,
 }
 
-/// A family of patterns for 3/4 and 6/8.
+/// A family of patterns for 6/8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Feel {
@@ -194,11 +197,11 @@ pub(crate) struct StylePlayer {
     pub(crate) from: f32,
     /// Whether it leaves the root of chords of four tones to the bass.
     pub(crate) rootless: bool,
-    /// What it plays in 4/4.
+    /// What it plays in 4/4 and in 3/4.
     pub(crate) figures: Figures,
 }
 
-/// Patterns of a kind of instruments for any style: in 3/4, in 6/8, and for instruments that only the tags name.
+/// Patterns of a kind of instruments for any style: in 6/8, and for instruments that only the tags name.
 pub(crate) struct CommonPatterns {
     pub(crate) role: Role,
     /// `None` suits every feel.
@@ -217,20 +220,30 @@ impl CommonPatterns {
 }
 
 /// What a part plays in a bar, by intensity, soft to full; several patterns of an intensity are variants between which takes choose.
-pub(crate) struct Figures(pub(crate) [Vec<Pattern>; 3]);
+pub(crate) struct Figures {
+    /// In the metre of the table.
+    pub(crate) written: [Vec<Pattern>; 3],
+    /// Those of a table in 4/4, in 3/4.
+    in_three: [Vec<Pattern>; 3],
+}
 
 impl Figures {
     /// The variants of the fullest intensity up to `level`, or of the softest there is, and which intensity they are of.
-    pub(crate) fn at(&self, level: u8) -> Option<(u8, &[Pattern])> {
-        let filled = |level: &u8| !self.0[usize::from(*level)].is_empty();
+    pub(crate) fn at(&self, level: u8, metre: Metre) -> Option<(u8, &[Pattern])> {
+        let levels = if metre == Metre::ThreeFour {
+            &self.in_three
+        } else {
+            &self.written
+        };
+        let filled = |level: &u8| !levels[usize::from(*level)].is_empty();
         let found = (0..=level.min(2)).rev().find(filled);
         let level = found.or_else(|| (0..=2).find(filled))?;
-        Some((level, &self.0[usize::from(level)]))
+        Some((level, &levels[usize::from(level)]))
     }
 
     /// Whether guitars strum or pick it where it is fullest.
     pub(crate) fn is_for_guitar(&self) -> bool {
-        let last = self.0.iter().flatten().last();
+        let last = self.written.iter().flatten().last();
         matches!(last, Some(Pattern::Strum(_) | Pattern::Pick(_)))
     }
 }
@@ -287,7 +300,16 @@ impl<const SLOTS: usize> PlayerRow<SLOTS> {
         {
             return Err(format!("`{part}` does not play `{}`", pattern.kind()));
         }
-        Ok(Figures(figures))
+        let in_three = match SLOTS {
+            FOUR_FOUR => figures
+                .each_ref()
+                .map(|patterns| patterns.iter().map(Pattern::in_three).collect()),
+            _ => Default::default(),
+        };
+        Ok(Figures {
+            written: figures,
+            in_three,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tables of the styles, and of the patterns of any style in 3/4, in 6/8 and for instruments that only the tags name.
+//! The tables of the styles, and of the patterns of any style in 6/8 and for instruments that only the tags name.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -6,10 +6,7 @@ use super::{
     Role,
     style::{CommonPatterns, Feel, SharedOf, Style, StyleId},
 };
-use crate::{
-    analysis::Metre,
-    data::{DataError, parse},
-};
+use crate::data::{DataError, parse};
 
 macro_rules! styles {
     ($($id:ident = $name:literal),* $(,)?) => {
@@ -74,27 +71,11 @@ fn read(id: StyleId) -> Result<Style, DataError> {
     }
 }
 
-/// What a part plays in a metre other than 4/4. `strummed` prefers strumming over block chords.
-pub(crate) fn in_metre(
-    metre: Metre,
-    feel: Feel,
-    role: Role,
-    strummed: bool,
-) -> &'static CommonPatterns {
-    static THREE_FOUR: LazyLock<Vec<CommonPatterns>> = LazyLock::new(|| {
-        shared::<12>(
-            "three-four.yaml",
-            include_str!("../../data/three-four.yaml"),
-        )
-    });
-    static SIX_EIGHT: LazyLock<Vec<CommonPatterns>> =
+/// What a part plays in 6/8. `strummed` prefers strumming over block chords.
+pub(crate) fn in_six_eight(feel: Feel, role: Role, strummed: bool) -> &'static CommonPatterns {
+    static ROWS: LazyLock<Vec<CommonPatterns>> =
         LazyLock::new(|| shared::<12>("six-eight.yaml", include_str!("../../data/six-eight.yaml")));
-    let rows = if metre == Metre::SixEight {
-        &SIX_EIGHT
-    } else {
-        &THREE_FOUR
-    };
-    first(rows, feel, role, strummed)
+    first(&ROWS, feel, role, strummed)
 }
 
 /// The patterns of an instrument that only the tags name.
@@ -147,8 +128,7 @@ mod tests {
             for role in ROLES {
                 guest(role, strummed);
                 for feel in FEELS {
-                    in_metre(Metre::ThreeFour, feel, role, strummed);
-                    in_metre(Metre::SixEight, feel, role, strummed);
+                    in_six_eight(feel, role, strummed);
                 }
             }
         }
@@ -162,21 +142,11 @@ mod tests {
     }
 
     #[test]
-    fn each_feel_has_drums_bass_and_chords_of_its_own_in_three_and_six() {
-        let of = |metre, feel, role| &in_metre(metre, feel, role, false).figures.0;
+    fn each_feel_has_drums_bass_and_chords_of_its_own_in_six_eight() {
         for role in [Role::Drums, Role::Bass, Role::Comp] {
-            for metre in [Metre::ThreeFour, Metre::SixEight] {
-                let sets = FEELS.map(|feel| of(metre, feel, role));
-                for (at, set) in sets.iter().enumerate() {
-                    assert!(!sets[..at].contains(set), "{role:?} {:?}", FEELS[at]);
-                }
-            }
-            for feel in FEELS {
-                let (three, six) = (
-                    of(Metre::ThreeFour, feel, role),
-                    of(Metre::SixEight, feel, role),
-                );
-                assert_ne!(three, six, "{role:?} {feel:?}");
+            let sets = FEELS.map(|feel| &in_six_eight(feel, role, false).figures.written);
+            for (at, set) in sets.iter().enumerate() {
+                assert!(!sets[..at].contains(set), "{role:?} {:?}", FEELS[at]);
             }
         }
     }

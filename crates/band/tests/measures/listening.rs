@@ -306,13 +306,48 @@ fn is_tone(chord: &Chord, midi: u8) -> bool {
     class == chord.bass || tones.contains(&above)
 }
 
+/// The metres in which the feels of styles are compared, with tempi.
+pub const METRES: [(Metre, f64); 3] = [
+    (Metre::FourFour, 100.0),
+    (Metre::ThreeFour, 100.0),
+    (Metre::SixEight, 60.0),
+];
+
+/// Share of the notes of each role at each sixteenth of a bar.
+fn feel(style: StyleId, metre: Metre, bpm: f64) -> Vec<f64> {
+    let (analysis, chords) = song(metre, bpm);
+    let mut brief = Brief::default();
+    brief.styles = vec![style];
+    let score = arrange(&analysis, &chords, &brief, &SETTINGS, SEED);
+    let slots = if metre == Metre::FourFour { 16 } else { 12 };
+    let bar_s = 60.0 / bpm * f64::from(metre.beats());
+    let mut feel = vec![0.0; 4 * slots];
+    for part in &score.parts {
+        let row = match part.role {
+            Role::Drums | Role::Percussion => 0,
+            Role::Bass => 1,
+            Role::Comp | Role::Pad => 2,
+            Role::Figure | Role::Fills => 3,
+        };
+        for note in &part.notes {
+            let slot = (note.start_s / bar_s * slots as f64).round() as usize % slots;
+            feel[row * slots + slot] += 1.0;
+        }
+    }
+    for row in feel.chunks_mut(slots) {
+        let all = row.iter().sum::<f64>().max(1.0);
+        row.iter_mut().for_each(|share| *share /= all);
+    }
+    feel
+}
+
 /// What sets styles apart.
 pub struct Character {
     pub style: StyleId,
     /// The chords of each tune, by sixteenths of a second.
     chords: Vec<Option<Chord>>,
-    /// Share of the notes of each role at each sixteenth of a bar.
-    feel: Vec<f64>,
+    /// The feel in each of [`METRES`].
+    feels: [Vec<f64>; METRES.len()],
     players: Vec<&'static str>,
 }
 
@@ -342,24 +377,6 @@ impl Character {
             })
             .collect();
         let score = score(style, 100.0);
-        let bar_s = 2.4;
-        let mut feel = vec![0.0; 4 * 16];
-        for part in &score.parts {
-            let row = match part.role {
-                Role::Drums | Role::Percussion => 0,
-                Role::Bass => 1,
-                Role::Comp | Role::Pad => 2,
-                Role::Figure | Role::Fills => 3,
-            };
-            for note in &part.notes {
-                let slot = (note.start_s / bar_s * 16.0).round() as usize % 16;
-                feel[row * 16 + slot] += 1.0;
-            }
-        }
-        for row in feel.chunks_mut(16) {
-            let all = row.iter().sum::<f64>().max(1.0);
-            row.iter_mut().for_each(|share| *share /= all);
-        }
         let mut players: Vec<&'static str> =
             score.instruments().iter().map(|it| it.name()).collect();
         players.sort_unstable();
@@ -367,30 +384,47 @@ impl Character {
         Self {
             style,
             chords,
-            feel,
+            feels: METRES.map(|(metre, bpm)| feel(style, metre, bpm)),
             players,
         }
     }
 
-    /// How far two styles are apart in chords, feel and players, each 0..1.
-    pub fn apart(&self, other: &Self) -> [f64; 3] {
+    /// How far two styles are apart in chords, players and the feel in each metre, each 0..1.
+    pub fn apart(&self, other: &Self) -> Apart {
         let pairs = self.chords.iter().zip(&other.chords);
         let same = pairs.filter(|(a, b)| a == b).count();
-        let chords = 1.0 - same as f64 / self.chords.len() as f64;
-        let feel = self
-            .feel
-            .iter()
-            .zip(&other.feel)
-            .map(|(a, b)| (a - b).abs())
-            .sum::<f64>()
-            / 8.0;
+        let feels = std::array::from_fn(|metre| {
+            let pairs = self.feels[metre].iter().zip(&other.feels[metre]);
+            pairs.map(|(a, b)| (a - b).abs()).sum::<f64>() / 8.0
+        });
         let common = self
             .players
             .iter()
             .filter(|it| other.players.contains(it))
             .count();
         let all = self.players.len() + other.players.len() - common;
-        [chords, feel, 1.0 - common as f64 / all as f64]
+        Apart {
+            chords: 1.0 - same as f64 / self.chords.len() as f64,
+            feels,
+            players: 1.0 - common as f64 / all as f64,
+        }
+    }
+}
+
+/// How far two styles are apart, each 0..1.
+#[derive(Debug, Clone, Copy)]
+pub struct Apart {
+    /// Share of the time with other chords under the same tunes.
+    pub chords: f64,
+    /// Distance of the places of the notes in the bar, in each of [`METRES`].
+    pub feels: [f64; METRES.len()],
+    /// Share of the players that only one has.
+    pub players: f64,
+}
+
+impl Apart {
+    pub fn sum(&self) -> f64 {
+        self.chords + self.feels[0] + self.players
     }
 }
 
