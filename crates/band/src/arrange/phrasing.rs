@@ -66,20 +66,23 @@ impl Sheet<'_> {
     }
 }
 
-/// Changes some places of a pattern of one bar; longer patterns are returned unchanged.
+/// Changes some places of a bar of a pattern. Patterns of more than one bar are changed in the fourth bar alone.
 fn changed(
     pattern: &str,
     slots: usize,
+    bar: usize,
     changes: &[(usize, char)],
     may: impl Fn(&[char], usize) -> bool,
 ) -> String {
     let mut marks: Vec<char> = pattern.chars().collect();
-    if marks.len() == slots {
+    let bars = marks.len() / slots.max(1);
+    if bars == 1 || bars > 1 && bar % 4 == 3 {
+        let written = &mut marks[bar % bars * slots..][..slots];
         for &(slot, mark) in changes {
             // In triplets the steps between the thirds of a beat stay free.
             let between = matches!(slots, 18 | 24) && slot % 2 == 1;
-            if slot < slots && may(&marks, slot) && !between {
-                marks[slot] = mark;
+            if slot < slots && may(written, slot) && !between {
+                written[slot] = mark;
             }
         }
     }
@@ -125,11 +128,11 @@ pub(super) fn kit(
         (Piece::Closed | Piece::Ride, 2, true) => vec![(slots / 2 - 1, 'o')],
         _ => Vec::new(),
     };
-    changed(pattern, slots, changes, is_free)
+    changed(pattern, slots, turn.bar, changes, is_free)
 }
 
 /// The bar to play instead of the pattern's. Of the `ways` to change it, best first, the first that the group has not had is taken. A
-/// pattern of two bars is changed in the fourth bar alone. The eighth bar is changed unlike the fourth.
+/// pattern of more than one bar is changed in the fourth bar alone. The eighth bar is changed unlike the fourth.
 fn phrase(
     pattern: &str,
     slots: usize,
@@ -141,10 +144,10 @@ fn phrase(
         return pattern.to_owned();
     };
     let mut bars: Vec<Vec<char>> = marks.chunks(slots).map(<[char]>::to_vec).collect();
-    let first = match bars.as_slice() {
-        [bar] if bar.len() == slots => 1,
-        [_, bar] if bar.len() == slots => 3,
-        _ => return pattern.to_owned(),
+    let first = match bars.len() {
+        _ if !marks.len().is_multiple_of(slots) => return pattern.to_owned(),
+        1 => 1,
+        _ => 3,
     };
     let written = bars[bars.len() - 1].clone();
     let mut last = written.clone();
@@ -326,7 +329,7 @@ mod tests {
             assert_eq!(kit(Piece::Kick, WRITTEN, 16, None), WRITTEN);
             // What is written over two bars has its own phrase, but for its end.
             let two = WRITTEN.repeat(2);
-            assert_eq!(kit(Piece::Kick, &two, 16, turn(bar)), two);
+            assert_eq!(kit(Piece::Kick, &two, 16, turn(bar)) == two, bar != 3);
             assert_eq!(comp(&two, 16, turn(bar)) == two, bar != 3);
             assert_eq!(bass("1...........", 12, turn(bar)).len(), 12);
         }

@@ -1,13 +1,11 @@
 //! The input of every part: bars, chords, the strokes of patterns in time, human timing.
 
 use super::{
-    Instrument,
     bars::{Bar, BarKind, slots_in_beat},
     lineup::Assignment,
     pattern::{Pattern, steps_in_bar},
     score::Role,
-    style::{Ending, LeadIn, Style, is_strummed},
-    styles,
+    style::{Ending, LeadIn, Style},
     voicing::Range,
 };
 use crate::{
@@ -108,22 +106,7 @@ impl Sheet<'_> {
         number: usize,
     ) -> Option<&'static Pattern> {
         let bar = &self.bars[number];
-        let strummed = player.figures.is_for_guitar() && is_strummed(player.instrument);
-        let figures = if self.analysis.metre == Metre::SixEight {
-            // The instrument decides the role, not the style.
-            let role = match (player.role, player.instrument) {
-                (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
-                (
-                    Role::Percussion,
-                    Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit,
-                ) => Role::Drums,
-                (role, _) => role,
-            };
-            &styles::in_six_eight(self.style.feel, role, strummed).figures
-        } else {
-            player.figures
-        };
-        let (level, variants) = figures.at(bar.level(), self.analysis.metre)?;
+        let (level, variants) = player.figures.at(bar.level(), self.analysis.metre)?;
         let mut chance = Chance::new(
             self.seed,
             &[11, part as u64, bar.section as u64, u64::from(level)],

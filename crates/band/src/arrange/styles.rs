@@ -1,10 +1,10 @@
-//! The tables of the styles, and of the patterns of any style in 6/8 and for instruments that only the tags name.
+//! The tables of the styles, and of the patterns of instruments that only the tags name.
 
 use std::sync::{LazyLock, OnceLock};
 
 use super::{
     Role,
-    style::{CommonPatterns, Feel, SharedOf, Style, StyleId},
+    style::{Guest, Style, StyleId},
 };
 use crate::data::{DataError, parse};
 
@@ -71,42 +71,22 @@ fn read(id: StyleId) -> Result<Style, DataError> {
     }
 }
 
-/// What a part plays in 6/8. `strummed` prefers strumming over block chords.
-pub(crate) fn in_six_eight(feel: Feel, role: Role, strummed: bool) -> &'static CommonPatterns {
-    static ROWS: LazyLock<Vec<CommonPatterns>> =
-        LazyLock::new(|| shared::<12>("six-eight.yaml", include_str!("../../data/six-eight.yaml")));
-    first(&ROWS, feel, role, strummed)
-}
-
 /// The patterns of an instrument that only the tags name.
-pub(crate) fn guest(role: Role, strummed: bool) -> &'static CommonPatterns {
-    static GUESTS: LazyLock<Vec<CommonPatterns>> =
-        LazyLock::new(|| shared::<16>("guests.yaml", include_str!("../../data/guests.yaml")));
-    first(&GUESTS, Feel::Gentle, role, strummed)
-}
-
-fn first(
-    rows: &'static [CommonPatterns],
-    feel: Feel,
-    role: Role,
-    strummed: bool,
-) -> &'static CommonPatterns {
-    rows.iter()
-        .find(|row| row.suits(feel, role, strummed))
-        .expect("a test asks for every part, feel and way of playing")
-}
-
-fn shared<const SLOTS: usize>(file: &str, text: &str) -> Vec<CommonPatterns> {
-    parse::<Vec<SharedOf<SLOTS>>>(file, text)
-        .map(|rows| rows.into_iter().map(|row| row.0).collect())
-        .unwrap_or_else(|error| panic!("a test reads every table: {error}"))
+pub(crate) fn guest(role: Role, strummed: bool) -> &'static Guest {
+    static GUESTS: LazyLock<Vec<Guest>> = LazyLock::new(|| {
+        parse("guests.yaml", include_str!("../../data/guests.yaml"))
+            .unwrap_or_else(|error| panic!("a test reads the table: {error}"))
+    });
+    GUESTS
+        .iter()
+        .find(|row| row.role == role && (!row.strummed || strummed))
+        .expect("a test asks for every part and way of playing")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FEELS: [Feel; 4] = [Feel::Gentle, Feel::Folk, Feel::Swung, Feel::Driving];
     const ROLES: [Role; 7] = [
         Role::Drums,
         Role::Percussion,
@@ -127,9 +107,6 @@ mod tests {
         for strummed in [false, true] {
             for role in ROLES {
                 guest(role, strummed);
-                for feel in FEELS {
-                    in_six_eight(feel, role, strummed);
-                }
             }
         }
     }
@@ -138,16 +115,6 @@ mod tests {
     fn the_index_of_a_style_is_its_place_in_the_list() {
         for (at, &id) in ALL.iter().enumerate() {
             assert_eq!(id as usize, at, "{id:?}");
-        }
-    }
-
-    #[test]
-    fn each_feel_has_drums_bass_and_chords_of_its_own_in_six_eight() {
-        for role in [Role::Drums, Role::Bass, Role::Comp] {
-            let sets = FEELS.map(|feel| &in_six_eight(feel, role, false).figures.written);
-            for (at, set) in sets.iter().enumerate() {
-                assert!(!sets[..at].contains(set), "{role:?} {:?}", FEELS[at]);
-            }
         }
     }
 
@@ -172,7 +139,7 @@ mod tests {
                 "1.5 is out of range: write 0 to 1",
             ),
             ("brush-kit", "brush-kid", 0, "brush-kid"),
-            ("feel: folk", "feel: fork", 0, "fork"),
+            ("lead_in: chords", "lead_in: cords", 0, "cords"),
             ("bpm: 96", "bmp: 96", 0, "bmp"),
             ("- part: pad", "- part: comp", 0, "`comp` has no patterns"),
             (
