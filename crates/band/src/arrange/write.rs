@@ -13,7 +13,7 @@ use super::{
     voicing::sung_range,
 };
 use crate::{
-    analysis::{Analysis, ChordSpan, Metre},
+    analysis::{Analysis, ChordSpan, Metre, TimeSpan},
     harmony::by_beat,
     tags::Brief,
 };
@@ -203,6 +203,17 @@ pub fn arrange(
             metre => metre,
         },
         key: analysis.key,
+        energies: sheet
+            .bars
+            .iter()
+            .map(|bar| {
+                let span = TimeSpan {
+                    start_s: bar.start_s(),
+                    end_s: bar.end_s,
+                };
+                (span, bar.energy)
+            })
+            .collect(),
     }
 }
 
