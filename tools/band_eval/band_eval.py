@@ -51,8 +51,10 @@ MUSIC = {
     "low_correlation": ("left and right below 120 Hz", 0.95, 1),
     "unmasked": ("voice clear at 1-4 kHz", 0.85, 1),
     "spectrum_off_db": ("octaves off -5 dB each, RMS", 0, 3),
-    "timing_sd_ms": ("timing SD, ms (machines 0)", 0, 15),
+    "timing_sd_ms": ("people off the beats, SD, ms", 4, 15),
+    "timing_alpha": ("their memory, alpha", 0.6, 1),
     "bass_off_chord": ("bass off chord, strong beats", 0, 0.01),
+    "rougher_off": ("rougher a semitone off", 0.95, 1),
 }
 
 
@@ -62,10 +64,13 @@ def music(program):
     *styles, alike = map(json.loads, lines)
     print(f"{'':28}" + " ".join(f"{key:>16}" for key in MUSIC))
     for row in styles:
-        cells = [f"{row[key]:15.3f}{' ' if least <= row[key] <= most else '!'}" for key, (_, least, most) in MUSIC.items()]
+        cells = [
+            f"{'machine':>15} " if row[key] is None else f"{row[key]:15.3f}{' ' if least <= row[key] <= most else '!'}"
+            for key, (_, least, most) in MUSIC.items()
+        ]
         print(f"{row['style']:28}" + " ".join(cells))
     for key, (title, least, most) in MUSIC.items():
-        values = [row[key] for row in styles]
+        values = [row[key] for row in styles if row[key] is not None]
         held = sum(least <= value <= most for value in values)
         print(f"{title:30} {least} to {most}: {held} of {len(values)}; {min(values):.3f} to {max(values):.3f}")
     one, other = alike["most_alike"]

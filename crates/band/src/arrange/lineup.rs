@@ -19,6 +19,7 @@ pub(super) struct Assignment {
     pub(super) level_db: f32,
     pub(super) pan: f32,
     pub(super) from: f32,
+    pub(super) rootless: bool,
     pub(super) figures: &'static Figures,
 }
 
@@ -82,6 +83,7 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
                 level_db: part.level_db,
                 pan: part.pan,
                 from: part.from,
+                rootless: part.rootless,
                 figures: &part.figures,
             });
         }
@@ -106,6 +108,12 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
         player.from = 0.0;
     }
     assigned.truncate(PART_LIMIT);
+    // Without a bass somebody has to play the root.
+    if !assigned.iter().any(|player| player.role == Role::Bass) {
+        assigned
+            .iter_mut()
+            .for_each(|player| player.rootless = false);
+    }
     assigned
 }
 
@@ -151,6 +159,7 @@ fn added(instrument: I, role: Role) -> Assignment {
         level_db: shared.level_db,
         pan: shared.pan,
         from: 0.0,
+        rootless: false,
         figures: &shared.figures,
     }
 }
