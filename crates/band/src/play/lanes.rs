@@ -19,6 +19,8 @@ pub(super) struct Cascade {
 pub(super) enum Pass {
     Low,
     High,
+    /// A gain at the filter's frequency, 1 far from it.
+    Bell(f32),
 }
 
 impl Cascade {
@@ -29,6 +31,7 @@ impl Cascade {
             let shares = match pass {
                 Pass::Low => [0.0, 0.0, 1.0],
                 Pass::High => [1.0, -filter.k, -1.0],
+                Pass::Bell(gain) => [1.0, (gain - 1.0) * filter.k, 0.0],
             };
             for (row, share) in mix.iter_mut().zip(shares) {
                 row[lane] = share;

@@ -4,8 +4,10 @@
 //! seed give the same bytes for any number of threads: every note has its own random numbers, and parts are summed in score order.
 
 mod balance;
+mod body;
 mod bowed;
 mod drums;
+mod equaliser;
 #[cfg(feature = "soundfont")]
 mod font;
 mod half;
@@ -27,6 +29,7 @@ mod stereo;
 mod sung;
 mod target;
 mod wave;
+mod winds;
 
 #[cfg(feature = "soundfont")]
 pub(crate) use font::caught;
