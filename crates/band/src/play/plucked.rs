@@ -129,17 +129,24 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut NoteBuffer) {
     let (now, then) = (loss * (1.0 - damping), loss * damping);
     let level = 0.5 * strike.velocity.powf(1.1);
     let (mut before, mut ap_in, mut ap_out) = (0.0f32, 0.0f32, 0.0f32);
+    let mut fed_back = |sample: f32| {
+        let damped = now * sample + then * before;
+        before = sample;
+        ap_out = (allpass * damped + ap_in) - allpass * ap_out;
+        ap_in = damped;
+        ap_out
+    };
+    // The loop's filters settle on the excitation before it goes round: from rest they would leave a step in it.
+    for &sample in &line {
+        fed_back(sample);
+    }
     // A period at a time: the output, then the filtered feedback.
     for heard in out.left.chunks_mut(line.len()) {
         let mut loudest = 0.0f32;
         for (sample, place) in heard.iter_mut().zip(&mut line) {
             *sample = *place * level;
             loudest = loudest.max(place.abs());
-            let damped = now * *place + then * before;
-            before = *place;
-            ap_out = (allpass * damped + ap_in) - allpass * ap_out;
-            ap_in = damped;
-            *place = ap_out;
+            *place = fed_back(*place);
         }
         if loudest < 1e-6 {
             break;
