@@ -28,6 +28,7 @@ mod stage;
 mod stereo;
 mod sung;
 mod target;
+mod voice;
 mod wave;
 mod winds;
 
