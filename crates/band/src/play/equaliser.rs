@@ -60,13 +60,20 @@ impl Equaliser {
 
     /// Filters both sides in place.
     pub(super) fn pass(&mut self, left: &mut [f32], right: &mut [f32]) {
-        for pair in &mut self.octaves {
-            pair.pass(left, right);
-        }
+        // All filters in one loop: the processor computes the next frame of one while it waits for another.
+        let mut filters = (self.octaves, self.sides);
+        let ([lowest, lower, upper], sides) = (&mut filters.0, &mut filters.1);
         for (left, right) in left.iter_mut().zip(right) {
-            let middle = 0.5 * (*left + *right);
-            let side = self.sides.high(*left - middle);
+            let pair = lowest.next(*left, *right);
+            let pair = lower.next(pair[0], pair[1]);
+            let pair = upper.next(pair[0], pair[1]);
+            let middle = 0.5 * (pair[0] + pair[1]);
+            let side = sides.high(pair[0] - middle);
             (*left, *right) = (middle + side, middle - side);
+        }
+        (self.octaves, self.sides) = filters;
+        for pair in &mut self.octaves {
+            pair.flush_denormals();
         }
         self.sides.flush_denormals();
     }
