@@ -58,10 +58,15 @@ MUSIC = {
 }
 
 
-def music(program):
+def rows_of(program, *arguments):
+    """The rows that one of the band's examples prints."""
+    run = subprocess.run([program, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True)
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def music(program, font):
     """Prints the measures of each style, with `!` at those out of their range."""
-    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
-    *styles, alike = map(json.loads, lines)
+    *styles, alike = rows_of(program, *([font] if font else []))
     print(f"{'':28}" + " ".join(f"{key:>16}" for key in MUSIC))
     for row in styles:
         cells = [
@@ -77,10 +82,38 @@ def music(program):
     print(f"most alike: {one}, {other}: chords {alike['chords']:.2f}, feel {alike['feel']:.2f}, players {alike['players']:.2f}")
 
 
+def instruments(program, font):
+    """Prints each instrument beside the font's: octaves apart, and the centroid of loud notes over that of soft ones."""
+    apart = []
+    print(f"{'':20} {'octaves apart, dB':>18} {'brighter when loud':>20} {'the font':>10}")
+    for row in rows_of(program, font):
+        brighter = {
+            source: np.mean([note["centroid_hz"][1] / max(note["centroid_hz"][0], 1) for note in row[source]])
+            for source in ("own", "font")
+            if source in row
+        }
+        cells = f"{brighter['own']:20.2f} {brighter.get('font', float('nan')):10.2f}"
+        apart.append(row.get("spectrum_apart_db", np.nan))
+        print(f"{row['instrument']:20} {apart[-1]:18.1f} {cells}")
+    print(f"{'mean':20} {np.nanmean(apart):18.1f}")
+
+
+def voices(program, styles, files):
+    """Prints how well recorded voices are heard over the band, by style."""
+    rows = rows_of(program, styles, *files)
+    print(f"{'':20} {'voice clear at 1-4 kHz':>24} {'least':>8} {'mix off -5 dB each':>20}")
+    for style in styles.split(","):
+        of_style = [row for row in rows if row["style"] == style]
+        clear = [row["unmasked"] for row in of_style]
+        off = np.mean([row["mix_off_db"] for row in of_style])
+        print(f"{style:20} {np.mean(clear):24.3f} {min(clear):8.3f} {off:20.1f}")
+
+
 def build(example="analyse_json"):
     """Builds one of the band's examples and returns its path."""
+    package = ["-p", "backline-band", "--features", "soundfont", "--example", example]
     subprocess.run(
-        ["cargo", "build", "--release", "--locked", "-q", "-p", "backline-band", "--example", example],
+        ["cargo", "build", "--release", "--locked", "-q", *package],
         cwd=ROOT,
         check=True,
     )
@@ -304,15 +337,24 @@ def main():
     options.add_argument("--program", help="the built analyse_json; built when not given")
     options.add_argument("--peers", action="store_true", help="run librosa (and madmom where it is installed) on the same files")
     options.add_argument("--music", action="store_true", help="measure what is played in each style instead")
+    options.add_argument("--soundfont", help="play with this SoundFont (.sf2)")
+    options.add_argument("--instruments", action="store_true", help="measure each instrument beside --soundfont instead")
+    options.add_argument("--voices", metavar="STYLES", help="measure how well the recordings are heard over these styles instead")
     options.add_argument("--each", action="store_true", help="a line a file too")
     options.add_argument("--json", help="write every figure to this file")
     chosen = options.parse_args()
+    if chosen.instruments and not chosen.soundfont:
+        options.error("--instruments needs --soundfont")
     warnings.filterwarnings("ignore")
     if chosen.music:
-        return music(chosen.program or build("measures"))
+        return music(chosen.program or build("measures"), chosen.soundfont)
+    if chosen.instruments:
+        return instruments(chosen.program or build("instruments"), chosen.soundfont)
     files = collect(chosen.dir)
     if not files:
         sys.exit("no recordings were found")
+    if chosen.voices:
+        return voices(chosen.program or build("voice_measures"), chosen.voices, [file for file, _ in files])
     answers = analyse(chosen.program or build(), [file for file, _ in files])
     names = ["band"] + (peer_tools.available() if chosen.peers else [])
     results = {name: [] for name in names}

@@ -76,7 +76,7 @@ fn no_style_plays_what_the_negative_tags_forbid() {
         ),
         (
             "acoustic",
-            "drum kit, brushed drum kit, hand percussion, upright bass, piano, acoustic guitar, nylon guitar, ukulele, harp, strings, brass, flute, vibraphone, glockenspiel",
+            "drum kit, brushed drum kit, hand percussion, upright bass, piano, acoustic guitar, nylon guitar, ukulele, banjo, harp, strings, brass, flute, saxophone, vibraphone, glockenspiel",
         ),
         ("organ, bells, harp", "organ, glockenspiel, harp"),
     ];
@@ -141,6 +141,8 @@ fn what_is_asked_for_plays() {
             ("organ", Instrument::Organ),
             ("synth pad", Instrument::SynthPad),
             ("flute", Instrument::Flute),
+            ("saxophone", Instrument::Saxophone),
+            ("banjo", Instrument::Banjo),
             ("synth lead", Instrument::SynthLead),
         ] {
             let score = score(style, Metre::FourFour, 96.0, &read_tags(tags, ""), 0);
@@ -598,7 +600,7 @@ fn anything_can_be_arranged() {
     assert!(score.length_s.is_finite() && score.length_s < 200.0);
     let nothing = read_tags(
         "",
-        "drums, bass, guitar, piano, organ, synth, strings, brass, flute, harp, ukulele, bells, vibraphone, choir",
+        "drums, bass, guitar, piano, organ, synth, strings, brass, flute, saxophone, harp, ukulele, banjo, bells, vibraphone, choir",
     );
     assert!(
         arrange(&analysis, &chords, &nothing, &SETTINGS, 1)

@@ -38,7 +38,7 @@ const BAND: [StemName; 12] = [
 ];
 
 /// Words in the names of single stems, with the stem of the band that has them; the first that fits counts.
-const WORDS: [(&str, &str); 34] = [
+const WORDS: [(&str, &str); 35] = [
     ("backing vocal", "backing_vocals"),
     ("choir", "backing_vocals"),
     ("vocal", "vocal"),
@@ -53,6 +53,7 @@ const WORDS: [(&str, &str); 34] = [
     ("808", "bass"),
     ("guitar", "guitar"),
     ("ukulele", "guitar"),
+    ("banjo", "guitar"),
     ("piano", "piano"),
     ("organ", "keyboard"),
     ("key", "keyboard"),
@@ -125,11 +126,12 @@ fn of_instrument(instrument: Instrument, codes: Codes) -> &'static str {
         Instrument::SteelGuitar
         | Instrument::NylonGuitar
         | Instrument::Ukulele
+        | Instrument::Banjo
         | Instrument::CleanGuitar
         | Instrument::DistortedGuitar => "guitar",
         Instrument::Harp | Instrument::Strings => "strings",
         Instrument::Brass => "brass",
-        Instrument::Flute => "woodwinds",
+        Instrument::Flute | Instrument::Saxophone => "woodwinds",
         Instrument::SynthPad | Instrument::SynthPluck | Instrument::SynthLead => "synth",
         Instrument::Voices => "backing_vocals",
     };

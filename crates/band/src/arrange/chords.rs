@@ -39,6 +39,7 @@ impl Voicer {
             (_, Instrument::Glockenspiel) => Range { low: 79, high: 96 },
             (_, Instrument::Vibraphone | Instrument::SynthPluck) => Range { low: 64, high: 81 },
             (_, Instrument::Flute) => Range { low: 72, high: 86 },
+            (_, Instrument::Saxophone) => Range { low: 52, high: 66 },
             (Role::Figure, Instrument::Harp) => Range { low: 55, high: 79 },
             // Under a high voice there is space for one part: held chords lie above the voice, broken chords below the comping.
             (Role::Figure, _) if under => comp.moved(-5),
@@ -54,7 +55,7 @@ impl Voicer {
             _ => comp,
         };
         let count = match (player.role, player.instrument) {
-            (_, Instrument::Flute) => 1,
+            (_, Instrument::Flute | Instrument::Saxophone) => 1,
             (_, Instrument::Brass | Instrument::DistortedGuitar | Instrument::Voices) => 3,
             _ => 4,
         };

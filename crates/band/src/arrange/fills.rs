@@ -31,6 +31,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
         Instrument::Glockenspiel => Range { low: 76, high: 91 },
         Instrument::Flute => Range { low: 67, high: 84 },
         Instrument::Brass => Range { low: 55, high: 70 },
+        Instrument::Saxophone => Range { low: 53, high: 72 },
         Instrument::CleanGuitar
         | Instrument::SteelGuitar
         | Instrument::NylonGuitar

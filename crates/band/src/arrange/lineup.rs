@@ -178,8 +178,8 @@ fn usual_role(instrument: I) -> Role {
         | I::CleanGuitar
         | I::DistortedGuitar => Role::Comp,
         I::Strings | I::SynthPad | I::Brass | I::Voices => Role::Pad,
-        I::Vibraphone | I::Glockenspiel | I::Harp | I::SynthPluck => Role::Figure,
-        I::Flute | I::SynthLead => Role::Fills,
+        I::Vibraphone | I::Glockenspiel | I::Harp | I::Banjo | I::SynthPluck => Role::Figure,
+        I::Flute | I::Saxophone | I::SynthLead => Role::Fills,
     }
 }
 
@@ -204,7 +204,7 @@ fn stand_ins(role: Role) -> &'static [I] {
 }
 
 /// Instruments that can play the harmony alone, best first.
-const CHORDAL: [I; 16] = [
+const CHORDAL: [I; 17] = [
     I::Piano,
     I::ElectricPiano,
     I::SteelGuitar,
@@ -216,6 +216,7 @@ const CHORDAL: [I; 16] = [
     I::SynthPad,
     I::Vibraphone,
     I::Ukulele,
+    I::Banjo,
     I::SynthPluck,
     I::Brass,
     I::Glockenspiel,

@@ -42,22 +42,30 @@ pub struct SoundMeasures {
     /// How far the octave bands from 125 Hz to 4 kHz are from a fall of 5 dB an octave (Pestana and others, "Spectral
     /// characteristics of popular commercial recordings 1950–2010", AES 135, 2013), RMS in decibels.
     pub spectrum_off_db: f64,
+    /// Loudness of the voice above the band, in loudness units.
+    pub voice_above_lu: f64,
 }
 
 impl SoundMeasures {
-    pub fn of(style: StyleId) -> Self {
+    pub fn of(style: StyleId, sound: &SoundSource) -> Self {
         let score = score(style, 100.0);
         let (analysis, _) = song(Metre::FourFour, 100.0);
-        let finished = master(play(&score, &SoundSource::Own, SEED, 1), &score.finish);
+        let finished = master(play(&score, sound, SEED, 1), &score.finish);
         let sung = voice_of(&analysis, RATE_HZ).channels.remove(0);
         let (voice, band) = layers(&sung, &finished.audio, &Voicing::of(&score));
         let measured = loudness(&finished.audio);
+        let lufs = |audio: &Audio| loudness(audio).integrated_lufs.unwrap_or(f64::NAN);
+        let alone = Audio {
+            rate_hz: RATE_HZ,
+            channels: vec![voice.clone(), voice.clone()],
+        };
         Self {
             plr_lu: measured.true_peak_dbtp - measured.integrated_lufs.unwrap_or(f64::NAN),
             lra_lu: range_lu(&finished.audio),
             low_correlation: low_correlation(&finished.audio),
             unmasked: unmasked(&voice, &band),
             spectrum_off_db: spectrum_off_db(&finished.audio),
+            voice_above_lu: lufs(&alone) - lufs(&finished.audio),
         }
     }
 }
@@ -113,7 +121,7 @@ fn mixed(audio: &Audio, sign: f32) -> Vec<f32> {
     pairs.map(|(l, r)| 0.5 * (l + sign * r)).collect()
 }
 
-fn unmasked(voice: &[f32], band: &Stereo) -> f64 {
+pub fn unmasked(voice: &[f32], band: &Stereo) -> f64 {
     const SIZE: usize = 2048;
     let clarity = |samples: &[f32]| {
         let [middle] = band_powers(samples, SIZE, [(1000.0, 4000.0)]);
@@ -134,7 +142,7 @@ fn unmasked(voice: &[f32], band: &Stereo) -> f64 {
     clear as f64 / sung.max(1) as f64
 }
 
-fn spectrum_off_db(audio: &Audio) -> f64 {
+pub fn spectrum_off_db(audio: &Audio) -> f64 {
     let middle = mixed(audio, 1.0);
     let half = std::f32::consts::SQRT_2;
     let octaves_hz =
