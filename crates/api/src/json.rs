@@ -1,10 +1,15 @@
 //! Reads JSON as vendors really write it. Every response and callback is read here.
 //!
-//! Strict parsing comes first. Text that is not JSON is repaired and parsed once more: a byte-order mark is dropped, bytes that
-//! are not UTF-8 are read as Latin-1, half of a surrogate pair becomes U+FFFD (a title cut in the middle of an emoji), a
-//! control character inside a string is kept, a backslash before a character that needs none is dropped, and `NaN`, `Infinity`
-//! and numbers that no double can represent become `null`. The structure is never repaired: truncated, unbalanced or otherwise
-//! broken text stays unreadable.
+//! Strict parsing comes first. Text that is not JSON is repaired and parsed once more:
+//!
+//! * a byte-order mark is dropped,
+//! * bytes that are not UTF-8 are read as Latin-1,
+//! * half of a surrogate pair becomes U+FFFD (a title cut in the middle of an emoji),
+//! * a control character inside a string is kept,
+//! * a backslash before a character that needs none is dropped,
+//! * `NaN`, `Infinity` and numbers that no double can represent become `null`.
+//!
+//! The structure is never repaired: truncated, unbalanced or otherwise broken text stays unreadable.
 
 use std::borrow::Cow;
 use std::iter::Peekable;

@@ -150,7 +150,8 @@ impl StudioStore {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop();
-            // A permit stands for a connection. The connection is missing only if an earlier read panicked while it used it.
+            // Each permit corresponds to a connection. A connection is missing only if an earlier read panicked while it used
+            // it.
             let reader = match reader {
                 Some(reader) => reader,
                 None => schema::open_reader(&store.database)?,
