@@ -73,7 +73,7 @@ pub(crate) async fn run(shared: Arc<StudioState>, client: reqwest::Client) {
                 Err(error) => {
                     // The id of the failed delivery's task is lost with it, so all are read again. At worst a callback comes
                     // twice.
-                    tracing::error!(%error, "a delivery panicked");
+                    tracing::error!(%error, "a delivery failed");
                     deliveries.abort_all();
                     busy.clear();
                 }

@@ -97,7 +97,7 @@ impl Studio {
         }
         while let Some(ended) = self.workers.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a part of the studio panicked");
+                tracing::error!(%error, "a part of the studio failed");
             }
         }
         let shared = Arc::clone(&self.shared);

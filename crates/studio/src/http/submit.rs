@@ -119,7 +119,7 @@ pub(super) async fn buy(
     let task_id = match accepting.await {
         Ok(accepted) => accepted?,
         Err(error) => {
-            tracing::error!(%error, "accepting a task panicked");
+            tracing::error!(%error, "accepting a task failed");
             return Err(RequestError::Internal);
         }
     };
