@@ -104,6 +104,7 @@ fn score(instrument: Instrument, pitches: &[u8]) -> Score {
             level_db: 0.0,
             notes,
         }],
+        energies: Vec::new(),
         tuning_cents: 0.0,
         final_chord_s: 0.0,
         chords: Vec::new(),

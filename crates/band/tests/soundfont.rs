@@ -240,6 +240,7 @@ fn kit(strokes: &[(u8, f64)]) -> Score {
             notes: notes.collect(),
         }],
         length_s: 4.0,
+        energies: Vec::new(),
         tuning_cents: 0.0,
         final_chord_s: 0.0,
         chords: Vec::new(),
