@@ -94,7 +94,7 @@ pub struct ConsoleOptions {
     pub zone: TimeZone,
     /// The folder from which files are named.
     pub standpoint: Standpoint,
-    /// Set once the run is asked to stop: from then on there is no estimate.
+    /// Set once the run receives a request to stop; there is no estimate after that.
     pub stopping: Arc<AtomicBool>,
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Board {
     pub(crate) provider: String,
     /// The jobs.
     pub(crate) plan_state: PlanState,
-    /// Whether the run was asked to stop.
+    /// Whether the run has received a request to stop.
     pub(crate) stopping: bool,
     /// Start of the run, once it has started.
     pub(crate) started_ms: Option<i64>,
