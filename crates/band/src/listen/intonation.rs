@@ -8,7 +8,7 @@
 
 use crate::analysis::{Key, Note};
 
-use super::key::{KEYS, index_of, profile};
+use super::key_profile::{KEYS, index_of, profile};
 
 /// Standard deviations of a note's pitch that are tried, in semitones: from trained singers to those who can hardly be said to sing.
 const EXACTNESS: [f32; 5] = [0.12, 0.18, 0.25, 0.35, 0.45];

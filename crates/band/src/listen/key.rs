@@ -16,16 +16,9 @@ use crate::{
 
 use super::{
     intonation::Classes,
+    key_profile::{KEYS, key_of},
     pauses::{held_s, is_after_rest},
-    tables::KEY_PROFILES,
 };
-
-/// Cost of each pitch class above the tonic in minor, in sixteenths of a nat: the mean of what the ten lead sheets in minor
-/// have and of the profile in Temperley's "Music and Probability" (2007, chapter 4), since ten are few.
-const MINOR_PROFILE: [u8; 12] = [25, 61, 35, 31, 61, 34, 59, 26, 50, 59, 46, 54];
-
-/// Keys: twelve tonics in major, then in minor.
-pub(super) const KEYS: usize = 24;
 
 /// Roles of a pitch class, in the order of [`Evidence::roles`]. The last three are those of the song's first and last note.
 const ROLES: usize = 8;
@@ -177,28 +170,6 @@ pub(super) fn share_within(notes: &[Note], key: Key) -> f32 {
 /// The scores of all keys for a stretch within a song, in nats: without the roles of the first and the last note.
 pub(super) fn scores_within(notes: &[Note], classes: &[Classes]) -> [f32; KEYS] {
     Evidence::of(notes, classes).scores(ROLES_WITHIN)
-}
-
-/// Cost of each pitch class above the tonic of a key, in sixteenths of a nat.
-pub(super) fn profile(key: usize) -> &'static [u8; 12] {
-    if key < 12 {
-        &KEY_PROFILES[0]
-    } else {
-        &MINOR_PROFILE
-    }
-}
-
-pub(super) fn key_of(index: usize) -> Key {
-    let mode = if index < 12 { Mode::Major } else { Mode::Minor };
-    Key {
-        tonic: (index % 12) as u8,
-        mode,
-    }
-}
-
-/// The index of a key: the reverse of [`key_of`].
-pub(super) fn index_of(key: Key) -> usize {
-    usize::from(key.tonic % 12) + if key.mode == Mode::Minor { 12 } else { 0 }
 }
 
 /// The tonic of the major key with the same signature.

@@ -11,7 +11,8 @@ use crate::{
 
 use super::{
     intonation::Classes,
-    key::{KEYS, index_of, key_of, scores_within},
+    key::scores_within,
+    key_profile::{KEYS, index_of, key_of},
 };
 
 /// Bars of a stretch; what is left at the end belongs to the last one when it is shorter than half of that.

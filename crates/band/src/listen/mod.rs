@@ -9,6 +9,7 @@ mod grid;
 mod hear;
 mod intonation;
 mod key;
+mod key_profile;
 mod local_keys;
 mod metre;
 mod note_repair;

@@ -12,6 +12,8 @@ mod features;
 mod intonation;
 #[path = "../../../src/listen/key.rs"]
 mod key;
+#[path = "../../../src/listen/key_profile.rs"]
+mod key_profile;
 #[path = "../../../src/listen/metre.rs"]
 mod metre;
 #[path = "../../../src/listen/pauses.rs"]
@@ -41,7 +43,7 @@ pub(crate) fn trials(line: &str) -> Result<Value, serde_json::Error> {
     let sung = intonation::sung(&notes, 0.0);
     let intonation = Intonation::of(&sung);
     let classes = intonation.classes(&sung);
-    let key = key::key(&notes, &classes, None).map_or(key::key_of(0), |(key, _)| key);
+    let key = key::key(&notes, &classes, None).map_or(key_profile::key_of(0), |(key, _)| key);
     intonation.set_meant(&mut notes, &sung, |_| key);
     let tonic = key::signature(key);
     let mut found = Vec::new();
