@@ -1,6 +1,6 @@
-//! The gallery of docs/band.md is what the program plays and draws: its rows and its picture are made anew here and compared.
+//! The gallery of docs/band.md is what the program plays and draws: its rows and its pictures are made anew here and compared.
 //!
-//! After a change to the band, `BACKLINE_GALLERY=write cargo test --locked -p backline-cli --test it gallery` writes both.
+//! After a change to the band, `BACKLINE_GALLERY=write cargo test --locked -p backline-cli --test it gallery` writes all.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -21,6 +21,9 @@ const BEGIN: &str = "<!-- gallery: made by tests/it/gallery.rs -->\n";
 const END: &str = "<!-- end of the gallery -->";
 const PAGE: &str = "docs/band.md";
 const PICTURE: &str = "docs/amazing-grace.svg";
+/// What is drawn of a take: energy, density and instruments over time.
+const ARC: &str = "docs/arc.svg";
+const ARC_OF: (&str, &str) = ("amazing-grace", "cinematic strings, slow build");
 /// Chords that a row shows.
 const CHORDS: usize = 8;
 
@@ -81,6 +84,16 @@ fn the_gallery_is_what_the_band_plays() {
         ],
     );
     let picture = lab.read("picture.svg");
+    let (vocal, tags) = ARC_OF;
+    let file = format!("vocals/{vocal}.flac");
+    lab.expect(
+        0,
+        &[
+            "play", &file, "--tags", tags, "--takes", "1", "--parts", "picture", "--to", "arc",
+            "--quiet",
+        ],
+    );
+    let arc = lab.read(&format!("arc/{vocal}-cinematic-strings-slow-build-1.svg"));
 
     let page_path = root().join(PAGE);
     let page = fs::read_to_string(&page_path).unwrap();
@@ -89,16 +102,17 @@ fn the_gallery_is_what_the_band_plays() {
     if std::env::var_os("BACKLINE_GALLERY").is_some_and(|word| word == "write") {
         fs::write(&page_path, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         fs::write(root().join(PICTURE), picture).unwrap();
+        fs::write(root().join(ARC), arc).unwrap();
         return;
     }
     assert_eq!(shown, table, "see the head of tests/it/gallery.rs");
-    let drawn = fs::read_to_string(root().join(PICTURE)).unwrap();
-    assert!(
-        drawn == picture,
-        "{PICTURE} is not what is drawn; see the head of tests/it/gallery.rs"
-    );
-    assert!(
-        before.contains("(amazing-grace.svg)") || after.contains("(amazing-grace.svg)"),
-        "{PAGE} shows the picture"
-    );
+    for (path, drawn) in [(PICTURE, picture), (ARC, arc)] {
+        let kept = fs::read_to_string(root().join(path)).unwrap();
+        assert!(
+            kept == drawn,
+            "{path} is not what is drawn; see the head of tests/it/gallery.rs"
+        );
+        let name = path.trim_start_matches("docs/");
+        assert!(page.contains(&format!("({name})")), "{PAGE} shows {path}");
+    }
 }

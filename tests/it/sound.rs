@@ -159,7 +159,7 @@ fn play_hands_over_all_that_the_band_has() {
         "--negative-tags",
         "piano",
         "--parts",
-        "instrumental,mix,stems,midi,facts",
+        "instrumental,mix,stems,midi,facts,picture",
         "--audio",
         "flac",
         "--to",
@@ -193,6 +193,14 @@ fn play_hands_over_all_that_the_band_has() {
             length,
             "{}",
             path.display()
+        );
+    }
+    let picture = lab.read("takes/verse-bossa-nova-1.svg");
+    assert!(picture.ends_with("</svg>\n"));
+    for instrument in &instruments {
+        assert!(
+            picture.contains(&format!(">{instrument}</text>")),
+            "{instrument}"
         );
     }
     // The stems add up to the instrumental, in 16 bits.

@@ -23,6 +23,7 @@ ROWS = {
     "gap": ("f0 octave gap", 0.02, 0.005, True),
     "onset": ("onset F1, 100 ms", 0.82, 0.88, False),
     "note": ("note F1, 100 ms", 0.82, 0.88, False),
+    "nearest": ("note F1, nearest semitone", 0.77, 0.82, False),
     "ratio": ("notes found, per true note", 1.1, 1.0, True),
     "tempo": ("tempo within 4 %", 0.75, 0.85, False),
     "octave": ("tempo with octaves", 0.92, 1.0, False),
@@ -50,31 +51,69 @@ MUSIC = {
     "low_correlation": ("left and right below 120 Hz", 0.95, 1),
     "unmasked": ("voice clear at 1-4 kHz", 0.85, 1),
     "spectrum_off_db": ("octaves off -5 dB each, RMS", 0, 3),
-    "timing_sd_ms": ("timing SD, ms (machines 0)", 0, 15),
+    "timing_sd_ms": ("people off the beats, SD, ms", 4, 15),
+    "timing_alpha": ("their memory, alpha", 0.6, 1),
     "bass_off_chord": ("bass off chord, strong beats", 0, 0.01),
+    "rougher_off": ("rougher a semitone off", 0.95, 1),
 }
 
 
-def music(program):
+def rows_of(program, *arguments):
+    """The rows that one of the band's examples prints."""
+    run = subprocess.run([program, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True)
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def music(program, font):
     """Prints the measures of each style, with `!` at those out of their range."""
-    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
-    *styles, alike = map(json.loads, lines)
+    *styles, alike = rows_of(program, *([font] if font else []))
     print(f"{'':28}" + " ".join(f"{key:>16}" for key in MUSIC))
     for row in styles:
-        cells = [f"{row[key]:15.3f}{' ' if least <= row[key] <= most else '!'}" for key, (_, least, most) in MUSIC.items()]
+        cells = [
+            f"{'machine':>15} " if row[key] is None else f"{row[key]:15.3f}{' ' if least <= row[key] <= most else '!'}"
+            for key, (_, least, most) in MUSIC.items()
+        ]
         print(f"{row['style']:28}" + " ".join(cells))
     for key, (title, least, most) in MUSIC.items():
-        values = [row[key] for row in styles]
+        values = [row[key] for row in styles if row[key] is not None]
         held = sum(least <= value <= most for value in values)
         print(f"{title:30} {least} to {most}: {held} of {len(values)}; {min(values):.3f} to {max(values):.3f}")
     one, other = alike["most_alike"]
     print(f"most alike: {one}, {other}: chords {alike['chords']:.2f}, feel {alike['feel']:.2f}, players {alike['players']:.2f}")
 
 
+def instruments(program, font):
+    """Prints each instrument beside the font's: octaves apart, and the centroid of loud notes over that of soft ones."""
+    apart = []
+    print(f"{'':20} {'octaves apart, dB':>18} {'brighter when loud':>20} {'the font':>10}")
+    for row in rows_of(program, font):
+        brighter = {
+            source: np.mean([note["centroid_hz"][1] / max(note["centroid_hz"][0], 1) for note in row[source]])
+            for source in ("own", "font")
+            if source in row
+        }
+        cells = f"{brighter['own']:20.2f} {brighter.get('font', float('nan')):10.2f}"
+        apart.append(row.get("spectrum_apart_db", np.nan))
+        print(f"{row['instrument']:20} {apart[-1]:18.1f} {cells}")
+    print(f"{'mean':20} {np.nanmean(apart):18.1f}")
+
+
+def voices(program, styles, files):
+    """Prints how well recorded voices are heard over the band, by style."""
+    rows = rows_of(program, styles, *files)
+    print(f"{'':20} {'voice clear at 1-4 kHz':>24} {'least':>8} {'mix off -5 dB each':>20}")
+    for style in styles.split(","):
+        of_style = [row for row in rows if row["style"] == style]
+        clear = [row["unmasked"] for row in of_style]
+        off = np.mean([row["mix_off_db"] for row in of_style])
+        print(f"{style:20} {np.mean(clear):24.3f} {min(clear):8.3f} {off:20.1f}")
+
+
 def build(example="analyse_json"):
     """Builds one of the band's examples and returns its path."""
+    package = ["-p", "backline-band", "--features", "soundfont", "--example", example]
     subprocess.run(
-        ["cargo", "build", "--release", "--locked", "-q", "-p", "backline-band", "--example", example],
+        ["cargo", "build", "--release", "--locked", "-q", *package],
         cwd=ROOT,
         check=True,
     )
@@ -100,6 +139,9 @@ def found_by_band(line):
         "f0": np.array([frame["hz"] for frame in analysis["pitch"]]),
         "f0_hop_s": 0.010,
         "notes": [[note["onset_s"], note["offset_s"], note["midi"]] for note in analysis["notes"]],
+        # As sung, without the tuning; and as meant.
+        "sung": [note["midi"] + note.get("cents", 0.0) / 100 for note in analysis["notes"]],
+        "meant": [note.get("meant", note["midi"]) for note in analysis["notes"]],
         "bpm": analysis["tempo_bpm"],
         "beats": beats,
         "downbeats": [beat["time_s"] for beat in analysis["beats"] if beat["position"] == 0],
@@ -127,7 +169,7 @@ def measure(found, truth):
         row["rpa"] = melody["Raw Pitch Accuracy"]
         row["gap"] = melody["Raw Chroma Accuracy"] - melody["Raw Pitch Accuracy"]
     if "notes" in truth and found.get("notes") is not None:
-        row.update(note_rows(truth["notes"], found["notes"], found.get("tuning", 0.0)))
+        row.update(note_rows(truth["notes"], found))
     if "beats" in truth and found.get("beats") is not None:
         row.update(beat_rows(found, truth))
     elif "bpm_beat" in truth and found.get("bpm"):
@@ -147,18 +189,27 @@ def measure(found, truth):
     return row
 
 
-def note_rows(truth, found, tuning):
-    """Onset and note F1, and how many notes were found for each true one. Fractional true pitches are as sung: the tuning is added."""
-    if not found:
-        return {"onset": 0.0, "note": 0.0, "ratio": 0.0}
+def note_rows(truth, found):
+    """Onset and note F1, and how many notes were found for each true one.
+
+    Fractional true pitches are as sung: they are compared with the pitch sung (`note`) and with the nearest semitone (`nearest`), at the
+    tuning found. Whole ones are as meant: compared with what was meant (`note`) and with the nearest semitone.
+    """
+    notes = found["notes"]
+    if not notes:
+        return {"onset": 0.0, "note": 0.0, "nearest": 0.0, "ratio": 0.0}
     as_sung = any(note[2] != round(note[2]) for note in truth)
+    tuning = found.get("tuning", 0.0) if as_sung else 0.0
+    nearest = [note[2] for note in notes]
+    pitches = found.get("sung" if as_sung else "meant", nearest)
     spans = lambda notes: np.array([[note[0], note[1]] for note in notes], float)
-    hertz = lambda notes, up: 440.0 * 2 ** ((np.array([note[2] + up for note in notes], float) - 69) / 12)
-    onset = mir_eval.transcription.onset_precision_recall_f1(spans(truth), spans(found), onset_tolerance=0.1)[2]
-    note = mir_eval.transcription.precision_recall_f1_overlap(
-        spans(truth), hertz(truth, 0.0), spans(found), hertz(found, tuning if as_sung else 0.0), onset_tolerance=0.1, offset_ratio=None
+    hertz = lambda pitches, up=0.0: 440.0 * 2 ** ((np.array(pitches, float) + up - 69) / 12)
+    true = hertz([note[2] for note in truth])
+    f1 = lambda pitches: mir_eval.transcription.precision_recall_f1_overlap(
+        spans(truth), true, spans(notes), hertz(pitches, tuning), onset_tolerance=0.1, offset_ratio=None
     )[2]
-    return {"onset": onset, "note": note, "ratio": len(found) / len(truth)}
+    onset = mir_eval.transcription.onset_precision_recall_f1(spans(truth), spans(notes), onset_tolerance=0.1)[2]
+    return {"onset": onset, "note": f1(pitches), "nearest": f1(nearest), "ratio": len(notes) / len(truth)}
 
 
 def tempo_rows(ratio):
@@ -286,15 +337,24 @@ def main():
     options.add_argument("--program", help="the built analyse_json; built when not given")
     options.add_argument("--peers", action="store_true", help="run librosa (and madmom where it is installed) on the same files")
     options.add_argument("--music", action="store_true", help="measure what is played in each style instead")
+    options.add_argument("--soundfont", help="play with this SoundFont (.sf2)")
+    options.add_argument("--instruments", action="store_true", help="measure each instrument beside --soundfont instead")
+    options.add_argument("--voices", metavar="STYLES", help="measure how well the recordings are heard over these styles instead")
     options.add_argument("--each", action="store_true", help="a line a file too")
     options.add_argument("--json", help="write every figure to this file")
     chosen = options.parse_args()
+    if chosen.instruments and not chosen.soundfont:
+        options.error("--instruments needs --soundfont")
     warnings.filterwarnings("ignore")
     if chosen.music:
-        return music(chosen.program or build("measures"))
+        return music(chosen.program or build("measures"), chosen.soundfont)
+    if chosen.instruments:
+        return instruments(chosen.program or build("instruments"), chosen.soundfont)
     files = collect(chosen.dir)
     if not files:
         sys.exit("no recordings were found")
+    if chosen.voices:
+        return voices(chosen.program or build("voice_measures"), chosen.voices, [file for file, _ in files])
     answers = analyse(chosen.program or build(), [file for file, _ in files])
     names = ["band"] + (peer_tools.available() if chosen.peers else [])
     results = {name: [] for name in names}

@@ -18,6 +18,8 @@ CLASSES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 FIFTHS = {"C": 0, "G": 1, "D": 2, "A": 3, "E": 4, "B": 5, "F": -1, "F#": 6, "C#": 7, "Bb": -2, "Eb": -3, "Ab": -4, "Db": -5}
 MODES = {"": 0, "maj": 0, "m": -3, "min": -3, "dor": -2, "mix": -1, "phr": -4, "aeo": -3}
 MINOR = {"m", "min", "dor", "phr", "aeo"}
+# Of a file with more tunes than this, evenly spread ones are taken.
+MOST_OF_A_FILE = 60
 
 
 def lead_sheets(path, chance):
@@ -39,10 +41,15 @@ def lead_sheets(path, chance):
         minor = kind.startswith("minor")
         key = root if root == (tonic + (9 if minor else 0)) % 12 else None
         lines = [line for line in starts if line >= starts[1]]
-        for cut in ("whole", "start", "end"):
+        for cut in ("whole", "start", "end", "middle"):
             bars = chance.choice([16, 20, 24, 40])
             if cut == "whole":
                 notes = sheet["notes"]
+            elif cut == "middle":
+                # From any note to any other: an excerpt knows nothing of phrases.
+                first = chance.randrange(len(sheet["notes"]))
+                until = sheet["notes"][first][0] + chance.choice([6, 10, 16]) * bar
+                notes = [note for note in sheet["notes"][first:] if note[0] < until]
             elif cut == "end":
                 first = max(0, len(lines) - bars)
                 notes = [note for note in sheet["notes"] if note[0] >= lines[first] - 1e-6 or first == 0]
@@ -54,7 +61,7 @@ def lead_sheets(path, chance):
             line = next((line for line in [starts[1] - bar, *starts[1:]] if line >= begin - 1e-6), begin)
             sure = key is not None and at_home(sheet["chords"], notes[0][0], sum(notes[-1][:2]), root, minor)
             song = {"source": number, "ts": [4, 4] if lower == 2 else [upper, lower], "halves": lower == 2}
-            song.update(key=key if sure else None, minor=minor, ends=cut != "start", whole=cut == "whole")
+            song.update(key=key if sure else None, minor=minor, ends=cut in ("whole", "end"), whole=cut == "whole")
             song["pickup"] = line - begin
             song["notes"] = [[onset - begin, length, midi] for onset, length, midi in notes]
             yield song
@@ -108,8 +115,11 @@ def tune(text):
         return None
     begin = notes[0][0]
     tonic = (CLASSES[key[1][0]] + {"#": 1, "b": -1}.get(key[1][1:], 0)) % 12
+    third = lambda semitones: sum(length for _, length, midi in notes if (midi - tonic) % 12 == semitones)
     return {
-        "ts": list(signature), "halves": False, "key": tonic, "minor": mode in MINOR, "ends": True, "pickup": float((late - begin) % bar),
+        "ts": list(signature), "halves": False, "key": tonic, "ends": True,
+        # Collections that write no modes write the tonic alone.
+        "minor": mode in MINOR or (mode == "" and third(3) > third(4)), "pickup": float((late - begin) % bar),
         "notes": [[float(onset - begin), float(length), midi] for onset, length, midi in notes],
     }  # fmt: skip
 
@@ -168,26 +178,35 @@ def often_missed(length_s, repeated):
 
 
 def perform(song, chance):
-    """The song as a singer might sing it and a listener hear it: tempo drifts, notes are early, missed, split, misread.
+    """The song as a singer might sing it and a listener hear it: tempo drifts, long notes are held, notes are early, missed, split, misread.
 
     Returns a dict to ask `listen_trials` about, with the truth: `beat_s`, `ticks` (from a downbeat; `None` for what is no note).
     """
     written = song["notes"]
-    quick = sorted(note[1] for note in written)[len(written) // 20]
-    low, high = {(6, 8): (80, 150), (3, 4): (76, 165), (2, 4): (62, 115), (4, 4): (66, 150)}[tuple(song["ts"])]
+    lengths = sorted(note[1] for note in written)
+    middle, spread, fastest = {(6, 8): (100, 0.4, 200), (3, 4): (100, 0.4, 190), (2, 4): (84, 0.4, 150), (4, 4): (92, 0.45, 180)}[tuple(song["ts"])]
     if song["halves"]:
-        low, high = 110, 180
-    bpm = min(chance.uniform(low, high), 60 * quick / 0.13)
+        middle, spread, fastest = 140, 0.3, 200
+    # People sing some songs slowly, but neither their short notes faster nor their usual ones slower than words can be sung.
+    bpm = min(max(middle * 2 ** chance.gauss(0, spread), 45, 60 * lengths[len(lengths) // 2] / 1.4), fastest, 60 * lengths[len(lengths) // 20] / 0.13)
     rubato, drift = chance.choice([0, 0.01, 0.02, 0.03, 0.05]), chance.choice([0, 0, 0.06, -0.06])
     end = max(onset + length for onset, length, _ in written)
     grid = np.arange(0, end + 8, 0.25)
     noise = np.random.RandomState(chance.randint(0, 1 << 30))
     sway = np.convolve(np.cumsum(noise.randn(len(grid)) * rubato * 0.25), np.ones(8) / 8)[: len(grid)]
     pace = 1 + np.clip(sway, -3 * rubato, 3 * rubato) + drift * grid / end
-    times = np.concatenate([[0], np.cumsum(60 / bpm * pace * 0.25)[:-1]]) + chance.choice([0.35, 0.8, 2.3])
+    steps = 60 / bpm * pace * 0.25
+    beat_s = float(np.median(steps[grid <= end])) * 4
+    holds = chance.choice([0, 0, 0.2, 0.4])
+    for onset, length, _ in written:
+        if length >= 1.5 and chance.random() < holds:
+            steps[(grid >= onset) & (grid < onset + length)] *= chance.choice([0.7, 0.8, 1.25, 1.5, 1.7])
+    times = np.concatenate([[0], np.cumsum(steps)[:-1]]) + chance.choice([0.35, 0.8, 2.3])
     at = lambda quarters: float(np.interp(quarters, grid, times))
     jitter = chance.choice([0.015, 0.02, 0.03])
-    split, misread = chance.choice([0.02, 0.06, 0.12]), chance.choice([0, 0.03, 0.08])
+    split = chance.choice([0.02, 0.06, 0.12])
+    # In semitones: how exact the singer's pitches are, how far they end from where they began, and what the tuning found is off.
+    exact, sinking, tuning = chance.choice([0.1, 0.2, 0.3, 0.35]), chance.choice([0, 0, 0, chance.uniform(-0.6, 0.6)]), chance.uniform(-0.2, 0.2)
     missed = chance.choice([0.5, 1, 1.5])
     notes, ticks = [], []
     for index, (onset, length, midi) in enumerate(written):
@@ -197,7 +216,7 @@ def perform(song, chance):
             continue
         start = at(onset) + noise.randn() * jitter
         stop = at(onset + length) - (0.06 if chance.random() < 0.5 else 0)
-        midi += chance.choice([-1, 1]) if chance.random() < misread else 0
+        midi = round(midi + noise.randn() * exact + tuning + sinking * onset / end, 3)
         if notes:
             notes[-1][1] = min(notes[-1][1], start)
             if start - notes[-1][0] < 0.05:
@@ -211,10 +230,9 @@ def perform(song, chance):
                 notes.append([cut, stop, midi + chance.choice([0, 0, 1, -1])])
                 ticks.append(None)
     beat = 1.5 if song["ts"] == [6, 8] else 1.0
-    inside = grid <= end
     return {
         **{name: song[name] for name in ("ts", "key", "minor", "ends")}, "source": song["source"],
-        "beat_s": 60 / bpm * float(np.mean(pace[inside])) * beat, "notes": notes, "ticks": ticks,
+        "beat_s": beat_s * beat, "notes": notes, "ticks": ticks,
     }  # fmt: skip
 
 
@@ -223,10 +241,11 @@ def performances(sheets, abc_files, seed):
     chance = random.Random(seed)
     found = []
     for song in lead_sheets(sheets, chance):
-        for _ in range((4 if song["ts"] in ([2, 4], [6, 8]) else 1) * (4 if song["whole"] else 1)):
+        for _ in range((3 if song["ts"] in ([2, 4], [6, 8]) else 1) * (3 if song["whole"] else 1)):
             found.append({**perform(song, chance), "from": "sheet"})
     for path in abc_files:
-        for number, song in enumerate(tunes(path)):
+        every = list(tunes(path))
+        for number, song in enumerate(every[:: -(-len(every) // MOST_OF_A_FILE)] if every else []):
             song["source"] = f"{path.stem} {number}"
             found.append({**perform(song, chance), "from": "tune"})
     return found

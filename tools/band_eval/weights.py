@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Learns `listen/metre.bin` and finds the weights of `listen/key.rs`.
+"""Learns `listen/metre.bin` and `listen/key.bin`.
 
 python3 weights.py LEADSHEETS.json.gz [TUNES.abc …] [--write]: sings the songs in notes with mistakes (`material.py`), asks the
 example `listen_trials` for every hypothesis, and climbs to the weights under which the chosen ones are best. Songs are split in
@@ -30,15 +30,27 @@ EPOCHS, BATCH, RATE, DECAY, DROPPED = 60, 128, 4e-3, 3e-3, 0.25
 # A little of the likelihood of the best hypotheses beside the mean worth: the worth alone is flat where all is wrong.
 LIKELIHOOD, SHARP = 0.05, 12.0
 # What songs in minor count in all: more finds more of them, and hears more songs in major as their relative minor.
-MINOR_SHARE = 0.1
-# How much a weight of the key is drawn to nothing, in units of what it was.
-PULL = 2e-3
+MINOR_SHARE = 0.15
+# What stretches within a song count in all: they have neither a first nor a last note, and no chords.
+STRETCH_SHARE = 0.5
+# The roles of the first and the last note among the features of a key.
+ENDS = slice(60, 96)
+# How much a weight of the key is drawn to nothing.
+PULL = 1e-4
 
 
 def trials(program, songs):
     lines = "".join(json.dumps({"notes": song["notes"]}) + "\n" for song in songs)
     run = subprocess.run([str(program)], input=lines, capture_output=True, text=True, check=True)
-    return list(map(json.loads, run.stdout.splitlines()))
+    return list(map(compact, run.stdout.splitlines()))
+
+
+def compact(line):
+    """A line of trials, its numbers as arrays: as lists those of thousands of songs would fill the memory."""
+    answer = json.loads(line)
+    for one in answer["hypotheses"]:
+        one.update({name: np.array(one[name], np.float32) for name in ("costs", "features")}, ticks=np.array(one["ticks"], np.int32))
+    return answer
 
 
 def worth(song, heard):
@@ -146,6 +158,9 @@ class Metres:
         best = [start + cost[start:end].argmin() for start, end in zip(begin, begin[1:])]
         return self.worth[rows][best]
 
+    def file_of(self, weights):
+        return metre_file(weights)
+
     def report(self, title, weights, which):
         value = self.chosen(weights, which)
         cells = [f"{title:34} tempo, beats, downbeats, metre", "  all " + show(self.weight(which) @ value)]
@@ -165,7 +180,7 @@ def shares(parts, starts, song):
     return parts / np.add.reduceat(parts, starts)[song]
 
 
-def file_of(weights):
+def metre_file(weights):
     """`metre.bin`, as `listen/classifier.rs` reads it: floats, and the hidden layer with one signed byte a weight."""
     floats = lambda values: struct.pack(f"<{len(values)}f", *values)
     file = b"".join(floats(weights[name]) for name in ("costs", "means", "scales", "features"))
@@ -185,11 +200,17 @@ def show(values):
 
 
 class Keys:
-    """The 24 keys' features, for songs whose key is sure."""
+    """The evidence of each melody, turned so that each of the twelve tonics comes first, for songs whose key is sure."""
 
     def __init__(self, songs, answers):
-        sure = [at for at, song in enumerate(songs) if song["key"] is not None]
-        self.features = np.array([answers[at]["keys"] for at in sure])
+        sure = [at for at, song in enumerate(songs) if song["key"] is not None and answers[at]["chords"]]
+        roles, steps, chords = (np.array([answers[at][name] for at in sure], np.float32) for name in ("roles", "steps", "chords"))
+        turn = (np.arange(12)[:, None] + np.arange(12)) % 12
+        flat = lambda values: values.reshape(len(sure), -1)
+        self.features = np.stack(
+            [np.concatenate([flat(roles[:, :, up]), flat(steps[:, up][:, :, up])], axis=1) for up in turn], axis=1
+        )
+        self.chords = np.concatenate([chords, np.roll(chords, -3, axis=1)], axis=1)
         self.truth = np.array([songs[at]["key"] + 12 * songs[at]["minor"] for at in sure])
         self.half = np.array([hash_half(songs[at]) for at in sure])
         self.tune = np.array([songs[at]["from"] == "tune" for at in sure])
@@ -201,43 +222,73 @@ class Keys:
         minor = self.truth >= 12
         self.weight[minor] *= MINOR_SHARE / max(1e-9, self.weight[minor].sum())
         self.weight[~minor] *= (1 - MINOR_SHARE) / self.weight[~minor].sum()
-        self.start = np.array(answers[0]["key_weights"])
-        self.size = np.abs(self.start)
+        self.count = self.features.shape[2]
 
-    def chances(self, weights, which):
-        score = self.features[which] @ weights
+    def evidence(self, which, within=False):
+        """Features and chords; of a stretch within a song, nothing of the ends and no chords."""
+        x, chords = self.features[which], self.chords[which]
+        if within:
+            x = x.copy()
+            x[:, :, ENDS] = 0
+            chords = np.zeros_like(chords)
+        return x, chords
+
+    def scores(self, weights, evidence):
+        major, minor, (chords, mode) = weights[: self.count], weights[self.count : -2], weights[-2:]
+        x, fits = evidence
+        return np.concatenate([x @ major, x @ minor + mode], axis=1) + chords * fits
+
+    def chances(self, weights, evidence):
+        score = self.scores(weights, evidence)
         chance = np.exp(score - score.max(1, keepdims=True))
-        rows = np.arange(len(which))
-        return chance / chance.sum(1, keepdims=True), rows, self.truth[which], self.weight[which] / self.weight[which].sum()
+        return chance / chance.sum(1, keepdims=True)
 
-    def loss(self, weights, which):
-        chance, rows, truth, weight = self.chances(weights, which)
-        right = chance[rows, truth]
-        slope = (self.features[which][rows, truth] - (chance[..., None] * self.features[which]).sum(1)) * right[:, None]
-        off = PULL * weights / self.size**2
-        return -(weight * right).sum() + 0.5 * off @ weights, -weight @ slope + off
+    def loss(self, weights, which, evidence):
+        chance, rows = self.chances(weights, evidence), np.arange(len(which))
+        share = self.weight[which] / self.weight[which].sum()
+        right = chance[rows, self.truth[which]]
+        slope = chance.copy()
+        slope[rows, self.truth[which]] -= 1
+        slope *= share[:, None]
+        x, chords = evidence[0].reshape(-1, self.count), evidence[1]
+        down = np.concatenate(
+            [slope[:, :12].reshape(-1) @ x, slope[:, 12:].reshape(-1) @ x, [(slope * chords).sum(), slope[:, 12:].sum()]]
+        )
+        return -(share * np.log(right + 1e-12)).sum() + 0.5 * PULL * weights @ weights, down + PULL * weights
 
     def search(self, which):
-        """The weights that give the true key the greatest chance on average, at the size at which the chances are honest."""
-        best = None
-        chance = np.random.default_rng(1)
-        for attempt in range(6):
-            start = self.start * np.exp(chance.normal(0, 0.3 if attempt else 0, len(self.start)))
-            found = scipy.optimize.minimize(self.loss, start, args=(which,), jac=True, method="L-BFGS-B")
-            if best is None or found.fun < best.fun:
-                best = found
+        """The weights under which the true keys are most likely, of songs and of stretches within them."""
+        parts = [(1 - STRETCH_SHARE, self.evidence(which)), (STRETCH_SHARE, self.evidence(which, within=True))]
+
+        def loss(weights):
+            losses = [(share, self.loss(weights, which, evidence)) for share, evidence in parts]
+            return sum(share * one[0] for share, one in losses), sum(share * one[1] for share, one in losses)
+
+        return scipy.optimize.minimize(loss, np.zeros(2 * self.count + 2), jac=True, method="L-BFGS-B").x
+
+    def honest_size(self, weights, which):
+        """By how much to multiply the weights so that the chances are honest for excerpts that they were not learned from."""
+        which = which[~self.tune[which] & ~self.ends[which]]
+        rows, evidence = np.arange(len(which)), self.evidence(which)
 
         def surprise(size):
-            chance, rows, truth, weight = self.chances(best.x * size, which)
-            return -(weight * np.log(chance[rows, truth] + 1e-12)).sum()
+            return -np.log(self.chances(weights * size, evidence)[rows, self.truth[which]] + 1e-12).mean()
 
-        return best.x * scipy.optimize.minimize_scalar(surprise, bounds=(0.1, 3), method="bounded").x
+        return scipy.optimize.minimize_scalar(surprise, bounds=(0.1, 2), method="bounded").x
+
+    def file_of(self, weights):
+        """`key.bin`, as `listen/key.rs` reads it: roles of both modes, steps of both, the chords' weight and minor's."""
+        modes = [weights[: self.count], weights[self.count : -2]]
+        steps = self.count - 144
+        parts = [mode[:steps] for mode in modes] + [mode[steps:] for mode in modes] + [weights[-2:]]
+        return np.concatenate(parts).astype("<f4").tobytes()
 
     def report(self, title, weights, which):
-        found = (self.features[which] @ weights).argmax(1)
+        chance = self.chances(weights, self.evidence(which))
+        found = chance.argmax(1)
         truth, tune, ends = self.truth[which], self.tune[which], self.ends[which]
         signature = lambda key: np.where(key >= 12, (key + 3) % 12, key)
-        print(f"{title:34} exact, signature")
+        print(f"{title:34} exact, signature, mean chance of what was found")
         groups = {
             "sheets to their end": ~tune & ends,
             "sheets cut short": ~tune & ~ends,
@@ -246,7 +297,7 @@ class Keys:
         }
         for name, rows in groups.items():
             if rows.any():
-                right = [(found == truth)[rows].mean(), (signature(found) == signature(truth))[rows].mean()]
+                right = [(found == truth)[rows].mean(), (signature(found) == signature(truth))[rows].mean(), chance.max(1)[rows].mean()]
                 print(f"    {name} ({rows.sum()}) {show(right)}")
 
 
@@ -256,29 +307,31 @@ def main():
     options.add_argument("tunes", nargs="*", type=pathlib.Path)
     options.add_argument("--program", help="the built listen_trials; built when not given")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--write", action="store_true", help="writes metre.bin; without it, everything is only measured")
+    options.add_argument("--write", action="store_true", help="writes both files; without it, everything is only measured")
     chosen = options.parse_args()
     songs = material.performances(chosen.sheets, chosen.tunes, chosen.seed)
     answers = trials(chosen.program or band_eval.build("listen_trials"), songs)
     kept = [at for at, answer in enumerate(answers) if answer["hypotheses"]]
     songs, answers = [songs[at] for at in kept], [answers[at] for at in kept]
     print(f"{len(songs)} performances")
-    metres, keys = Metres(songs, answers), Keys(songs, answers)
-    for name, kind, in_force in (("metre", metres, None), ("key", keys, keys.start)):
+    for name, kind in (("metre", Metres(songs, answers)), ("key", Keys(songs, answers))):
         print(f"\n== {name}")
         every = np.arange(len(kind.half))
-        kind.report("weights in force", in_force, every)
+        sizes = []
         for half in (0, 1):
             weights = kind.search(every[kind.half != half])
-            kind.report(f"half {half}, weights in force", in_force, every[kind.half == half])
+            if name == "metre":
+                kind.report(f"half {half}, weights in force", None, every[kind.half == half])
+            else:
+                sizes.append(kind.honest_size(weights, every[kind.half == half]))
             kind.report(f"half {half}, weights of the other", weights, every[kind.half == half])
         weights = kind.search(every)
+        if name == "key":
+            weights *= np.mean(sizes)
         kind.report("weights of all", weights, every)
-        if kind is keys:
-            print(f"key.rs: [{', '.join(f'{weight:.3g}' for weight in weights)}]")
-        elif chosen.write:
-            path = band_eval.ROOT / "crates/band/src/listen/metre.bin"
-            path.write_bytes(file_of(weights))
+        if chosen.write:
+            path = band_eval.ROOT / f"crates/band/src/listen/{name}.bin"
+            path.write_bytes(kind.file_of(weights))
             print(f"written: {path}")
 
 

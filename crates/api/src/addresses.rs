@@ -1,21 +1,21 @@
-//! Which hosts and addresses belong to the public internet, which to a private network, and which to this machine. Pure.
+//! Classifies hosts and addresses: public internet, private network, or this machine. Pure.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// A host as it is compared: lower case, without the dot at a name's end and the brackets of an IPv6 address.
+/// A host in the form used for comparison: lower case, without a trailing dot and without the brackets of an IPv6 address.
 pub(crate) fn bare(host: &str) -> String {
     let host = host.trim_matches(['[', ']']);
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Whether an address is one of a private network by its spelling: a literal address, or a name that is never public.
+/// Whether an address belongs to a private network, judged by its text: a literal address, or a name that public DNS never has.
 pub fn is_private_address(url: &Url) -> bool {
     url.host().is_some_and(|host| is_private_host(&host))
 }
 
-/// Whether an address names this machine by its spelling: a loopback address, or `localhost`.
+/// Whether an address names this machine, judged by its text: a loopback address, or `localhost`.
 pub fn is_loopback_address(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => is_loopback(IpAddr::V4(address)),
@@ -25,7 +25,7 @@ pub fn is_loopback_address(url: &Url) -> bool {
     }
 }
 
-/// Whether a host is one of a private network by its spelling alone: a literal address, or a name that is never public.
+/// Whether a host belongs to a private network, judged by its text: a literal address, or a name that public DNS never has.
 pub(crate) fn is_private_host(host: &Host<&str>) -> bool {
     match host {
         Host::Ipv4(address) => !is_public(IpAddr::V4(*address)),
@@ -34,7 +34,7 @@ pub(crate) fn is_private_host(host: &Host<&str>) -> bool {
     }
 }
 
-/// Names that public DNS does not have: special use (RFC 6761, 6762, 8375, ICANN's `internal`) and names of one label.
+/// Names that public DNS does not have: special-use names (RFC 6761, 6762, 8375, ICANN's `internal`) and names of one label.
 pub(crate) fn is_private_name(name: &str) -> bool {
     const SUFFIXES: [&str; 5] = ["localhost", "local", "internal", "home.arpa", "lan"];
     !name.contains('.')
@@ -44,7 +44,7 @@ pub(crate) fn is_private_name(name: &str) -> bool {
         })
 }
 
-/// Whether `address` is this machine's own.
+/// Whether `address` is a loopback address.
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback(),
@@ -54,7 +54,8 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     }
 }
 
-/// Whether `address` is one of the public internet. Ranges from the IANA special-purpose registries (RFC 6890 and after).
+/// Whether `address` belongs to the public internet. The ranges come from the IANA special-purpose registries (RFC 6890 and
+/// later).
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -91,7 +92,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     })
 }
 
-/// The IPv4 address that is reached through an IPv6 one: v4-mapped, v4-compatible, NAT64 and 6to4.
+/// The IPv4 address embedded in an IPv6 address: v4-mapped, v4-compatible, NAT64 and 6to4.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let bits = address.to_bits();
     let low = Ipv4Addr::from_bits(bits as u32);
@@ -107,7 +108,7 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let bits = address.to_bits();
     let within = |first: u128, length: u32| bits >> (128 - length) == first >> (128 - length);
-    // Only 2000::/3 is handed out; within it Teredo and other protocol blocks, and two ranges for documentation, are not hosts.
+    // Only 2000::/3 is assigned. Within it, Teredo, other protocol blocks and two documentation ranges contain no hosts.
     within(0x2000 << 112, 3)
         && !within(0x2001 << 112, 23)
         && !within(0x2001_0db8 << 96, 32)

@@ -1,7 +1,7 @@
-//! Callbacks: what a vendor posts to us, and what the studio posts to others.
+//! Callbacks: the ones that vendors send to Backline, and the ones that the studio sends to others.
 //!
-//! A callback's body is not signed and anyone who knows the address can post one, so it is a hint: whoever acts on its
-//! addresses reads record-info first.
+//! A callback's body is not signed, and anyone who knows the address can post one. So a callback is only a hint: read
+//! record-info before you use the addresses in it.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -11,26 +11,26 @@ use crate::json::read_json;
 use crate::lenient::text;
 use crate::{Stage, TaskId, TaskView, Track};
 
-/// Longest callback that is read. Two tracks have some kilobytes, lyrics included.
+/// Longest callback that is read. A callback with two tracks has a few kilobytes, lyrics included.
 pub const CALLBACK_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// The vendor's name of the stage that a callback reports.
+/// The stage that a callback reports, by the vendor's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallbackKind {
-    /// `text`: the text is made.
+    /// `text`: the text is ready.
     Text,
-    /// `first`: the first track is made.
+    /// `first`: the first track is ready.
     First,
-    /// `complete`: all tracks are made.
+    /// `complete`: all tracks are ready.
     Complete,
     /// `error`: the task failed.
     Error,
-    /// A name that the vendor added later, or none.
+    /// A name that the vendor added later, or an empty text when the callback names no stage.
     Unknown(String),
 }
 
 impl CallbackKind {
-    /// The kind of this name.
+    /// The kind with this name.
     pub fn read(word: &str) -> Self {
         match word.trim() {
             "text" => Self::Text,
@@ -41,7 +41,7 @@ impl CallbackKind {
         }
     }
 
-    /// The vendor's name of it.
+    /// The vendor's name of the kind.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text => "text",
@@ -53,12 +53,12 @@ impl CallbackKind {
     }
 }
 
-/// A callback as it is written. Serialises exactly as the vendors write it.
+/// A callback to be written. It serialises exactly as the vendors write it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallbackBody {
-    /// 200, or why the task failed.
+    /// 200, or the code of the failure.
     pub code: i64,
-    /// A sentence for people.
+    /// A message for people.
     pub msg: String,
     /// The stage.
     pub kind: CallbackKind,
@@ -69,7 +69,7 @@ pub struct CallbackBody {
 }
 
 impl CallbackBody {
-    /// As the vendors write it.
+    /// The JSON that the vendors write.
     pub fn to_json(&self) -> Value {
         let tracks = self
             .tracks
@@ -93,10 +93,10 @@ impl Serialize for CallbackBody {
     }
 }
 
-/// A callback that was read.
+/// A callback after reading.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Callback {
-    /// What it means.
+    /// The state of the task that it reports.
     pub view: TaskView,
     /// The vendor's name of the stage.
     pub kind: CallbackKind,
@@ -106,7 +106,7 @@ pub struct Callback {
     pub msg: String,
 }
 
-/// Why a body is no callback.
+/// Why a body is not a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackError {
     /// Longer than [`CALLBACK_LIMIT_BYTES`].
@@ -120,15 +120,15 @@ pub enum CallbackError {
     NoTaskId,
 }
 
-/// Reads the task that a callback names, whichever operation made it.
+/// Reads the id of the task that a callback names, whichever operation created the task.
 ///
 /// # Errors
-/// When the body is too long, no JSON object, or names no task.
+/// When the body is too long, is not a JSON object, or names no task.
 pub fn read_callback_task(body: &[u8]) -> Result<TaskId, CallbackError> {
     read_body(body).map(|(task_id, _)| task_id)
 }
 
-/// Reads a callback's envelope, and the task that it names.
+/// Reads a callback's envelope and the id of the task that it names.
 pub(crate) fn read_body(body: &[u8]) -> Result<(TaskId, ResponseBody), CallbackError> {
     if body.len() > CALLBACK_LIMIT_BYTES {
         return Err(CallbackError::TooLong(body.len()));
@@ -142,7 +142,7 @@ pub(crate) fn read_body(body: &[u8]) -> Result<(TaskId, ResponseBody), CallbackE
     Ok((TaskId(task_id), response))
 }
 
-/// Reads a callback's body: both casings, tracks that are not ready, stages that are not known yet.
+/// Reads a callback's body. Accepts both casings, tracks that are not ready, and unknown stages.
 pub fn read_callback(body: &[u8]) -> Result<Callback, CallbackError> {
     let (task_id, response) = read_body(body)?;
     let word = text(&response.data, &["callbackType", "callback_type"]).unwrap_or_default();
@@ -169,7 +169,7 @@ fn stage(kind: &CallbackKind, code: Option<i64>, message: Option<&str>, tracks: 
     let refused = code.is_some_and(|code| code != OK);
     match kind {
         CallbackKind::Error => Stage::failed(code.filter(|&code| code != OK), message),
-        // A code that contradicts the stage counts unless the tracks are there to be fetched.
+        // A failure code that contradicts the stage wins, unless the tracks can be fetched.
         CallbackKind::Complete => match Stage::shown_by(tracks) {
             Stage::Complete => Stage::Complete,
             _ if refused => Stage::failed(code, message),

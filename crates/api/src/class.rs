@@ -1,18 +1,18 @@
-//! What follows from a response, whichever code a vendor has for it.
+//! The consequence of a response, independent of the vendor's code for it.
 
 use serde::{Deserialize, Serialize};
 
-/// What follows from a response. The profile alone maps codes to classes.
+/// The consequence of a response. Only the profile maps codes to classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseClass {
-    /// This job will never be taken as it is; others may.
+    /// The provider will never accept this job as it is; it may accept others.
     RefusedJob,
-    /// Nothing will be taken until someone changes the key, the address or the account.
+    /// The provider accepts nothing until someone changes the key, the address or the account.
     RefusedRun,
-    /// Too fast: the same again after some seconds.
+    /// Rate limit: send the same request again after some seconds.
     Wait,
-    /// Maintenance: the same again after some minutes.
+    /// Maintenance: send the same request again after some minutes.
     WaitLong,
     /// The account has no credits left.
     StopForCredits,
@@ -20,13 +20,13 @@ pub enum ResponseClass {
     NotSent,
     /// Nobody knows whether the request was carried out.
     InDoubt,
-    /// It was taken and failed.
+    /// The provider accepted the task, and the task failed.
     TaskFailed,
-    /// It was taken, failed, and its credits were given back: safe to send.
+    /// The provider accepted the task, it failed, and its credits were given back: safe to send.
     Refunded,
-    /// The provider could not fetch the recording: its upload is gone. Nothing was bought.
+    /// The provider could not fetch the recording: the upload is gone. Nothing was bought.
     SourceGone,
-    /// The provider does not know this one task (any more); says nothing about other tasks.
+    /// The provider does not know this task, or no longer knows it. This says nothing about other tasks.
     UnknownTask,
 }
 
@@ -45,7 +45,7 @@ impl ResponseClass {
         }
     }
 
-    /// Whether a call that buys nothing may be made again after such a response.
+    /// Whether a call that buys nothing may be repeated after such a response.
     pub fn is_retryable(self) -> bool {
         match self {
             Self::Wait | Self::WaitLong | Self::NotSent | Self::InDoubt | Self::UnknownTask => true,

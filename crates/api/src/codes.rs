@@ -1,16 +1,17 @@
-//! What response codes mean, call by call: 404 to a submission is a wrong path, 404 to a details request is one unknown task.
+//! The meaning of response codes for each call: 404 to a submission is a wrong path, 404 to a details request is one unknown
+//! task.
 //!
 //! Every call has one [`CodeTable`]. Sources: the vendors' pages ("documented"), recorded traffic ("observed") and RFC 9110 for
-//! statuses of HTTP itself. A vendor is data: [`Profile`] has the tables, and a manifest may override single codes.
+//! the HTTP statuses. A vendor is data: [`Profile`] has the tables, and a manifest may override single codes.
 
 use std::collections::BTreeMap;
 
 use crate::ResponseClass;
 
-/// A call of the contract. What a code means depends on it.
+/// A call of the contract. The meaning of a code depends on the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ApiCall {
-    /// The submission, the one call that buys.
+    /// The submission: the only call that buys.
     Submit,
     /// The details of one task.
     Details,
@@ -18,7 +19,7 @@ pub enum ApiCall {
     Credits,
     /// An upload of a recording.
     Upload,
-    /// A result's file at its host, or the link to it.
+    /// The file of a result at its host, or the link to it.
     Download,
 }
 
@@ -44,21 +45,21 @@ impl ApiCall {
     }
 }
 
-/// What the codes of one call mean.
+/// The meaning of the codes of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeTable {
-    /// By the code in a body.
+    /// Classes by the code in a body.
     pub codes: BTreeMap<i64, ResponseClass>,
-    /// By the HTTP status, where the body has no listed code.
+    /// Classes by the HTTP status, used if the body has no listed code.
     pub http_statuses: BTreeMap<u16, ResponseClass>,
-    /// An unlisted code of a JSON body from 400 to 499: the call was understood and refused.
+    /// The class of an unlisted code from 400 to 499 in a JSON body: the call was understood and refused.
     pub refused_code: ResponseClass,
-    /// An unlisted HTTP status from 400 to 499 without a JSON body.
+    /// The class of an unlisted HTTP status from 400 to 499 without a JSON body.
     pub refused_status: ResponseClass,
 }
 
 impl CodeTable {
-    /// The class of a response that is not a success. `code` is the body's.
+    /// The class of a response that is not a success. `code` is the code in the body.
     pub fn class(&self, http_status: u16, code: Option<i64>) -> ResponseClass {
         let by_code = code.and_then(|code| self.codes.get(&code).copied());
         let by_status = || self.http_statuses.get(&http_status).copied();
@@ -74,7 +75,7 @@ impl CodeTable {
     }
 }
 
-/// The tables of the calls that every operation makes alike.
+/// The tables of the calls that do not depend on the operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CodeTables {
     /// See [`ApiCall::Credits`].
@@ -96,14 +97,14 @@ impl CodeTables {
     }
 }
 
-/// Codes that mean the same at every call: they are about the account. Unlisted ones from 500 on are in doubt.
+/// Codes that mean the same for every call, because they are about the account. Unlisted codes from 500 on are in doubt.
 fn common_codes() -> BTreeMap<i64, ResponseClass> {
     use ResponseClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
     BTreeMap::from([
         (400, RefusedJob),     // invalid parameters
         (401, RefusedRun),     // unauthorized
         (402, StopForCredits), // insufficient credits
-        (408, InDoubt),        // the upstream gave nothing for ten minutes
+        (408, InDoubt),        // the upstream did not respond for ten minutes
         (413, RefusedJob),     // too long
         (422, RefusedJob),     // validation
         (429, Wait),           // called too often
@@ -113,10 +114,11 @@ fn common_codes() -> BTreeMap<i64, ResponseClass> {
     ])
 }
 
-/// Statuses whose sender, any of the servers on the way, did not carry the request out. A bare 429 comes from the
-/// vendor's front, which counts requests and knows nothing of credits. A bare 405 is the page of a front that lets the request
-/// go no further (observed; RFC 9110, 15.5.6), not a rate limit. A moved address (301, 307, 308) was not obeyed: a submission
-/// follows no redirect. A conflict (409) does not say that this request was not carried out. 408 and 499 are given by servers that had already passed the request on.
+/// Classes of the HTTP statuses. Unless its class is in doubt, a status proves that no server on the way carried out the
+/// request. A bare 429 comes from the vendor's front end, which counts requests and knows nothing of credits. A bare 405 is the
+/// page of a front end that rejects the request (observed; RFC 9110, 15.5.6), not a rate limit. A moved address (301, 307, 308)
+/// was not followed: a submission follows no redirect. In doubt: a conflict (409) does not prove that this request was not
+/// carried out, and servers send 408 and 499 after they have passed the request on.
 fn common_statuses() -> BTreeMap<u16, ResponseClass> {
     use ResponseClass::{InDoubt, RefusedJob, RefusedRun, StopForCredits, Wait, WaitLong};
     BTreeMap::from([
@@ -147,8 +149,8 @@ fn common_statuses() -> BTreeMap<u16, ResponseClass> {
         (431, RefusedRun),
         (451, RefusedJob),
         (455, WaitLong),
-        (460, InDoubt), // a load balancer whose client hung up
-        (499, InDoubt), // nginx: the client hung up, the upstream goes on
+        (460, InDoubt), // a load balancer whose client closed the connection
+        (499, InDoubt), // nginx: the client closed the connection, the upstream continues
     ])
 }
 
@@ -166,15 +168,16 @@ pub(crate) fn submit() -> CodeTable {
     CodeTable {
         codes,
         http_statuses: common_statuses(),
-        // 433 and others (observed): a body that refuses in the contract's own form has bought nothing.
+        // 433 and others (observed): a refusal in the contract's own form bought nothing.
         refused_code: RefusedJob,
-        // A page instead of the API: it will say the same to the next job.
+        // A page instead of the API: the next job would get the same.
         refused_status: RefusedRun,
     }
 }
 
-/// One task's failure may be in the envelope (501, 531, 451, 413), and one task may be forgotten (404) or belong to another key
-/// (403): none of that says anything about the run. A details request costs nothing, so 402 and 505 only mean "not now".
+/// The envelope may contain the failure of one task (501, 531, 451, 413), and one task may be forgotten (404) or belong to
+/// another key (403). None of these says anything about the run. A details request costs nothing, so 402 and 505 only mean "not
+/// now".
 pub(crate) fn details() -> CodeTable {
     use ResponseClass::{InDoubt, Refunded, TaskFailed, UnknownTask, WaitLong};
     let mut codes = common_codes();
@@ -217,7 +220,7 @@ fn credits() -> CodeTable {
     }
 }
 
-/// Uploads are free and safe to repeat; the host is another one than the API's.
+/// Uploads are free and safe to repeat. The upload host is not the API host.
 fn upload() -> CodeTable {
     use ResponseClass::{RefusedJob, RefusedRun};
     let mut codes = common_codes();
@@ -230,8 +233,8 @@ fn upload() -> CodeTable {
     }
 }
 
-/// A file's host is no part of the provider: whatever it refuses is about this file alone. It may refuse a link that is a second
-/// too young.
+/// A file's host is not part of the provider: a refusal concerns this file alone. It may refuse a link that is a second too
+/// young.
 fn download() -> CodeTable {
     use ResponseClass::{RefusedJob, Wait};
     let mut codes = common_codes();

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::lenient::{as_number, number};
 
-/// No account has a trillion credits: what is beyond is no balance.
+/// Largest balance that is believed: no account has a trillion credits.
 const MOST: f64 = 1e12;
 
-/// The credits that the `data` of a credit response names: an integer, a float, or the text of one. Some resellers wrap it.
+/// Reads the credits in the `data` of a credit response: an integer, a float, or a text with a number. Some resellers wrap it.
 pub fn read_credits(data: &Value) -> Option<f64> {
     as_number(data)
         .or_else(|| number(data, &["credits", "credit", "balance"]))

@@ -1,7 +1,7 @@
-//! The envelope that every response comes in: `{"code": 200, "msg": "success", "data": …}`.
+//! The envelope of every response: `{"code": 200, "msg": "success", "data": …}`.
 //!
-//! Most errors arrive as HTTP 200 with another code in the body, so the body's code is read first and the HTTP status only
-//! where there is none. Nothing is ever decided by `msg`.
+//! Most errors arrive as HTTP 200 with another code in the body. So the body's code is read first; the HTTP status counts only
+//! if there is none. `msg` decides nothing.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -13,12 +13,12 @@ use crate::{CodeTable, ResponseClass, redact_text};
 /// The code of success.
 pub(crate) const OK: i64 = 200;
 
-/// A response as it is written. `data` is `null` where there is no result.
+/// A response to be written. `data` is `null` if there is no result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Envelope<T> {
-    /// 200, or why not.
+    /// 200, or the code of the error.
     pub code: i64,
-    /// A sentence for people.
+    /// A message for people.
     #[serde(default, deserialize_with = "text_or_null")]
     pub msg: String,
     /// The result.
@@ -36,7 +36,7 @@ impl<T> Envelope<T> {
         }
     }
 
-    /// A refusal: `code`, a sentence, and `data: null`.
+    /// An error: `code`, a message, and `data: null`.
     pub fn refusal(code: i64, msg: impl Into<String>) -> Self {
         Self {
             code,
@@ -46,7 +46,7 @@ impl<T> Envelope<T> {
     }
 }
 
-/// What a serde default needs for an `Option` whose content has none.
+/// The serde default of an `Option` whose content has no default.
 fn nothing<T>() -> Option<T> {
     None
 }
@@ -55,21 +55,21 @@ fn text_or_null<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error>
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
-/// A response that is not a success, and what follows from it.
+/// A response that is not a success, and its consequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What follows from it.
+    /// The consequence.
     pub class: ResponseClass,
     /// The code of the body, or the HTTP status where the body had none.
     pub code: Option<i64>,
-    /// The vendor's message with addresses redacted, or ours.
+    /// The vendor's message with addresses redacted, or Backline's.
     pub message: String,
 }
 
-/// The parts of a response, read as liberally as can be.
+/// The parts of a response, read as leniently as possible.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
-    /// The body's code; a body with `success` and no code counts by that.
+    /// The body's code; a body with `success` and without a code gets its code from that.
     pub(crate) code: Option<i64>,
     /// The vendor's message, redacted.
     pub(crate) message: Option<String>,
@@ -78,12 +78,12 @@ pub(crate) struct ResponseBody {
 }
 
 impl ResponseBody {
-    /// `None` when the body is not a JSON object.
+    /// `None` if the body is not a JSON object.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         Self::of(read_json(body)?)
     }
 
-    /// The same of a body that is read already. `data` may be JSON written into a text.
+    /// The same for a parsed body. `data` may be JSON inside a text.
     pub(crate) fn of(mut body: Value) -> Option<Self> {
         body.as_object()?;
         let success = body.get("success").and_then(Value::as_bool);
@@ -110,7 +110,7 @@ impl ResponseBody {
 }
 
 impl Refusal {
-    /// What a response with another code than success means: by the body's code, else by the HTTP status.
+    /// The meaning of a response that is not a success: by the body's code, else by the HTTP status.
     pub(crate) fn of(table: &CodeTable, http_status: u16, response: &ResponseBody) -> Self {
         Self {
             class: table.class(http_status, response.code),
@@ -122,7 +122,7 @@ impl Refusal {
         }
     }
 
-    /// What a response without a JSON body means.
+    /// The meaning of a response without a JSON body.
     pub(crate) fn bare(table: &CodeTable, http_status: u16) -> Self {
         Self {
             class: table.class(http_status, None),

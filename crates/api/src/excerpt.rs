@@ -1,7 +1,7 @@
-//! What a response said that could not be read: bounded, without secrets, for a person to judge.
+//! An excerpt of a response that could not be read: bounded, without secrets, for a person to judge.
 //!
-//! A response to a submission that names no task where the contract has it may still contain the only copy of the task's id. It is
-//! never acted upon: the submission stays in doubt, and the excerpt is shown with it.
+//! A response to a submission may lack the task id where the contract has it, and still contain the only copy of that id
+//! elsewhere. The excerpt decides nothing: the submission stays in doubt, and the excerpt is shown with it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::TaskId;
 use crate::json::{decoded, read_json};
 use crate::redact::{hide_secret, redact_addresses, redact_queries};
 
-/// Longest excerpt, in bytes: an envelope with an id fits, and a page of HTML has said by then which server wrote it.
+/// Longest excerpt, in bytes: an envelope with an id fits, and the start of an HTML page shows which server sent it.
 const EXCERPT_BYTES: usize = 512;
 
 /// Most possible task ids that are listed.
@@ -25,16 +25,16 @@ const ID_CHARS: std::ops::RangeInclusive<usize> = 6..=80;
 pub struct Excerpt {
     /// Its text, at most 512 bytes, on one line.
     pub text: String,
-    /// What in it may be the id of the task, likeliest first.
+    /// Texts in it that may be the id of the task, the likeliest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub task_ids: Vec<TaskId>,
 }
 
 impl Excerpt {
-    /// The excerpt of `body`; nothing where it is empty. `secrets` are the texts that must not be in it.
+    /// The excerpt of `body`; `None` if it is empty. It does not contain the texts of `secrets`.
     pub fn of(body: &[u8], secrets: &[&str]) -> Option<Self> {
         let value = read_json(body);
-        // Written anew, JSON has no escapes that could hide an address from the redaction.
+        // JSON is serialised again, so that no escape sequence hides an address from the redaction.
         let text = match &value {
             Some(value) => value.to_string(),
             None => decoded(body).replace("\\/", "/"),
@@ -74,7 +74,7 @@ fn one_line(text: &str) -> String {
     out
 }
 
-/// Texts in the fields that may have a task's id: under a name of an id, or as the `data` itself.
+/// Collects texts from fields that may contain a task id: fields named like an id, and `data` itself.
 fn collect(value: &Value, depth: usize, found: &mut Vec<TaskId>) {
     const NAMES: [&str; 6] = ["taskId", "task_id", "taskid", "id", "recordId", "jobId"];
     if depth > 6 {

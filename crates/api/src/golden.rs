@@ -1,6 +1,6 @@
 //! Compares the readers and writers with the golden bodies of `tests/fixtures/wire`.
 //!
-//! One test an area, each a table of `check(body, expected)`.
+//! One test for each area, as a table of `check(body, expected)`.
 
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn track(name: &str, number: u8) -> Track {
     }
 }
 
-/// The same track as record-info has it in the documents: without its sources.
+/// The same track as the documents list it in record-info: without its source addresses.
 fn listed(name: &str, number: u8) -> Track {
     Track {
         source_audio_url: None,
@@ -92,7 +92,7 @@ fn requests_are_written_as_documented() {
     fn check(request: &SubmitRequest, golden: &[u8]) {
         let written = Profile::sunoapi().operation.body(request);
         let written = serde_json::to_string(&written).unwrap();
-        // The order of the fields counts too: a recording finds its submissions by the body.
+        // The order of the fields counts too: a tape finds its submissions by the body.
         assert_eq!(written, value(golden).to_string());
     }
     let full = full_request();
@@ -109,7 +109,7 @@ fn requests_are_written_as_documented() {
 fn responses_to_a_submission_mean_what_the_profile_says() {
     use ResponseClass::*;
 
-    /// In the order sunoapi, kie, studio; `None` is in doubt.
+    /// Expected results in the order sunoapi, kie, studio; `None` means in doubt.
     #[track_caller]
     fn check(status: u16, body: &[u8], expected: [Option<ResponseClass>; 3]) {
         for (profile, expected) in [Profile::sunoapi(), Profile::kie(), studio()]
@@ -183,7 +183,7 @@ fn responses_to_a_submission_mean_what_the_profile_says() {
         br#"{"code":433,"msg":"x","data":null}"#,
         Some(RefusedJob),
     );
-    // A refusal that names a task may be a purchase.
+    // A refusal that names a task may still be a purchase.
     all(
         200,
         br#"{"code":409,"msg":"x","data":{"taskId":"0123abcd"}}"#,
@@ -235,7 +235,7 @@ fn a_refusal_keeps_the_vendors_words_and_not_the_secrets_in_them() {
 
 #[test]
 fn imperfect_json_is_read_at_every_call() {
-    // Half an emoji, NaN and a number beyond a double; Latin-1 bytes behind a byte-order mark.
+    // Half an emoji, NaN and a number that no double can represent; then Latin-1 bytes after a byte-order mark.
     let spoilt = |body: &[u8]| {
         let text = std::str::from_utf8(body).unwrap();
         let fields = r#"{"x":"\ud83c","y":NaN,"z":1e999,"t":"caf"#.to_owned();

@@ -1,9 +1,15 @@
-//! JSON as vendors really write it. The one reader of every response and callback.
+//! Reads JSON as vendors really write it. Every response and callback is read here.
 //!
-//! Strict first. What is not JSON is repaired and read once more: a byte-order mark is dropped, bytes that are no UTF-8 are taken
-//! as Latin-1, half of a surrogate pair becomes U+FFFD (a title cut in the middle of an emoji), a control character inside a
-//! string is kept, a backslash before a character that needs none is dropped, and `NaN`, `Infinity` and numbers beyond a double
-//! become `null`. Nothing is guessed about structure: cut, unbalanced or otherwise broken text stays unreadable.
+//! Strict parsing comes first. Text that is not JSON is repaired and parsed once more:
+//!
+//! * a byte-order mark is dropped,
+//! * bytes that are not UTF-8 are read as Latin-1,
+//! * half of a surrogate pair becomes U+FFFD (a title cut in the middle of an emoji),
+//! * a control character inside a string is kept,
+//! * a backslash before a character that needs none is dropped,
+//! * `NaN`, `Infinity` and numbers that no double can represent become `null`.
+//!
+//! The structure is never repaired: truncated, unbalanced or otherwise broken text stays unreadable.
 
 use std::borrow::Cow;
 use std::iter::Peekable;
@@ -11,14 +17,14 @@ use std::str::Chars;
 
 use serde_json::Value;
 
-/// The value that `bytes` contain, or nothing.
+/// The value in `bytes`; `None` if they are not JSON even after the repair.
 pub(crate) fn read_json(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(bytes)
         .ok()
         .or_else(|| serde_json::from_str(&repaired(&decoded(bytes))).ok())
 }
 
-/// `bytes` as text: UTF-8 where they are, each other byte as the Latin-1 character of its number.
+/// `bytes` as text: valid UTF-8 is kept; each other byte becomes the Latin-1 character with its number.
 pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match std::str::from_utf8(bytes) {
@@ -34,7 +40,7 @@ pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// `text` with the defects mended that are named above; JSON is left as it is.
+/// `text` with the defects repaired that the module's documentation lists; valid JSON stays unchanged.
 fn repaired(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text.chars().peekable();
@@ -58,7 +64,7 @@ fn repaired(text: &str) -> String {
     out
 }
 
-/// A string from behind its first quote to its last.
+/// Repairs a string, from the character after its first quote to its last quote.
 fn repair_string(rest: &mut Peekable<Chars<'_>>, out: &mut String) {
     while let Some(char) = rest.next() {
         match char {
@@ -69,7 +75,7 @@ fn repair_string(rest: &mut Peekable<Chars<'_>>, out: &mut String) {
             '\\' => match rest.next() {
                 Some('u') => match unit(rest) {
                     Some(high @ 0xd800..=0xdbff) => {
-                        // Only `\uDC00` to `\uDFFF` directly behind completes it.
+                        // Only `\uDC00` to `\uDFFF` directly after it completes the pair.
                         let mut ahead = rest.clone();
                         let low = (ahead.next() == Some('\\') && ahead.next() == Some('u'))
                             .then(|| unit(&mut ahead))
@@ -103,7 +109,7 @@ fn push_control(char: char, out: &mut String) {
     out.push_str(&format!("\\u{:04x}", u32::from(char)));
 }
 
-/// Reads four hexadecimal digits after `\u`; the first character that is no digit is not consumed.
+/// Reads up to four hexadecimal digits after `\u`; does not consume the first character that is not a digit.
 fn unit(rest: &mut Peekable<Chars<'_>>) -> Option<u32> {
     let mut unit = 0;
     for _ in 0..4 {
@@ -117,7 +123,7 @@ fn is_in_word(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '+' | '-' | '.' | '_')
 }
 
-/// Whether a bare word is a number that JSON does not have.
+/// Whether an unquoted word is a number that JSON does not have.
 fn is_no_number(word: &str) -> bool {
     let bare = word.trim_start_matches(['+', '-']).to_ascii_lowercase();
     if matches!(
@@ -126,7 +132,7 @@ fn is_no_number(word: &str) -> bool {
     ) {
         return true;
     }
-    // JSON's own form of a number that no double can represent.
+    // A number in JSON's own form that no double can represent.
     serde_json::from_str::<Value>(word).is_err()
         && word.parse::<f64>().is_ok_and(|number| !number.is_finite())
 }

@@ -1,4 +1,4 @@
-//! The account's secret. It can be sent and compared; it can't be printed or stored by accident.
+//! The account's API key. It can be sent and compared; it can't be printed or stored by accident.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use sha2::{Digest, Sha256};
 use crate::hex::hex;
 use crate::redact::SECRET_CHARS;
 
-/// An API key. `Debug` and `Display` print `[key]`, and it is not `Serialize`.
+/// An API key. `Debug` and `Display` print `[key]`; it does not implement `Serialize`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
-/// A text that can't be an API key.
+/// Why a text can't be an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
-    /// Nothing but white space.
+    /// It is empty or blank.
     #[error("the API key is empty")]
     Empty,
-    /// A key travels in an HTTP header, which takes visible ASCII characters only.
+    /// It contains other characters than visible ASCII, and a key is sent in an HTTP header.
     #[error("the API key contains white space or characters outside ASCII")]
     Characters,
-    /// It could not be found within other text, so it could not be removed from messages.
+    /// It is so short that it would also be found in unrelated text, so it could not be removed from messages.
     #[error(
         "the API key has fewer than {SECRET_CHARS} characters: no provider has such short keys, and messages could not hide it"
     )]
@@ -28,7 +28,7 @@ pub enum InvalidKey {
 }
 
 impl ApiKey {
-    /// The key in `text`; white space around it is dropped, for keys come from files and pasted variables.
+    /// Reads a key from `text`. Surrounding white space is dropped: keys come from files and pasted variables.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidKey> {
         let text = text.as_ref().trim();
         if text.is_empty() {
@@ -40,7 +40,7 @@ impl ApiKey {
         }
     }
 
-    /// Refuses a key that is too short to be a secret; a local studio may have any.
+    /// Refuses a key that is too short to be a secret; a local studio may have a key of any length.
     pub fn check_length(&self) -> Result<(), InvalidKey> {
         if self.0.len() < SECRET_CHARS {
             Err(InvalidKey::TooShort)
@@ -49,13 +49,13 @@ impl ApiKey {
         }
     }
 
-    /// The key itself, for the one header it belongs in.
+    /// The key itself, for the one header that needs it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Twelve hexadecimal digits that distinguish accounts and reveal nothing of the key: the start of a SHA-256 under a
-    /// prefix of our own.
+    /// Twelve hexadecimal digits that distinguish accounts and reveal nothing about the key: the start of a SHA-256 of a fixed
+    /// prefix and the key.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::new()
             .chain_update("backline account\n")

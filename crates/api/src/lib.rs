@@ -1,9 +1,9 @@
-//! The Add Instrumental contract: what is sent, what is read, and what a response means.
+//! The Add Instrumental contract: requests, responses, and the meaning of each response.
 //!
-//! Without features this crate is plain data and pure functions, used by the client and by the server alike:
-//! requests ([`SubmitRequest`]), responses ([`Envelope`], [`Profile::read_submit_response`]), task details ([`RecordInfo`]),
-//! callbacks ([`read_callback`], [`CallbackBody`]) and vendors as data ([`Profile`]). Reading is liberal, for vendors differ
-//! from their documents; writing is strict.
+//! Without features this crate is plain data and pure functions, used by the client and by the server: requests
+//! ([`SubmitRequest`]), responses ([`Envelope`], [`Profile::read_submit_response`]), task details ([`RecordInfo`]), callbacks
+//! ([`read_callback`], [`CallbackBody`]) and vendors as data ([`Profile`]). Reading is lenient, because vendors differ from
+//! their documents; writing is strict.
 //!
 //! * `client` adds `Client`, which makes the calls over HTTP. It never repeats a submission, and it distinguishes "nothing
 //!   was sent" from "it may have been bought".
@@ -16,7 +16,7 @@
 //!          ── StepRequest ──► Client;  StepView ◄── Operation::read_step_details, read_step_callback ◄── bytes
 //! ```
 //!
-//! The crate decides nothing about retries, pacing or money; it only reads what a response means.
+//! The crate decides nothing about retries, pacing or money; it only reports what a response means.
 
 #![cfg_attr(
     test,

@@ -1,33 +1,33 @@
-//! What a provider reports about the music of a track: an extra of the built-in studio, which other vendors leave out.
+//! What a provider reports about the music of a track. The built-in studio adds it; other vendors leave it out.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::lenient::{as_number, number, text};
 
-/// Most chords, instruments or remarks that are read of one track.
+/// Most chords, instruments or remarks of one track that are read.
 const LIST_LIMIT: usize = 2_000;
 
 /// Longest text that is read, in characters.
 const TEXT_LIMIT: usize = 300;
 
-/// What a track sounds like. What the provider left out is empty.
+/// The music of a track. A value that the provider left out is empty.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Music {
-    /// The style that was played, by name.
+    /// The name of the style.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub style: Option<String>,
-    /// The key, as `G major`.
+    /// The key, such as `G major`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The tempo in beats per minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tempo_bpm: Option<f64>,
-    /// The metre, as `3/4`.
+    /// The metre, such as `3/4`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metre: Option<String>,
-    /// How sure the provider is of key, tempo and metre, from 0 to 1.
+    /// The provider's confidence in key, tempo and metre, from 0 to 1.
     #[serde(skip_serializing_if = "Confidence::is_unknown")]
     pub confidence: Confidence,
     /// The chords, in order.
@@ -39,32 +39,32 @@ pub struct Music {
     /// The tags that the provider did not understand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_understood: Vec<String>,
-    /// What the provider remarks: a tag that it did not obey, a tempo that it guessed.
+    /// The provider's remarks: a tag that it did not follow, a tempo that it guessed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
 }
 
-/// How sure the provider is, from 0 to 1.
+/// The provider's confidence, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Confidence {
-    /// Of the key.
+    /// Confidence in the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<f64>,
-    /// Of the tempo.
+    /// Confidence in the tempo.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tempo: Option<f64>,
-    /// Of the metre.
+    /// Confidence in the metre.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metre: Option<f64>,
 }
 
-/// A chord and when it begins.
+/// A chord and its start.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Chord {
     /// Its start in seconds.
     pub start_s: f64,
-    /// Its symbol, as `Am7/G`.
+    /// Its symbol, such as `Am7/G`.
     pub name: String,
 }
 
@@ -75,7 +75,7 @@ impl Confidence {
 }
 
 impl Music {
-    /// Reads the `facts` of a track. None where they say nothing.
+    /// Reads the `facts` of a track; `None` if they contain nothing.
     pub(crate) fn read(track: &Value) -> Option<Self> {
         let facts = track.get("facts")?;
         let word = |key: &str| text(facts, &[key]).map(|text| cut(&text));

@@ -1,16 +1,16 @@
-//! The notes of MIDI, as vendors write them: JSON, with times as numbers or as texts of numbers.
+//! The notes of a MIDI result, as vendors write them: JSON, with times as numbers or as texts of numbers.
 
 use serde_json::Value;
 
 use crate::lenient::{integer, number, text};
 
-/// Most instruments that are read: MIDI has 16 channels, vendors a dozen stems.
+/// Most instruments that are read: MIDI has 16 channels, and vendors have about a dozen stems.
 const INSTRUMENT_LIMIT: usize = 64;
-/// Most notes that are read, of all instruments: a quarter of an hour at a hundred a second.
+/// Most notes that are read, all instruments together: a quarter of an hour at a hundred notes a second.
 const NOTE_LIMIT: usize = 100_000;
 /// Latest end of a note, in seconds: a day.
 const LATEST_S: f64 = 86_400.0;
-/// How hard a note is played whose velocity is missing.
+/// The velocity of a note whose velocity is missing, from 0 to 1.
 const USUAL_VELOCITY: f64 = 0.8;
 
 /// The notes of a song or a stem.
@@ -18,7 +18,7 @@ const USUAL_VELOCITY: f64 = 0.8;
 pub struct Notes {
     /// One track for each instrument.
     pub tracks: Vec<NoteTrack>,
-    /// Notes that could not be read, or were too many.
+    /// Number of notes that could not be read or exceed the limit.
     pub unreadable: usize,
 }
 
@@ -40,12 +40,12 @@ pub struct TranscribedNote {
     pub start_s: f64,
     /// End in seconds; never before the start.
     pub end_s: f64,
-    /// How hard, 0 to 1.
+    /// Velocity, 0 to 1.
     pub velocity: f64,
 }
 
 impl Notes {
-    /// Reads `{"state", "instruments": [{"name", "notes": […]}]}`; nothing where there is no instrument.
+    /// Reads `{"state", "instruments": [{"name", "notes": […]}]}`; `None` if there is no instrument.
     pub(crate) fn read(value: &Value) -> Option<Self> {
         let instruments = value.get("instruments")?.as_array()?;
         let mut read = Self::default();

@@ -1,5 +1,5 @@
-//! What can be bought, as data. A provider's [`Profile`](crate::Profile) has one song operation, add-instrumental, and the steps that
-//! process its results: WAV, stems, MIDI, recovery (`steps/table.rs`).
+//! Operations: what a provider sells, as data. A provider's [`Profile`](crate::Profile) has one song operation,
+//! add-instrumental, and the steps that process its results: WAV, stems, MIDI, recovery (`steps/table.rs`).
 //!
 //! ```text
 //!   Operation ─ name ──────────────────► a job's key
@@ -17,11 +17,11 @@ use crate::settings::{
     ChoiceError, Choices, SETTINGS, Setting, SettingRow, SettingValue, Settings,
 };
 
-/// The paths of the route with one path for all operations.
+/// The submission path of the route with one path for all operations.
 pub(crate) const JOB_SUBMIT_PATH: &str = "/api/v1/jobs/createTask";
 pub(crate) const JOB_DETAILS_PATH: &str = "/api/v1/jobs/recordInfo";
 
-/// Something that a provider sells.
+/// An operation of a provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Operation {
     /// Its name in a job's key.
@@ -30,63 +30,63 @@ pub struct Operation {
     pub submit_path: String,
     /// Path of a task's details.
     pub details_path: String,
-    /// Name of the task's id in the query of that path.
+    /// Name of the query parameter for the task's id in that path.
     pub details_query: &'static str,
     /// Field of the request with the callback address.
     pub callback_field: &'static str,
-    /// The operation's name in the request, on a route that has one path for all operations. Everything but the callback address is then
-    /// sent in an object of its own, with names in `snake_case`.
+    /// The operation's name in the request, on a route with one path for all operations. There, everything but the callback
+    /// address is sent in an object of its own, with names in `snake_case`.
     pub job: Option<&'static str>,
     /// Credits that an accepted submission costs.
     pub price: Price,
-    /// Songs that a task makes; 0 for an operation that makes none. A task that is reported as complete with fewer is polled for
-    /// the rest.
+    /// Number of songs that a task makes; 0 for an operation that makes none. If a task is reported as complete with fewer, it
+    /// is polled for the rest.
     pub tracks: u32,
     /// What response codes to a submission mean.
     pub submit_codes: CodeTable,
     /// What response codes to a request for details mean.
     pub details_codes: CodeTable,
-    /// What it processes.
+    /// The input that it processes.
     pub input: Input,
-    /// Its settings, in the order of keys and requests.
+    /// Its settings, in the order in which keys and requests list them.
     pub settings: &'static [SettingRow],
-    /// How its details report the status.
+    /// The form in which its details report the status.
     pub status: StatusForm,
-    /// What its tasks make.
+    /// The kind of its results.
     pub results: Results,
-    /// What a second submission of the same input does.
+    /// The effect of a second submission of the same input.
     pub repeat: Repeat,
-    /// How long its results are kept, where the documents differ from the profile's `retention_days`.
+    /// How long its results are kept, if the documents state another time than the profile's `retention_days`.
     pub retention_days: Option<u32>,
-    /// Lengths in characters above which the provider may refuse a text: worth a warning.
+    /// Lengths in characters above which the provider may refuse a text. A longer text gets a warning.
     pub advised_chars: Vec<(Setting, usize)>,
-    /// Settings that the provider's documents don't know and that it may ignore: worth a warning.
+    /// Settings that the provider's documents do not list and that it may ignore. Their use gets a warning.
     pub undocumented: Vec<Setting>,
 }
 
-/// What an accepted submission costs.
+/// The price of an accepted submission, in credits.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Price {
-    /// Always the same.
+    /// The same price for every submission.
     Each(f64),
-    /// By the value of one setting.
+    /// The price depends on the value of one setting.
     ByChoice {
         /// The setting's name.
         setting: &'static str,
         /// The price of each of its values.
         prices: Vec<(&'static str, f64)>,
     },
-    /// No document states it.
+    /// No document states the price.
     Unknown,
 }
 
 impl Price {
-    /// The price of a submission with these settings; none where it is not known.
+    /// The price of a submission with these settings; `None` if it is not known.
     pub fn of(&self, choices: &Choices) -> Option<f64> {
         self.of_text(|name| choices.text(name))
     }
 
-    /// The same, where a function gives the text of a setting.
+    /// The same price, with a function that returns the text of a setting.
     pub fn of_text<'a>(&self, text: impl Fn(&str) -> Option<&'a str>) -> Option<f64> {
         match self {
             Self::Each(credits) => Some(*credits),
@@ -100,7 +100,7 @@ impl Price {
     }
 }
 
-/// What an operation processes, with the fields of the request that name it.
+/// The input of an operation, with the request's fields that name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// A recording that can be fetched from the public internet.
@@ -124,7 +124,7 @@ pub enum Input {
         /// The field with a recording's address.
         field: &'static str,
     },
-    /// A finished stems task; one of its stems alone where that is named.
+    /// A finished stems task, or one of its stems if that is named.
     Stems {
         /// The field with the stems task's id.
         task: &'static str,
@@ -138,25 +138,25 @@ pub enum Input {
     },
 }
 
-/// How the details of a task report its status.
+/// The form in which the details of a task report its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusForm {
     /// `data.status`, a text: songs.
     Status,
     /// `data.successFlag`, a text.
     Words,
-    /// `data.successFlag`, a number. 1 is done; the meaning of the others differs between operations.
+    /// `data.successFlag`, a number. 1 means finished; the meaning of the others differs between operations.
     Numbers {
-        /// The numbers of a failed task; every other one but 1 is a running task.
+        /// The numbers of a failed task; every other number but 1 means a running task.
         failed: &'static [i64],
     },
-    /// The code of the envelope: 201 runs, 200 and 500 with an array are finished.
+    /// The code of the envelope: 201 is running, 200 is finished, and so is 500 with an array.
     Envelope,
     /// `data.state`, a text, with the results as JSON text in `data.resultJson`.
     State,
 }
 
-/// What the tasks of an operation make.
+/// The results of an operation's tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Results {
     /// Songs.
@@ -165,37 +165,37 @@ pub enum Results {
     Wav,
     /// One audio file for each stem.
     Stems,
-    /// Notes as JSON, which a client writes as a MIDI file.
+    /// Notes as JSON; a client writes them as a MIDI file.
     Notes,
-    /// The audio files of a song's tracks, anew.
+    /// The audio files of a song's tracks at new addresses.
     Recovered,
 }
 
-/// What a second submission of the same input does, where the first was accepted. It decides whether a submission whose response was lost
-/// may be sent once more.
+/// The effect of a second submission of the same input after the first was accepted. It decides whether a submission may be
+/// sent once more when its response was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// It is another purchase: it must never be sent again by itself.
+    /// It is another purchase: never send it again automatically.
     ChargedAgain,
-    /// It is refused, free of charge, and the refusal may name the first task: it may be sent once more.
+    /// It is refused free of charge, and the refusal may name the first task: it may be sent once more.
     Refused,
-    /// No document states it: it must never be sent again by itself.
+    /// No document states it: never send it again automatically.
     Unknown,
 }
 
-/// A submission: what [`Operation::body`] makes a request's body of.
+/// A submission of a song, from which [`Operation::body`] makes the request's body.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubmitRequest {
-    /// Where the source recording can be fetched from the public internet.
+    /// Address of the source recording; it must be fetchable from the public internet.
     pub upload_url: String,
-    /// Where callbacks go; a placeholder when results are polled.
+    /// Address for callbacks; a placeholder when results are polled.
     pub call_back_url: String,
-    /// Everything else that is sent.
+    /// All other values that are sent.
     pub settings: Settings,
 }
 
 impl Operation {
-    /// Add-instrumental with what vendors share.
+    /// Add-instrumental with the values that vendors share.
     pub(crate) fn add_instrumental() -> Self {
         Self {
             name: "add-instrumental",
@@ -215,11 +215,11 @@ impl Operation {
             repeat: Repeat::ChargedAgain,
             retention_days: None,
             advised_chars: vec![
-                // Older pages of the documents refuse more.
+                // Older pages of the documents state this limit.
                 (Setting::TITLE, 80),
-                // Sibling operations refuse more.
+                // Sibling operations state this limit.
                 (Setting::TAGS, 1000),
-                // Not documented; the limit of tags is the nearest there is.
+                // Not documented; the limit of tags is the closest known one.
                 (Setting::NEGATIVE_TAGS, 1000),
             ],
             undocumented: Vec::new(),
@@ -240,7 +240,8 @@ impl Operation {
         }
     }
 
-    /// Returns the body of a song's submission: the fields that the contract requires, in its order, then the others that are set.
+    /// Returns the body of a song's submission: the fields that the contract requires, in its order, then the other fields that
+    /// are set.
     pub fn body(&self, request: &SubmitRequest) -> Map<String, Value> {
         let (required, others): (Vec<_>, Vec<_>) =
             request.settings.iter().partition(|(row, _)| row.required);
@@ -264,7 +265,7 @@ impl Operation {
         self.enclosed(body, call_back_url)
     }
 
-    /// The name of a setting's field.
+    /// The name of a setting's field in a request.
     pub(crate) fn field_of(&self, row: &SettingRow) -> &'static str {
         match self.job {
             Some(_) => row.name,
@@ -272,7 +273,7 @@ impl Operation {
         }
     }
 
-    /// `fields` as the body of a request, where they go into an object of their own.
+    /// `fields` as the body of a request; on a route with one path they are put into an object of their own.
     pub(crate) fn enclosed(
         &self,
         fields: Map<String, Value>,
@@ -288,7 +289,7 @@ impl Operation {
         ])
     }
 
-    /// Checks settings, given as names and texts, as those of this operation.
+    /// Checks settings, given as names and texts, against this operation.
     ///
     /// # Errors
     /// The first mistake.
@@ -299,7 +300,7 @@ impl Operation {
         Choices::checked(self.name, self.settings, given)
     }
 
-    /// Makes `code` of a submission mean `class`.
+    /// Maps `code` of a submission to `class`.
     pub(crate) fn with_submit_code(mut self, code: i64, class: ResponseClass) -> Self {
         self.submit_codes.codes.insert(code, class);
         self

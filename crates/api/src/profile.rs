@@ -1,6 +1,6 @@
-//! Vendors as data: addresses, limits, models, and what each response code means. Nothing else knows a vendor's name.
+//! Vendors as data: addresses, limits, models, and the meaning of each response code. No other module knows a vendor's name.
 //!
-//! Pick one of [`Profile::sunoapi`], [`Profile::kie`] and [`Profile::studio`] and change the fields that a reseller differs in.
+//! Start from [`Profile::sunoapi`], [`Profile::kie`] or [`Profile::studio`] and change the fields in which a reseller differs.
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use crate::{
     ApiCall, Choices, CodeTable, CodeTables, Operation, Price, Repeat, ResponseClass, Setting,
 };
 
-/// Most requests in a sliding window; what goes over is refused, not queued.
+/// The rate limit: most requests in a sliding window. A request beyond it is refused, not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
     /// Most requests …
@@ -17,41 +17,41 @@ pub struct RateLimit {
     pub window_ms: u64,
 }
 
-/// How a task is best followed without callbacks.
+/// How to poll a task when there are no callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Polling {
     /// Wait before the first request for details.
     pub first_ms: u64,
     /// Wait between two requests.
     pub interval_ms: u64,
-    /// After this a run stops polling; the task may still finish later.
+    /// A run stops polling after this time; the task may still finish later.
     pub give_up_ms: u64,
-    /// Most requests at the same time; as many of them are used as the number of tasks needs.
+    /// Most requests at the same time; a run uses as many as its tasks need.
     pub at_once: u32,
 }
 
 /// How callbacks are signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignatureScheme {
-    /// They are not.
+    /// They are not signed.
     None,
     /// `X-Webhook-Signature` over the task id and `X-Webhook-Timestamp`.
     HmacSha256,
 }
 
-/// Which addresses of private networks a provider and its results may have.
+/// The private addresses that a provider and its results may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PrivateAddresses {
-    /// None.
+    /// No private addresses.
     Refused,
-    /// Those of these hosts: names, or literal addresses as an URL writes them.
+    /// The addresses of these hosts: names, or literal addresses as a URL writes them.
     Hosts(Vec<String>),
-    /// All.
+    /// All private addresses.
     Allowed,
 }
 
 impl PrivateAddresses {
-    /// Whether the addresses of `host` are meant, wherever they lie.
+    /// Whether `host` may have a private address.
     pub fn allows(&self, host: &str) -> bool {
         let bare = |host: &str| host.trim_end_matches('.').to_ascii_lowercase();
         match self {
@@ -62,44 +62,44 @@ impl PrivateAddresses {
     }
 }
 
-/// One vendor's contract as data.
+/// The contract of one vendor as data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
     /// The vendor's name.
     pub name: String,
-    /// Where tasks are made.
+    /// Base address of the API.
     pub base_url: Url,
-    /// Where files are uploaded, with the same key.
+    /// Address of the upload host; it takes the same key.
     pub upload_url: Url,
-    /// What is bought first: songs.
+    /// The song operation.
     pub operation: Operation,
-    /// What can be bought of their results.
+    /// The steps: operations on the results of songs.
     pub steps: Vec<Operation>,
-    /// Path of the balance.
+    /// Path of the balance request.
     pub credit_path: String,
-    /// Path that turns a result's address into a short-lived link, where there is one.
+    /// Path that turns a result's address into a short-lived link, if the vendor has one.
     pub download_link_path: Option<String>,
-    /// The model to send when none is chosen.
+    /// The model that is sent if the manifest names none.
     pub default_model: String,
-    /// The models known when this was written; another name is worth a warning, never a refusal.
+    /// The models known when this was written. Another name gets a warning, never a refusal.
     pub models: Vec<String>,
-    /// New tasks per account.
+    /// Rate limit for new tasks of an account.
     pub rate: RateLimit,
-    /// Most tasks at work at once per account.
+    /// Most running tasks of an account.
     pub max_in_flight: u32,
-    /// What response codes mean where the operation has no table of its own.
+    /// The code tables of the calls that do not depend on an operation.
     pub codes: CodeTables,
     /// How callbacks are signed.
     pub signature: SignatureScheme,
-    /// Whether the vendor promises that two submissions with one `Idempotency-Key` are one purchase.
+    /// Whether the vendor guarantees that two submissions with one `Idempotency-Key` are one purchase.
     pub idempotency_key: bool,
-    /// Whether the provider lies on this machine, and its results may do so too.
+    /// Whether the provider runs on this machine; its results may then lie there too.
     pub loopback: bool,
-    /// Which addresses of private networks are meant.
+    /// The private addresses that are allowed.
     pub allow_private: PrivateAddresses,
-    /// How long results are kept, by the documents.
+    /// How long results are kept, in days, according to the documents.
     pub retention_days: u32,
-    /// After this an upload is made again rather than trusted to be there.
+    /// How long an upload is trusted to exist; after this time it is uploaded again.
     pub upload_ttl_ms: u64,
     /// How to follow a task.
     pub polling: Polling,
@@ -109,24 +109,24 @@ pub struct Profile {
 
 const MINUTE_MS: u64 = 60_000;
 
-/// 50,000 tasks that are polled every 30 s make 1,667 requests a second: with so many at once a vendor may take 300 ms for each.
-/// Below the 1,024 files that a process may have open on many systems.
+/// 50,000 tasks that are polled every 30 s make 1,667 requests a second. 512 requests at once allow the vendor 300 ms for each.
+/// The number is below 1,024, the limit of open files of a process on many systems.
 const DETAILS_CALLS_AT_ONCE: u32 = 512;
 
-/// A file of five megabytes takes some seconds; a hundred tasks in flight make one and a half of them a second.
+/// A file of 5 MB takes some seconds. A hundred tasks in flight produce 1.5 files a second.
 const DOWNLOADS_AT_ONCE: u32 = 8;
 
 impl Profile {
     /// The vendors' profiles by name.
     pub const NAMED: [&'static str; 2] = ["sunoapi", "kie"];
 
-    /// The vendor's profile of that name.
+    /// The vendor's profile with that name.
     pub fn named(name: &str) -> Option<Self> {
         let mut all = [Self::sunoapi, Self::kie].into_iter().map(|make| make());
         all.find(|profile| profile.name == name)
     }
 
-    /// The same by the vendor's route with one path for all operations; none where the vendor has no such route.
+    /// The same vendor's profile for its route with one path for all operations; `None` if the vendor has no such route.
     pub fn by_jobs(name: &str) -> Option<Self> {
         Some(Self::kie_jobs()).filter(|profile| profile.name == name)
     }
@@ -149,8 +149,8 @@ impl Profile {
             ],
             credit_path: "/api/v1/generate/credit".to_owned(),
             download_link_path: None,
-            // The vendor's own default is V6 by now. It is part of a job's key, so another one here would buy every job anew whose
-            // manifest names none.
+            // The vendor's own default is V6 now. The model is part of a job's key, so another default here would buy every job
+            // again whose manifest names no model.
             default_model: "V4_5PLUS".to_owned(),
             models: names(&[
                 "V4_5PLUS", "V5", "V5_5", "V6", "V6_WILD", "V6_MINI", "V4_5ALL", "V4_5", "V4",
@@ -175,7 +175,7 @@ impl Profile {
             },
             downloads_at_once: DOWNLOADS_AT_ONCE,
         };
-        // In a body 405 is the rate limit, and 429 to a submission means "insufficient credits" (both documented).
+        // In a body, 405 is the rate limit, and 429 to a submission means "insufficient credits" (both documented).
         for call in ApiCall::ALL {
             profile.set_code(call, 405, ResponseClass::Wait);
         }
@@ -183,7 +183,7 @@ impl Profile {
         profile
     }
 
-    /// The reference's contract at another address.
+    /// The contract of the reference vendor at another address.
     pub fn custom(base_url: Url) -> Self {
         let mut profile = Self {
             name: "custom".to_owned(),
@@ -191,7 +191,7 @@ impl Profile {
             base_url,
             ..Self::sunoapi()
         };
-        // What a reseller does with a repeat is not known.
+        // It is not known how a reseller treats a repeat.
         for step in &mut profile.steps {
             step.repeat = Repeat::Unknown;
         }
@@ -206,18 +206,18 @@ impl Profile {
             upload_url: constant("https://kieai.redpandaai.co/"),
             credit_path: "/api/v1/chat/credit".to_owned(),
             download_link_path: Some("/api/v1/common/download-url".to_owned()),
-            // V6 and its kin are refused with 422 on this route (observed).
+            // This route refuses V6 and its variants with 422 (observed).
             models: names(&["V4_5PLUS", "V5", "V5_5"]),
-            // 429 is the rate limit at every call (documented).
+            // 429 is the rate limit for every call (documented).
             codes: CodeTables::shared(),
             operation: Operation {
                 advised_chars: vec![
                     (Setting::TITLE, 80),
                     (Setting::TAGS, 1000),
-                    // Documented.
+                    // Documented limit.
                     (Setting::NEGATIVE_TAGS, 200),
                 ],
-                // Not on the vendor's pages.
+                // The vendor's pages do not list these settings.
                 undocumented: vec![
                     const { Setting::of("lyrics") },
                     const { Setting::of("variety") },
@@ -235,7 +235,8 @@ impl Profile {
         }
     }
 
-    /// `kie.ai` by its newer route: one path for all operations, and the newest models. Only what was measured there is in it.
+    /// `kie.ai` on its newer route: one path for all operations, and the newest models. It contains only what was measured
+    /// there.
     pub fn kie_jobs() -> Self {
         let listed = ["title", "tags", "negative_tags", "model"];
         let undocumented = Setting::all().filter(|it| !listed.contains(&it.name));
@@ -252,7 +253,7 @@ impl Profile {
         }
     }
 
-    /// A studio at `base_url`: the reference's contract on this machine, with a promise about `Idempotency-Key`.
+    /// A studio at `base_url`: the contract of the reference vendor on this machine, with a guarantee about `Idempotency-Key`.
     pub fn studio(base_url: Url) -> Self {
         Self {
             name: "studio".to_owned(),
@@ -270,23 +271,23 @@ impl Profile {
         }
     }
 
-    /// What can be bought: the song operation, then the steps.
+    /// All operations: the song operation, then the steps.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         std::iter::once(&self.operation).chain(&self.steps)
     }
 
-    /// The step of that name.
+    /// The step with that name.
     pub fn step(&self, name: &str) -> Option<&Operation> {
         self.steps.iter().find(|step| step.name == name)
     }
 
-    /// The credits that a song costs; 0 where they are not known.
+    /// The price of a song in credits; 0 if it is not known.
     pub fn song_price_credits(&self) -> f64 {
         let choices = Choices::default();
         self.operation.price.of(&choices).unwrap_or_default()
     }
 
-    /// Makes every operation free, as those of a studio of one's own are.
+    /// Makes every operation free, as in a studio of one's own.
     pub fn without_prices(mut self) -> Self {
         for operation in std::iter::once(&mut self.operation).chain(&mut self.steps) {
             operation.price = Price::Each(0.0);
@@ -294,7 +295,7 @@ impl Profile {
         self
     }
 
-    /// The table of `call`; that of songs where operations have tables of their own.
+    /// The code table of `call`. For a call whose table depends on the operation, the table of songs.
     pub fn codes(&self, call: ApiCall) -> &CodeTable {
         match call {
             ApiCall::Submit => &self.operation.submit_codes,
@@ -305,7 +306,7 @@ impl Profile {
         }
     }
 
-    /// Makes `code` mean `class` at `call`, for every operation.
+    /// Maps `code` to `class` for `call`, for every operation.
     pub fn set_code(&mut self, call: ApiCall, code: i64, class: ResponseClass) {
         let operations = std::iter::once(&mut self.operation).chain(&mut self.steps);
         let tables: Vec<&mut CodeTable> = match call {

@@ -1,13 +1,13 @@
-//! Task details: how they are written, and what they mean after everything that vendors have been seen to do.
+//! Task details: writing them, and reading their meaning from everything that vendors have been observed to send.
 //!
 //! ```text
 //!   bytes ── Profile::read_record_info ──► RecordInfo ── view ──► TaskView
 //! ```
 //!
-//! The status alone is not believed: `PENDING` can linger on a failed task, `SUCCESS` can come without files, and
-//! `CALLBACK_EXCEPTION` says only that the vendor's callback was not delivered, not that nothing was made. A failure can also
-//! be in the envelope, as its code. A view says what one response shows; whether a failure is final is decided by whoever
-//! compares views over time.
+//! The status alone is not trusted: `PENDING` can stay on a failed task, `SUCCESS` can come without files, and
+//! `CALLBACK_EXCEPTION` only reports that the vendor's callback was not delivered, not that the task made nothing. The
+//! envelope's code can also report a failure. A view is the meaning of one response; the caller compares views over time to
+//! decide whether a failure is final.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub enum TaskStatus {
     SensitiveWordError,
     /// `FAILED`, which no document lists.
     Failed,
-    /// A status that is not listed here. One that ends in `FAILED` is a failure, every other is taken as still running.
+    /// A status that is not listed here. A name that ends in `FAILED` is a failure; every other counts as running.
     Unknown(String),
 }
 
@@ -60,7 +60,7 @@ impl TaskStatus {
         ("GENERATING", Self::Pending),
     ];
 
-    /// The status of this name.
+    /// The status with this name.
     pub fn read(word: &str) -> Self {
         let known = Self::WORDS
             .into_iter()
@@ -68,7 +68,7 @@ impl TaskStatus {
         known.map_or_else(|| Self::Unknown(word.to_owned()), |(_, status)| status)
     }
 
-    /// The vendor's name of it.
+    /// The vendor's name of the status.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Pending => "PENDING",
@@ -84,7 +84,7 @@ impl TaskStatus {
         }
     }
 
-    /// Whether it reports a failure. The neighbouring operations have names of their own (`GENERATE_WAV_FAILED`).
+    /// Whether it reports a failure. Other operations use names of their own (`GENERATE_WAV_FAILED`).
     fn is_failure(&self) -> bool {
         match self {
             Self::CreateTaskFailed
@@ -100,29 +100,29 @@ impl TaskStatus {
 /// The `data` of a record-info response. Serialises exactly as the vendors write it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RecordInfo {
-    /// The task; empty when the vendor left it out.
+    /// The task's id; empty if the vendor left it out.
     pub task_id: String,
-    /// The recording that it continues; empty here.
+    /// The recording that the task extends; empty for this operation.
     pub parent_music_id: String,
     /// The request as JSON text.
     pub param: String,
-    /// The tracks; `None` is `"response": null`, which comes early in a task's life.
+    /// The tracks; `None` is `"response": null`, which early responses have.
     pub tracks: Option<Vec<Track>>,
     /// The vendor's status.
     pub status: TaskStatus,
     /// The vendor's name of the operation (`GENERATE`).
     pub kind: String,
-    /// Why it failed. Can be set while the status still says `PENDING`.
+    /// The code of the failure. It can be set while the status is still `PENDING`.
     pub error_code: Option<i64>,
     /// The vendor's message.
     pub error_message: Option<String>,
 }
 
 impl RecordInfo {
-    /// Reads the `data` of a response; `None` when it is no object (an unknown task has `null`).
+    /// Reads the `data` of a response; `None` if it is not an object (for an unknown task it is `null`).
     pub fn read(data: &Value) -> Option<Self> {
         data.as_object()?;
-        // One route has the songs as JSON text, and other names for the rest.
+        // One route sends the songs as JSON text and uses other names for the other fields.
         let result = text(data, &["resultJson"]).and_then(|text| read_json(text.as_bytes()));
         let response = [data.get("response"), result.as_ref()];
         let mut response = response.into_iter().flatten();
@@ -143,14 +143,14 @@ impl RecordInfo {
             status: text(data, &["status", "state"])
                 .map_or_else(TaskStatus::default, |word| TaskStatus::read(&word)),
             kind: text(data, &["type"]).unwrap_or_default(),
-            // Some responses write "none" as zero or 200.
+            // Some responses write 0 or 200 for "no error".
             error_code: integer(data, &["errorCode", "error_code", "failCode"])
                 .filter(|&code| code != 0 && code != OK),
             error_message: text(data, &["errorMessage", "error_message", "failMsg"]),
         })
     }
 
-    /// What it means.
+    /// The meaning of the details.
     pub fn view(&self) -> TaskView {
         let tracks = self.tracks.clone().unwrap_or_default();
         let failed = || {
@@ -161,7 +161,7 @@ impl RecordInfo {
         };
         let stage = match (&self.status, Stage::shown_by(&tracks)) {
             (status, _) if status.is_failure() => failed(),
-            // The callback was not delivered; what was made is there all the same.
+            // The callback was not delivered, but the results exist.
             (TaskStatus::CallbackException | TaskStatus::Success, Stage::Complete) => {
                 Stage::Complete
             }
@@ -185,7 +185,7 @@ impl RecordInfo {
         }
     }
 
-    /// As the vendors write it.
+    /// The JSON that the vendors write.
     pub fn to_json(&self) -> Value {
         let response = self.tracks.as_ref().map(|tracks| {
             json!({
@@ -213,7 +213,8 @@ impl Serialize for RecordInfo {
 }
 
 impl Profile {
-    /// What a response about `requested` means. A failed task is a view like any other; `Err` means that nothing was learnt.
+    /// The meaning of a response about `requested`. A failed task is a normal view; `Err` means that the response says nothing
+    /// about the task.
     pub fn read_record_info(
         &self,
         http_status: u16,
@@ -228,9 +229,9 @@ impl Profile {
         let mut view = match self.read_data(ApiCall::Details, http_status, body) {
             Ok(data) if data.is_null() => TaskView::bare(Stage::Unknown),
             Ok(data) => RecordInfo::read(&data)
-                .ok_or_else(|| unreadable("the response's data is no object"))?
+                .ok_or_else(|| unreadable("the response's data is not an object"))?
                 .view(),
-            // The details of one task: what is unknown is the task, not the path.
+            // The request was for one task, so the task is unknown, not the path.
             Err(refusal) if refusal.class == ResponseClass::UnknownTask => {
                 TaskView::bare(Stage::Unknown)
             }
@@ -265,8 +266,8 @@ impl Profile {
     }
 }
 
-/// The failed task that a refusal of the details means, where its body (and not the HTTP status alone) says that it is the
-/// task that failed. Tracks that were finished before it may be beside the code.
+/// The failed task that a refusal of the details reports, if its body says that the task failed (the HTTP status alone does not
+/// count). The body may also contain tracks that were finished before.
 fn failure_in_envelope(refusal: &Refusal, body: &[u8]) -> Option<TaskView> {
     let response = ResponseBody::read(body)?;
     let failed = matches!(

@@ -1,9 +1,9 @@
-//! Addresses without their secrets. Signed addresses carry their signature in the query, some carry a password before the host.
+//! Removes secrets from addresses. A signed address has its signature in the query; some have a password before the host.
 
-/// Longest message that is kept of a response, in characters; in a vendor's page of HTML nothing useful comes after it.
+/// Longest message of a response that is stored, in characters; the rest of a vendor's HTML page is useless.
 const MESSAGE_CHARS: usize = 300;
 
-/// `url` without user info and fragment, its query replaced by `?…`. Works on anything, also on what is no valid URL.
+/// `url` without user info and fragment, its query replaced by `?…`. Accepts any text, also an invalid URL.
 pub fn redact_url(url: &str) -> String {
     let (before_fragment, _) = url.split_once('#').unwrap_or((url, ""));
     let (address, query) = match before_fragment.split_once('?') {
@@ -14,7 +14,7 @@ pub fn redact_url(url: &str) -> String {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), address),
     };
-    // A browser takes a backslash for a slash, so user info may end there too; it can only lie before the last `@`.
+    // A browser reads a backslash as a slash, so user info may end there too. User info ends before the last `@`.
     let (authority, path) = match rest.find(['/', '\\']) {
         Some(at) => rest.split_at(at),
         None => (rest, ""),
@@ -40,8 +40,8 @@ pub(crate) fn redact_addresses(text: &str) -> String {
     out
 }
 
-/// `text`, as long as before, with `*` in the place of the user info, query and fragment of every web address in it: for an excerpt in
-/// which places are marked.
+/// `text` with `*` in place of the user info, query and fragment of every web address. The length stays the same, for an
+/// excerpt with marked positions.
 pub fn mask_addresses(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -64,7 +64,7 @@ pub fn mask_addresses(text: &str) -> String {
     out
 }
 
-/// `text` with every web address in it redacted, control characters blanked, and cut to 300 characters: fit for a log.
+/// `text` for a log: every web address redacted, control characters blanked, cut to 300 characters.
 pub fn redact_text(text: &str) -> String {
     let out = redact_addresses(text);
     let blanked = |c: char| if c.is_control() { ' ' } else { c };
@@ -74,7 +74,7 @@ pub fn redact_text(text: &str) -> String {
     }
 }
 
-/// `text` with the query of every relative address in it redacted: `?name=value…` up to the next quote, space or bracket.
+/// `text` with the query of every relative address redacted: `?name=value…` up to the next quote, space or bracket.
 pub(crate) fn redact_queries(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -96,11 +96,11 @@ pub(crate) fn redact_queries(text: &str) -> String {
     out
 }
 
-/// Shortest secret that is cut out of any text; `ApiKey`s of real providers are no shorter.
+/// Shortest secret that is removed from any text; the API keys of real providers are no shorter.
 pub(crate) const SECRET_CHARS: usize = 8;
 
-/// `text` with `mark` in the place of `secret`. A secret of a few characters (a local studio may have one) is cut out only where
-/// it is a word of its own: within other words it would make every message unreadable and say what it is.
+/// `text` with `mark` in place of `secret`. A secret of a few characters (a local studio may have one) is replaced only where
+/// it is a word of its own: replaced inside other words, it would make every message unreadable and reveal the secret.
 pub(crate) fn hide_secret(text: &str, secret: &str, mark: &str) -> String {
     if secret.is_empty() {
         return text.to_owned();
@@ -136,7 +136,7 @@ fn ends_address(c: char) -> bool {
 
 /// Where the next `http://` or `https://` begins, in any case.
 fn find_address(text: &str) -> Option<usize> {
-    let lower = text.to_ascii_lowercase(); // keeps every byte's place
+    let lower = text.to_ascii_lowercase(); // keeps the position of every byte
     match (lower.find("http://"), lower.find("https://")) {
         (Some(plain), Some(secure)) => Some(plain.min(secure)),
         (plain, secure) => plain.or(secure),

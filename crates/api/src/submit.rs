@@ -1,7 +1,8 @@
-//! What the response to a submission means.
+//! The meaning of the response to a submission.
 //!
-//! No call finds out later whether a submission was accepted. So every response is exactly one of: accepted, refused (nothing
-//! was bought), or in doubt (it may have been bought). What is not clearly one of the first two is in doubt.
+//! No later call can find out whether a submission was accepted. So every response is exactly one of: accepted, refused
+//! (nothing was bought), or in doubt (it may have been bought). A response that is not clearly one of the first two is in
+//! doubt.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,53 +18,53 @@ pub struct Submitted {
     pub task_id: TaskId,
 }
 
-/// What a response to a submission means.
+/// The meaning of a response to a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmitResponse {
-    /// Bought. The id is the only way to the result.
+    /// Bought. Only the id leads to the result.
     Accepted(TaskId),
     /// Nothing was bought.
     Refused {
-        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits`, `SourceGone` or `Refunded`.
+        /// The consequence: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits`, `SourceGone` or `Refunded`.
         class: ResponseClass,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
-        /// The vendor's message with addresses redacted, or ours.
+        /// The vendor's message with addresses redacted, or Backline's.
         message: String,
     },
-    /// The result exists already: an earlier submission of the same input was accepted. Only an operation with
-    /// [`Repeat::Refused`] has such responses. Nothing was bought by this one.
+    /// The result exists already: an earlier submission of the same input was accepted, and this one bought nothing. Only an
+    /// operation with [`Repeat::Refused`] has such responses.
     Exists {
-        /// The task of that earlier submission, where the response names it. Otherwise only its callback does.
+        /// The task of the earlier submission, if the response names it. Otherwise only its callback names it.
         task_id: Option<TaskId>,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
-        /// The vendor's message with addresses redacted, or ours.
+        /// The vendor's message with addresses redacted, or Backline's.
         message: String,
     },
-    /// It may have been bought; it must not be sent again by itself.
+    /// It may have been bought: never send it again automatically.
     InDoubt {
         /// What was wrong with the response.
         reason: String,
     },
 }
 
-/// The code of a conflict: where a repeat is refused, it means that the result exists.
+/// The code of a conflict: for an operation that refuses repeats, it means that the result exists.
 const CONFLICT: i64 = 409;
-/// The code of a vendor without that one: there, and nowhere else, the message decides.
+/// The code of the same refusal by a vendor that does not use 409. Only here does the message decide.
 const INVALID: i64 = 422;
-/// What that message contains.
+/// The text that this message contains.
 const EXISTS: &str = "already exists";
 
 impl Profile {
-    /// What a response to a song's submission means; see [`Operation::read_submit_response`].
+    /// The meaning of a response to a song's submission; see [`Operation::read_submit_response`].
     pub fn read_submit_response(&self, http_status: u16, body: &[u8]) -> SubmitResponse {
         self.operation.read_submit_response(http_status, body)
     }
 }
 
 impl Operation {
-    /// What a response to a submission means: by the body's code first, then by the HTTP status.
+    /// The meaning of a response to a submission: by the body's code, then by the HTTP status.
     pub fn read_submit_response(&self, http_status: u16, body: &[u8]) -> SubmitResponse {
         let Some(response) = ResponseBody::read(body) else {
             let refusal = Refusal::bare(&self.submit_codes, http_status);
@@ -78,7 +79,7 @@ impl Operation {
         let task_id = text(&response.data, &["taskId", "task_id"]);
         if response.code == Some(OK) {
             return match task_id {
-                // A byte of the id that was no text would be followed for ever under a wrong name.
+                // An id with an undecodable byte would be polled for ever under a wrong name.
                 Some(id) if !id.contains(char::REPLACEMENT_CHARACTER) => {
                     SubmitResponse::Accepted(TaskId(id))
                 }
@@ -93,7 +94,7 @@ impl Operation {
         let refusal = Refusal::of(&self.submit_codes, http_status, &response);
         if self.repeat == Repeat::Refused && says_exists(&refusal) {
             return SubmitResponse::Exists {
-                // A damaged id would be followed for ever under a wrong name.
+                // A damaged id would be polled for ever under a wrong name.
                 task_id: task_id
                     .filter(|id| !id.contains(char::REPLACEMENT_CHARACTER))
                     .map(TaskId),
@@ -101,7 +102,7 @@ impl Operation {
                 message: refusal.message,
             };
         }
-        // A refusal that names a task contradicts itself: the task may be this purchase.
+        // A refusal that names a task contradicts itself: that task may be this purchase.
         if refusal.class.refuses() && task_id.is_none() {
             return refused(refusal);
         }

@@ -1,4 +1,4 @@
-//! A task and how far it is: the working types that every reading of a response ends in.
+//! A task and its stage: the working types into which every response is read.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Track;
 
-/// The vendor's name for a task: opaque, never empty when it comes from a response.
+/// The vendor's id of a task: opaque; never empty if it comes from a response.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(pub String);
@@ -36,20 +36,20 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// What a record-info response or a callback means, whatever shape it came in.
+/// The meaning of a record-info response or a callback, independent of its format.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskView {
-    /// Whose task it is.
+    /// The task's id.
     pub task_id: TaskId,
-    /// How far it is.
+    /// The task's stage.
     pub stage: Stage,
-    /// The tracks that are known so far, in the vendor's order.
+    /// The tracks known so far, in the vendor's order.
     pub tracks: Vec<Track>,
-    /// Tracks that a recovery could not bring back.
+    /// The tracks that a recovery could not restore.
     pub missing: Vec<MissingTrack>,
 }
 
-/// A track that a recovery could not bring back.
+/// A track that a recovery could not restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingTrack {
     /// The vendor's id of the song's track; empty when it gave none.
@@ -59,7 +59,7 @@ pub struct MissingTrack {
 }
 
 impl TaskView {
-    /// A view that shows neither an id nor a track.
+    /// A view with a stage, without an id and tracks.
     pub(crate) fn bare(stage: Stage) -> Self {
         Self {
             task_id: TaskId(String::new()),
@@ -70,37 +70,37 @@ impl TaskView {
     }
 }
 
-/// How far a task is.
+/// The progress of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
-    /// Accepted, nothing to show yet.
+    /// Accepted; there is no result yet.
     Pending,
-    /// The text is made, no track can be fetched.
+    /// The text is ready; no track can be fetched.
     Text,
     /// At least one track can be fetched, another is still being made.
     First,
     /// Every track has an address.
     Complete,
-    /// The vendor reports the task as over, and not every track has an address. `SUCCESS` with a null `audioUrl` and
-    /// `CALLBACK_EXCEPTION` without tracks have both been seen to turn into a complete task within minutes.
+    /// The vendor reports the task as finished, but not every track has an address. `SUCCESS` with a null `audioUrl`, and
+    /// `CALLBACK_EXCEPTION` without tracks, were both observed to become a complete task within minutes.
     Incomplete {
         /// The vendor's code, if it gave one.
         code: Option<i64>,
         /// The vendor's message, with addresses redacted, or its status.
         message: String,
-        /// The vendor says that it gave the credits back.
+        /// Whether the vendor reports that it gave the credits back.
         refunded: bool,
     },
-    /// The vendor reports a failure. Tracks that were finished before it are among the view's tracks.
+    /// The vendor reports a failure. The view also lists tracks that were finished before it.
     Failed {
         /// The vendor's code, if it gave one.
         code: Option<i64>,
         /// The vendor's message, with addresses redacted.
         message: String,
-        /// The vendor says that it gave the credits back.
+        /// Whether the vendor reports that it gave the credits back.
         refunded: bool,
     },
-    /// The vendor knows no such task (any more).
+    /// The vendor does not know the task, or no longer knows it.
     Unknown,
 }
 
@@ -108,7 +108,7 @@ impl Stage {
     /// The only code that is documented to give the credits back.
     const REFUNDED: i64 = 531;
 
-    /// The stage of a task that ended with `code` and `message`.
+    /// The stage of a task that failed with `code` and `message`.
     pub(crate) fn failed(code: Option<i64>, message: Option<&str>) -> Self {
         Self::Failed {
             code,
@@ -117,7 +117,7 @@ impl Stage {
         }
     }
 
-    /// The stage of a task that is reported as over while tracks have no address.
+    /// The stage of a task that is reported as finished while tracks have no address.
     pub(crate) fn incomplete(code: Option<i64>, message: &str) -> Self {
         Self::Incomplete {
             code,
@@ -126,7 +126,7 @@ impl Stage {
         }
     }
 
-    /// The stage that the tracks themselves show; a task is never complete by its status alone.
+    /// The stage that follows from the tracks; a task is never complete by its status alone.
     pub(crate) fn shown_by(tracks: &[Track]) -> Self {
         let ready = tracks.iter().filter(|track| track.is_available()).count();
         match ready {
@@ -137,7 +137,7 @@ impl Stage {
         }
     }
 
-    /// The stage that the tracks show while the vendor says that it is still at work.
+    /// The stage that follows from the tracks while the vendor reports the task as running.
     pub(crate) fn running(tracks: &[Track]) -> Self {
         match Self::shown_by(tracks) {
             Self::Complete => Self::First,

@@ -1,7 +1,7 @@
-//! One finished recording of a task, in the two casings the contract writes it in.
+//! One finished recording of a task, in the contract's two casings.
 //!
-//! Record-info writes camelCase and callbacks write snake_case (but `createTime`). [`Track::read`] takes either, for resellers
-//! mix them; the two writers each keep to theirs.
+//! Record-info uses camelCase; callbacks use snake_case (except `createTime`). [`Track::read`] accepts both, because resellers
+//! mix them; each of the two writers uses one.
 
 use std::sync::Arc;
 
@@ -14,58 +14,59 @@ use crate::lenient::{as_integer, number, text};
 use crate::music::Music;
 use crate::notes::Notes;
 
-/// The vendors' way to write a time. The zone is undocumented; it is taken as UTC.
+/// The vendors' format of a time. The zone is not documented; UTC is assumed.
 const CREATED: &str = "%Y-%m-%d %H:%M:%S";
 
-/// Most tracks that are read from one response. Two are promised; a response with thousands is not from a vendor.
+/// Most tracks of one response that are read. Vendors document two; a response with thousands is not from a vendor.
 const TRACK_LIMIT: usize = 64;
 
-/// A recording that a task makes. What the vendor left out, wrote as `null` or as an empty text is `None`.
+/// A recording that a task makes. A field that the vendor left out, or wrote as `null` or as an empty text, is `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Track {
-    /// The vendor's name for it; empty when it gave none.
+    /// The vendor's id of the track; empty if it gave none.
     pub id: String,
-    /// Where the finished file lies. `None` while it is being made.
+    /// Address of the finished file; `None` while it is being made.
     pub audio_url: Option<String>,
-    /// The same at the vendor's own source.
+    /// Address of the same file at the vendor's own source.
     pub source_audio_url: Option<String>,
-    /// Where it can be heard while it is being made.
+    /// Address of the stream that plays while the track is being made.
     pub stream_audio_url: Option<String>,
-    /// The same at the vendor's own source.
+    /// Address of the same stream at the vendor's own source.
     pub source_stream_audio_url: Option<String>,
-    /// The cover.
+    /// Address of the cover image.
     pub image_url: Option<String>,
-    /// The same at the vendor's own source.
+    /// Address of the same image at the vendor's own source.
     pub source_image_url: Option<String>,
-    /// The text that it was made from.
+    /// The prompt that the track was made from.
     pub prompt: Option<String>,
-    /// The vendor's inner name of the model.
+    /// The vendor's internal name of the model.
     pub model_name: Option<String>,
     /// Its title.
     pub title: Option<String>,
     /// Its tags.
     pub tags: Option<String>,
-    /// When it was made, Unix time in milliseconds.
+    /// Creation time, Unix time in milliseconds.
     pub created_ms: Option<i64>,
-    /// Its length in seconds, above 0 and at most a day; none for what is no length.
+    /// Its length in seconds, above 0 and at most a day; `None` for other values.
     pub duration_s: Option<f64>,
-    /// The studio's own extra: where the mix with the vocal lies.
+    /// Address of the mix with the vocal: an extension of the studio.
     pub mix_audio_url: Option<String>,
-    /// The studio's own extra: what the track sounds like. It is read and never written here.
+    /// The music of the track: an extension of the studio. It is read here but never written.
     pub music: Option<Box<Music>>,
-    /// What it is, where a step made it: see [`Artefact::name`](crate::Artefact::name).
+    /// The name of the artefact, if a step made the track; see [`Artefact::name`](crate::Artefact::name).
     pub artefact: Option<String>,
-    /// The vendor's id of the song's track that it was made of, where a step made it and the response names one.
+    /// The vendor's id of the song's track that it was made from, if a step made it and the response names one.
     pub made_of: Option<String>,
-    /// Its content, where that is notes and no file.
+    /// The notes, if the track is notes and not a file.
     pub notes: Option<Arc<Notes>>,
 }
 
-/// A day: no vendor makes a track of a hundredth of it, and what is longer is a slip.
+/// Longest length that is believed, in seconds: one day. No vendor makes a track of a hundredth of that, so a larger value is
+/// an error.
 const LONGEST_S: f64 = 86_400.0;
 
 impl Track {
-    /// The track that a JSON object describes, in either casing. `None` for what is no object.
+    /// Reads a track from a JSON object in either casing; `None` if the value is not an object.
     pub fn read(value: &Value) -> Option<Self> {
         value.as_object()?;
         Some(Self {
@@ -96,20 +97,20 @@ impl Track {
         })
     }
 
-    /// Every address of the finished file, best first and each once. `source_audio_url` is deprecated and at times the only good
-    /// one. Stream addresses are not among them: they can end before the recording does.
+    /// Every address of the finished file, the best first, each once. `source_audio_url` is deprecated, and at times it is the
+    /// only address that works. Stream addresses are left out: a stream can end before the recording does.
     pub fn audio_urls(&self) -> impl Iterator<Item = &str> {
         let source = self.source_audio_url.as_deref();
         let source = source.filter(|url| Some(*url) != self.audio_url.as_deref());
         self.audio_url.as_deref().into_iter().chain(source)
     }
 
-    /// Whether the finished file has an address, or is here as notes.
+    /// Whether the finished file has an address or the notes are present.
     pub fn is_available(&self) -> bool {
         self.audio_urls().next().is_some() || self.notes.is_some()
     }
 
-    /// The tracks of a JSON array; what is no array has none.
+    /// The tracks of a JSON array; empty if the value is not an array.
     pub(crate) fn read_all(value: &Value) -> Vec<Self> {
         value.as_array().map_or_else(Vec::new, |items| {
             items
@@ -120,7 +121,7 @@ impl Track {
         })
     }
 
-    /// As record-info writes it: camelCase, `null` for a file that is not there yet.
+    /// The track as record-info writes it: camelCase, `null` for a file that does not exist yet.
     pub fn to_record_info(&self) -> Value {
         let mut object = json!({
             "id": self.id,
@@ -145,7 +146,7 @@ impl Track {
         object
     }
 
-    /// As a callback writes it: snake_case, an empty text for a file that is not there yet, and then no `duration`.
+    /// The track as a callback writes it: snake_case. A file that does not exist yet has an empty text and no `duration`.
     pub fn to_callback(&self) -> Value {
         let written = |field: &Option<String>| json!(field.as_deref().unwrap_or_default());
         let mut object = json!({
@@ -170,17 +171,17 @@ impl Track {
     }
 }
 
-/// Writes a field only where it has a value.
+/// Writes a field only if it has a value.
 fn extra(object: &mut Value, key: &str, field: &Option<String>) {
     if let Some(text) = field {
         object[key] = json!(text);
     }
 }
 
-/// A time as a text of either common form, in milliseconds or in seconds.
+/// Reads a time as a number (milliseconds or seconds) or as a text in either common format.
 fn read_created(value: &Value) -> Option<i64> {
     if let Some(integer) = as_integer(value) {
-        // 10^11 seconds lie in the year 5138, 10^11 milliseconds in 1973: before there was anything to date.
+        // 10^11 seconds is in the year 5138 and 10^11 milliseconds in 1973, before any track was made.
         return Some(if integer.unsigned_abs() < 100_000_000_000 {
             integer * 1000
         } else {
@@ -196,7 +197,7 @@ fn read_created(value: &Value) -> Option<i64> {
     Some(TimeZone::UTC.to_timestamp(civil).ok()?.as_millisecond())
 }
 
-/// `ms` as the documents write times; `None` outside the years that have four digits.
+/// `ms` in the documents' time format; `None` outside the years with four digits.
 fn write_created(ms: i64) -> Option<String> {
     let timestamp = Timestamp::from_millisecond(ms).ok()?;
     Some(

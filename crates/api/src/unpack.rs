@@ -1,14 +1,15 @@
-//! Files that come gzipped although no encoding was accepted: unpacked piece by piece, so that the caller can stop at its limit.
+//! Decompresses files that were sent gzipped although no encoding was accepted. It works piece by piece, so that the caller can
+//! stop at its limit.
 
 use std::io::{self, Write};
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 
-/// Bytes that are unpacked at a time: gzip makes at most a thousand times as many of them.
+/// Compressed bytes that are processed at a time: gzip expands them at most a thousandfold.
 const PIECE_BYTES: usize = 4 * 1024;
 
-/// Whether a `Content-Encoding` is gzip; `None` where it is something else that changes the bytes.
+/// Whether a `Content-Encoding` is gzip; `None` if it is another encoding that changes the bytes.
 pub(crate) fn is_gzip(encoding: Option<&str>) -> Option<bool> {
     match encoding
         .unwrap_or_default()
@@ -22,7 +23,7 @@ pub(crate) fn is_gzip(encoding: Option<&str>) -> Option<bool> {
     }
 }
 
-/// A stream that is unpacked as it comes.
+/// A decompressor for a stream.
 pub(crate) struct Unpacker {
     decoder: MultiGzDecoder<Vec<u8>>,
     pending: Bytes,
@@ -35,7 +36,7 @@ impl std::fmt::Debug for Unpacker {
 }
 
 impl Unpacker {
-    /// At the beginning of a stream.
+    /// Starts at the beginning of a stream.
     pub(crate) fn new() -> Self {
         Self {
             decoder: MultiGzDecoder::new(Vec::new()),
@@ -43,12 +44,12 @@ impl Unpacker {
         }
     }
 
-    /// Takes in what came next; call [`Unpacker::next`] until it gives nothing.
+    /// Adds compressed bytes; call [`Unpacker::next`] until it returns `None`.
     pub(crate) fn feed(&mut self, packed: Bytes) {
         self.pending = packed;
     }
 
-    /// The next unpacked bytes of what came; nothing once it is used up.
+    /// Returns the next decompressed bytes; `None` when the input is used up.
     pub(crate) fn next(&mut self) -> io::Result<Option<Bytes>> {
         while !self.pending.is_empty() {
             let piece = self.pending.split_to(self.pending.len().min(PIECE_BYTES));
@@ -62,7 +63,7 @@ impl Unpacker {
         Ok(None)
     }
 
-    /// The last bytes, once the stream has ended; an error where it ended early.
+    /// Returns the last bytes after the end of the stream; an error if the stream was truncated.
     pub(crate) fn end(&mut self) -> io::Result<Bytes> {
         self.decoder.try_finish()?;
         Ok(std::mem::take(self.decoder.get_mut()).into())

@@ -1,11 +1,11 @@
-//! The upload host's responses: it is another host than the API's, and adds `success` to the usual envelope.
+//! The upload host's responses. The upload host is not the API host, and adds `success` to the usual envelope.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::lenient::{integer, text};
 
-/// A file that the upload host took.
+/// A file that the upload host accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Uploaded {
@@ -13,19 +13,19 @@ pub struct Uploaded {
     pub file_name: String,
     /// Its path at the host.
     pub file_path: String,
-    /// Where it can be fetched: this becomes a request's `uploadUrl`.
+    /// Its address: the `uploadUrl` of a later request.
     pub download_url: String,
-    /// Its length in bytes, where the host gives it.
+    /// Its length in bytes, if the host reports it.
     #[serde(rename = "fileSize")]
     pub size_bytes: Option<u64>,
-    /// Its media type, where the host gives it.
+    /// Its media type, if the host reports it.
     pub mime_type: Option<String>,
-    /// When it was taken, as the host writes it.
+    /// The time of the upload, as the host writes it.
     pub uploaded_at: Option<String>,
 }
 
 impl Uploaded {
-    /// The file that the `data` of an upload response describes; `None` without an address to fetch it from.
+    /// Reads the file that the `data` of an upload response describes; `None` if it has no address.
     pub fn read(data: &Value) -> Option<Self> {
         Some(Self {
             download_url: text(data, &["downloadUrl", "download_url", "fileUrl"])?,
@@ -39,22 +39,22 @@ impl Uploaded {
     }
 }
 
-/// A response of the upload host as it is written.
+/// A response of the upload host to be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UploadResponse {
-    /// Whether the file was taken.
+    /// Whether the file was accepted.
     pub success: bool,
-    /// 200, or why not; the HTTP status says the same.
+    /// 200, or the code of the error; the HTTP status is the same.
     pub code: i64,
-    /// A sentence for people.
+    /// A message for people.
     pub msg: String,
-    /// The file; left out of a failure.
+    /// The file; left out if the upload failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Uploaded>,
 }
 
 impl UploadResponse {
-    /// The file was taken.
+    /// The response to an accepted file.
     pub fn success(uploaded: Uploaded) -> Self {
         Self {
             success: true,
@@ -64,7 +64,7 @@ impl UploadResponse {
         }
     }
 
-    /// It was not.
+    /// The response to a refused file.
     pub fn refusal(code: i64, msg: impl Into<String>) -> Self {
         Self {
             success: false,

@@ -1,40 +1,40 @@
-//! Signed callbacks: who may post them. Called by the callback receiver before a body is read.
+//! Verifies signed callbacks. The callback receiver calls it before a body is read.
 //!
-//! The signature covers the task id and the time, not the body. So it proves that the vendor spoke of this task lately, and
-//! nothing about the addresses in the body; those are read from record-info.
+//! The signature covers the task id and the time, not the body. So it proves that the vendor recently sent something about this
+//! task, and proves nothing about the addresses in the body. Addresses are read from record-info.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// Longest signature and time stamp that are read; real ones have 44 and 10 characters.
+/// Longest signature and time stamp that are read, in characters; real ones have 44 and 10.
 const HEADER_LIMIT: usize = 128;
 
-/// Why a signature does not count.
+/// Why a signature is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The time stamp is no number of seconds.
+    /// The time stamp is not a number of seconds.
     #[error("the callback's time stamp is not a Unix time in seconds")]
     Timestamp,
-    /// The time lies too far from now: a replay, or a clock that is wrong.
+    /// The time differs too much from now: a replayed request, or a wrong clock.
     #[error("the callback was signed {age_s} s ago, at most {window_s} s either way are accepted")]
     OutsideWindow {
-        /// Seconds since it was signed; negative for the future.
+        /// Seconds since the signature; negative for a time in the future.
         age_s: i64,
-        /// The window.
+        /// The largest accepted difference in seconds.
         window_s: u64,
     },
-    /// The signature is no base64.
+    /// The signature is not base64.
     #[error("the callback's signature is not base64")]
     Encoding,
-    /// It was made with another key, for another task or for another time.
+    /// It was made with another key, for another task, or for another time.
     #[error("the callback's signature does not match")]
     Mismatch,
 }
 
 /// Checks `signature` (`X-Webhook-Signature`, base64) against the HMAC-SHA256 of `task_id.timestamp` under `key`, in constant
-/// time. `timestamp` is the text of `X-Webhook-Timestamp`; it may lie `window_s` seconds either way of `now_s`.
+/// time. `timestamp` is the text of `X-Webhook-Timestamp`; it may differ from `now_s` by `window_s` seconds.
 pub fn verify_signature(
     key: &[u8],
     task_id: &str,
@@ -59,7 +59,7 @@ pub fn verify_signature(
     }
     mac.verify_slice(&given)
         .map_err(|_| SignatureError::Mismatch)?;
-    // After the signature, so that only the vendor learns what the window is.
+    // The window is checked after the signature, so that only the vendor learns its size.
     let age_s = now_s.saturating_sub(signed_s);
     if age_s.unsigned_abs() > window_s {
         return Err(SignatureError::OutsideWindow { age_s, window_s });

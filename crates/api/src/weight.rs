@@ -4,27 +4,27 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A weight from 0 to 1 in steps of 0.01, kept as hundredths so that `0.61` is always sent as `0.61`.
+/// A weight from 0 to 1 in steps of 0.01. It is stored in hundredths, so that `0.61` is always sent as `0.61`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Weight(u8);
 
-/// Why a number is no [`Weight`].
+/// Why a number is not a [`Weight`].
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum WeightError {
     /// Below 0, above 1, or not a number.
     #[error("a weight lies between 0 and 1, {0} does not")]
     OutOfRange(f64),
-    /// Finer than the contract's steps.
+    /// It has more decimals than the contract allows.
     #[error("a weight has at most two decimals, {0} has more")]
     TooFine(f64),
 }
 
 impl Weight {
-    /// How far a number may lie from a whole hundredth: far above the error of any computed float, far below a typing slip.
+    /// Largest distance from a whole hundredth: far above the rounding error of a computed float, far below a typing error.
     const TOLERANCE: f64 = 1e-6;
 
-    /// The weight of `hundredths`, of which there are at most 100.
+    /// The weight of `hundredths`; `None` above 100.
     pub fn from_hundredths(hundredths: u8) -> Option<Self> {
         (hundredths <= 100).then_some(Self(hundredths))
     }

@@ -50,16 +50,17 @@ pub struct MidiNote {
 }
 
 /// Words in the names of instruments with the General MIDI program, from 0, that plays them; the first one that fits counts.
-const PROGRAMS: [(&str, u8); 17] = [
+const PROGRAMS: [(&str, u8); 18] = [
     ("bass", 33),
     ("guitar", 27),
+    ("banjo", 105),
     ("organ", 16),
     ("string", 48),
     ("violin", 40),
     ("cello", 42),
     ("brass", 61),
     ("trumpet", 56),
-    ("sax", 65),
+    ("sax", 66),
     ("wind", 73),
     ("flute", 73),
     ("synth", 81),

@@ -148,7 +148,7 @@ fn main() {
         row(&format!("  {step}"), seconds, beside);
     }
     let harmony = HarmonySettings {
-        vocabulary: brief.styles[0].vocabulary(),
+        style: Some(brief.styles[0]),
         weirdness: 0.3,
         style_weight: 0.5,
         variety: 0.0,

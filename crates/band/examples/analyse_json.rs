@@ -11,7 +11,7 @@ use std::{fs, process::ExitCode, time::Instant};
 
 use backline_audio::decode;
 use backline_band::{
-    analysis::{HarmonySettings, Hints, Vocabulary},
+    analysis::{HarmonySettings, Hints},
     harmonise, listen, read_tags,
 };
 
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         };
         // Plain triads, as lead sheets have them, without chance.
         let settings = HarmonySettings {
-            vocabulary: Vocabulary::Triads,
+            style: None,
             weirdness: 0.0,
             style_weight: 0.5,
             variety: 0.0,

@@ -1,7 +1,7 @@
 //! Measures the chords that are laid under the held-out lead sheets, beside the people's own.
 //!
 //! ```text
-//! cargo run --release -p backline-band --example harmony_eval -- LEADSHEETS.json.gz [VOCABULARY] [STYLE] [WEIRDNESS] [VARIETY] [FOLD]
+//! cargo run --release -p backline-band --example harmony_eval -- LEADSHEETS.json.gz [STYLE] [STYLE_WEIGHT] [WEIRDNESS] [VARIETY] [FOLD]
 //! ```
 //!
 //! Every fifth song (number 4 of each five) was kept from the learning program and is measured here, from its notes on a
@@ -22,10 +22,7 @@ mod songs;
 
 use std::{error::Error, fs};
 
-use backline_band::{
-    analysis::{HarmonySettings, Vocabulary},
-    harmonise,
-};
+use backline_band::{StyleId, analysis::HarmonySettings, harmonise};
 use measures::{Laid, Measures};
 use songs::{Song, read_songs};
 
@@ -34,24 +31,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let source = args
         .first()
         .ok_or("the lead sheets are expected as an argument")?;
-    let vocabulary = match args.get(1).map(String::as_str) {
-        None | Some("open") => Vocabulary::Open,
-        Some("triads") => Vocabulary::Triads,
-        Some("blues") => Vocabulary::Blues,
-        Some("jazz") => Vocabulary::Jazz,
-        Some("bossa") => Vocabulary::Bossa,
-        Some("mellow") => Vocabulary::Mellow,
-        Some("gospel") => Vocabulary::Gospel,
-        Some("film") => Vocabulary::Film,
-        Some("power") => Vocabulary::Power,
-        Some("modal") => Vocabulary::Modal,
-        Some(other) => return Err(format!("{other:?} is no vocabulary").into()),
+    let style = match args.get(1).map(String::as_str) {
+        None | Some("none") => None,
+        Some(name) => Some(
+            StyleId::all()
+                .find(|style| style.name() == name)
+                .ok_or_else(|| format!("{name:?} is no style"))?,
+        ),
     };
     let number = |at: usize, otherwise: f32| -> Result<f32, Box<dyn Error>> {
         args.get(at).map_or(Ok(otherwise), |text| Ok(text.parse()?))
     };
     let settings = HarmonySettings {
-        vocabulary,
+        style,
         style_weight: number(2, 0.5)?,
         weirdness: number(3, 0.0)?,
         variety: number(4, 0.0)?,

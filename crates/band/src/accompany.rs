@@ -371,7 +371,7 @@ fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, Band
     let seed = Chance::new(request.seed, &[81, take as u64]).seed();
     let style = style_of(brief, analysis, take);
     let harmony = HarmonySettings {
-        vocabulary: style.vocabulary(),
+        style: Some(style),
         weirdness: request.weirdness_constraint,
         style_weight: request.style_weight,
         variety: if take == 0 { 0.0 } else { 0.55 },

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalogue::StyleId;
+
 /// Everything that listening found, with its confidences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
@@ -85,10 +87,28 @@ pub struct Note {
     pub onset_s: f64,
     /// Where it ends, in seconds.
     pub offset_s: f64,
-    /// The pitch it was meant as: a MIDI note number after the tuning offset is taken off.
+    /// The semitone nearest to the sung pitch: a MIDI note number after the tuning offset is taken off.
     pub midi: u8,
+    /// How far the sung pitch lies above `midi`, in cents; within ±50 but where the pitch moves.
+    pub cents: f32,
+    /// The semitone that it was probably meant as, given the key and how exactly the singer sings: a MIDI note number, mostly `midi`.
+    pub meant: u8,
     /// Mean level in dBFS.
     pub level_db: f32,
+}
+
+impl Note {
+    /// A note that is sung exactly as it is meant.
+    pub fn new(onset_s: f64, offset_s: f64, midi: u8, level_db: f32) -> Self {
+        Self {
+            onset_s,
+            offset_s,
+            midi,
+            cents: 0.0,
+            meant: midi,
+            level_db,
+        }
+    }
 }
 
 /// One beat of the grid.
@@ -257,6 +277,8 @@ pub enum Quality {
     SeventhSus4,
     /// Dominant seventh with ninth and thirteenth, without its fifth.
     Thirteenth,
+    /// Dominant seventh with lowered ninth and lowered thirteenth, without its fifth.
+    Altered,
 }
 
 impl Quality {
@@ -284,6 +306,7 @@ impl Quality {
             Self::DiminishedSeventh => &[0, 3, 6, 9],
             Self::SeventhSus4 => &[0, 5, 7, 10],
             Self::Thirteenth => &[0, 2, 4, 9, 10],
+            Self::Altered => &[0, 1, 4, 8, 10],
         }
     }
 }
@@ -323,45 +346,12 @@ pub struct ChordSpan {
 /// Settings of the harmony.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HarmonySettings {
-    /// The kinds of chord that the style uses.
-    pub vocabulary: Vocabulary,
+    /// The style whose chords and habits are used; without one, those of lead sheets.
+    pub style: Option<StyleId>,
     /// 0 plain … 1 adventurous (substitutions, borrowed chords), always under the melody.
     pub weirdness: f32,
     /// 0 the melody alone decides … 1 the style's habits have their full weight.
     pub style_weight: f32,
     /// 0 the best chords … 1 a random choice among good ones, which makes takes differ.
     pub variety: f32,
-}
-
-impl Vocabulary {
-    /// Whether its chords usually have sevenths.
-    pub(crate) fn is_rich(self) -> bool {
-        matches!(self, Self::Jazz | Self::Bossa | Self::Mellow | Self::Gospel)
-    }
-}
-
-/// The kinds of chord that a style uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Vocabulary {
-    /// Triads.
-    Triads,
-    /// Triads with sus and add9 colour.
-    Open,
-    /// Dominant sevenths everywhere, as in the blues.
-    Blues,
-    /// Sevenths and ninths round the fifths.
-    Jazz,
-    /// Sixths, ninths and thirteenths, the minor fourth degree: Brazilian.
-    Bossa,
-    /// Ninths in slow loops: lo-fi and hip hop.
-    Mellow,
-    /// Sevenths, suspended dominants, chords that lead to the next: gospel and soul.
-    Gospel,
-    /// Triads with added seconds, borrowed from the parallel minor: film.
-    Film,
-    /// Power chords.
-    Power,
-    /// Few chords, held long over a pedal.
-    Modal,
 }

@@ -38,6 +38,8 @@ pub enum Instrument {
     NylonGuitar,
     /// Ukulele.
     Ukulele,
+    /// Five-string banjo.
+    Banjo,
     /// Harp.
     Harp,
     /// Electric guitar, clean.
@@ -50,6 +52,8 @@ pub enum Instrument {
     Brass,
     /// Flute.
     Flute,
+    /// Tenor saxophone.
+    Saxophone,
     /// Warm synthesiser pad.
     SynthPad,
     /// Short synthesiser notes for arpeggios.
@@ -62,7 +66,7 @@ pub enum Instrument {
 
 impl Instrument {
     /// Every instrument, in the order of the score.
-    pub const ALL: [Instrument; 26] = [
+    pub const ALL: [Instrument; 28] = [
         Instrument::AcousticKit,
         Instrument::BrushKit,
         Instrument::ElectronicKit,
@@ -79,12 +83,14 @@ impl Instrument {
         Instrument::SteelGuitar,
         Instrument::NylonGuitar,
         Instrument::Ukulele,
+        Instrument::Banjo,
         Instrument::Harp,
         Instrument::CleanGuitar,
         Instrument::DistortedGuitar,
         Instrument::Strings,
         Instrument::Brass,
         Instrument::Flute,
+        Instrument::Saxophone,
         Instrument::SynthPad,
         Instrument::SynthPluck,
         Instrument::SynthLead,
@@ -110,12 +116,14 @@ impl Instrument {
             Self::SteelGuitar => "acoustic guitar",
             Self::NylonGuitar => "nylon guitar",
             Self::Ukulele => "ukulele",
+            Self::Banjo => "banjo",
             Self::Harp => "harp",
             Self::CleanGuitar => "electric guitar",
             Self::DistortedGuitar => "distorted guitar",
             Self::Strings => "strings",
             Self::Brass => "brass",
             Self::Flute => "flute",
+            Self::Saxophone => "saxophone",
             Self::SynthPad => "synth pad",
             Self::SynthPluck => "synth pluck",
             Self::SynthLead => "synth lead",
@@ -159,6 +167,7 @@ impl Instrument {
                 .and(T::NYLON)
                 .and(T::ACOUSTIC),
             Self::Ukulele => T::UKULELE.and(T::ACOUSTIC),
+            Self::Banjo => T::BANJO.and(T::ACOUSTIC),
             Self::Harp => T::HARP.and(T::ACOUSTIC),
             Self::CleanGuitar => T::GUITAR.and(T::ELECTRIC_GUITAR).and(T::ELECTRIC),
             Self::DistortedGuitar => T::GUITAR
@@ -167,7 +176,8 @@ impl Instrument {
                 .and(T::ELECTRIC),
             Self::Strings => T::STRINGS.and(T::ACOUSTIC),
             Self::Brass => T::BRASS.and(T::ACOUSTIC),
-            Self::Flute => T::WOODWIND.and(T::ACOUSTIC),
+            Self::Flute => T::WOODWIND.and(T::FLUTE).and(T::ACOUSTIC),
+            Self::Saxophone => T::WOODWIND.and(T::SAXOPHONE).and(T::ACOUSTIC),
             Self::SynthPad => T::SYNTH
                 .and(T::PAD)
                 .and(T::SYNTH_KEYS)
@@ -220,7 +230,7 @@ traits! {
     GUITAR = 17, ACOUSTIC_GUITAR = 18, NYLON = 19, ELECTRIC_GUITAR = 20, DISTORTED = 21, UKULELE = 22, HARP = 23,
     STRINGS = 24, BRASS = 25, WOODWIND = 26,
     SYNTH = 27, PAD = 28, PLUCK = 29, LEAD = 30, SYNTH_KEYS = 31,
-    ELECTRONIC = 32, ACOUSTIC = 33, ELECTRIC = 34, VOICES = 35,
+    ELECTRONIC = 32, ACOUSTIC = 33, ELECTRIC = 34, VOICES = 35, BANJO = 36, FLUTE = 37, SAXOPHONE = 38,
     // Pieces of the kit: a forbidden piece silences its strokes, not the whole kit.
     KICK = 40, SNARE = 41, CLAP = 42, HATS = 43, CYMBALS = 44, TOMS = 45, SHAKER = 46, CONGAS = 47, TAMBOURINE = 48,
 }

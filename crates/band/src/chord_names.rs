@@ -67,6 +67,7 @@ pub fn chord_name(chord: &Chord, key: Key) -> String {
         Quality::Ninth => "9",
         Quality::MajorNinth => "maj9",
         Quality::MinorNinth => "m9",
+        Quality::Altered => "7alt",
         Quality::SixthNinth => "6/9",
         Quality::MinorSixth => "m6",
         Quality::DiminishedSeventh => "dim7",

@@ -318,7 +318,10 @@ fn the_first_beat_is_where_the_plan_says_in_every_format() {
         (found_s - planned_s).abs() <= 0.005,
         "planned at {planned_s:.4} s, found at {found_s:.4} s"
     );
-    // A lossy codec smears what stands before a stroke; what may not happen is that all of it comes later.
+    // A lossy codec smears what stands before a stroke; what may not happen is that all of it comes later. House begins with its
+    // first sample, and a lag needs frames before.
+    const LAG: isize = 441;
+    let first = first.max(LAG as usize);
     let around = &mono[first..first + 22_050];
     for encoding in [Encoding::Wav16, Encoding::Flac, Encoding::Mp3 { kbps: 192 }] {
         let heard = decode(&encode(&played.instrumental, encoding).unwrap()).unwrap();
@@ -332,7 +335,7 @@ fn the_first_beat_is_where_the_plan_says_in_every_format() {
                 .map(|(a, b)| f64::from(*a) * f64::from(*b))
                 .sum()
         };
-        let best = (-441isize..=441)
+        let best = (-LAG..=LAG)
             .max_by(|&a, &b| alike(a).total_cmp(&alike(b)))
             .unwrap();
         assert!(best.abs() <= 2, "{encoding:?} is {best} frames late");
@@ -461,9 +464,9 @@ fn what_the_tags_ask_for_is_played_or_a_remark_says_why_not() {
         assert!(found, "{tags}: no {words:?} in {:?}", facts.remarks);
         facts
     };
-    says("bluegrass, banjo", "`banjo` is played by ukulele");
+    says("bluegrass, mandolin", "`mandolin` is played by ukulele");
     says("tango", "`tango` is played as latin");
-    says("jazz, saxophone", "`saxophone` is played by flute");
+    says("jazz, clarinet", "`clarinet` is played by flute");
     says("pop, four on the floor", "can be refused but not asked for");
     let plain = played("pop");
     assert!(

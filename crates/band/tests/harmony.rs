@@ -7,12 +7,15 @@
     reason = "a test that meets the unexpected should stop"
 )]
 
+#[path = "harmony/inexact.rs"]
+mod inexact;
 mod song;
 
 use backline_band::{
+    StyleId,
     analysis::{
         Analysis, Beat, Chord, ChordSpan, HarmonySettings, Key, LocalKey, Metre, Mode, Note,
-        Quality, TimeSpan, Vocabulary,
+        Quality, TimeSpan,
     },
     harmonise,
 };
@@ -20,24 +23,11 @@ use proptest::prelude::*;
 use song::tunes::TUNES;
 
 const PLAIN: HarmonySettings = HarmonySettings {
-    vocabulary: Vocabulary::Triads,
+    style: None,
     weirdness: 0.0,
     style_weight: 0.5,
     variety: 0.0,
 };
-
-const VOCABULARIES: [Vocabulary; 10] = [
-    Vocabulary::Bossa,
-    Vocabulary::Mellow,
-    Vocabulary::Gospel,
-    Vocabulary::Film,
-    Vocabulary::Triads,
-    Vocabulary::Open,
-    Vocabulary::Blues,
-    Vocabulary::Jazz,
-    Vocabulary::Power,
-    Vocabulary::Modal,
-];
 
 /// Share of the sung time that stands on a chord tone.
 fn fit(analysis: &Analysis, chords: &[ChordSpan]) -> f64 {
@@ -100,40 +90,42 @@ fn off_scale(heard: &Analysis, chords: &[ChordSpan]) -> f64 {
 #[test]
 fn chords_stand_under_the_melody_and_come_to_rest() {
     for tune in &TUNES {
-        for vocabulary in VOCABULARIES {
+        for style in StyleId::all().map(Some) {
             let heard = tune.heard(96.0, 0);
-            let settings = HarmonySettings {
-                vocabulary,
-                ..PLAIN
-            };
+            let settings = HarmonySettings { style, ..PLAIN };
             let chords = harmonise(&heard, &settings, 1);
             let name = tune.name;
             let fits = fit(&heard, &chords);
-            let least = if vocabulary == Vocabulary::Power {
-                0.4
-            } else {
-                0.65
+            // Power chords have two tones, and a loop is kept to where the melody bears it.
+            let least = match style {
+                Some(StyleId::Metal) => 0.4,
+                Some(StyleId::Reggae | StyleId::Trap | StyleId::Latin | StyleId::Synthwave) => 0.45,
+                _ => 0.65,
             };
-            assert!(
-                fits >= least,
-                "{name} {vocabulary:?}: {fits:.2} on chord tones"
-            );
+            assert!(fits >= least, "{name} {style:?}: {fits:.2} on chord tones");
             let last = chords.last().unwrap().chord;
             assert_eq!(
                 last.root, heard.key.tonic,
-                "{name} {vocabulary:?} ends on {last:?}"
+                "{name} {style:?} ends on {last:?}"
             );
             let mut different: Vec<_> = chords.iter().map(|span| span.chord.root).collect();
             different.sort_unstable();
             different.dedup();
-            let few = if vocabulary == Vocabulary::Modal {
-                1
-            } else {
-                3
+            // Some styles stay on a chord, or go to and fro between two.
+            let few = match style {
+                Some(StyleId::Ambient) => 1,
+                Some(
+                    StyleId::Funk
+                    | StyleId::Reggae
+                    | StyleId::Trap
+                    | StyleId::DrumAndBass
+                    | StyleId::Latin,
+                ) => 2,
+                _ => 3,
             };
             assert!(
                 different.len() >= few,
-                "{name} {vocabulary:?}: roots {different:?} of {chords:?}"
+                "{name} {style:?}: roots {different:?} of {chords:?}"
             );
         }
     }
@@ -207,9 +199,9 @@ fn the_same_chords_elsewhere_fit_worse() {
 #[test]
 fn a_song_in_another_key_has_the_same_chords_there() {
     for tune in &TUNES {
-        for vocabulary in VOCABULARIES {
+        for style in StyleId::all().map(Some) {
             let settings = HarmonySettings {
-                vocabulary,
+                style,
                 weirdness: 0.6,
                 variety: 0.5,
                 ..PLAIN
@@ -225,16 +217,16 @@ fn a_song_in_another_key_has_the_same_chords_there() {
                 })
                 .collect();
             let chords: Vec<Chord> = here.iter().map(|span| span.chord).collect();
-            assert_eq!(chords, lowered, "{} {vocabulary:?}", tune.name);
+            assert_eq!(chords, lowered, "{} {style:?}", tune.name);
         }
     }
 }
 
 #[test]
 fn weirdness_leaves_the_scale_step_by_step_but_not_the_melody() {
-    for vocabulary in [Vocabulary::Triads, Vocabulary::Open, Vocabulary::Jazz] {
+    for style in [None, Some(StyleId::PopRock), Some(StyleId::JazzSwing)] {
         let at = |weirdness| HarmonySettings {
-            vocabulary,
+            style,
             weirdness,
             ..PLAIN
         };
@@ -245,17 +237,17 @@ fn weirdness_leaves_the_scale_step_by_step_but_not_the_melody() {
             .collect();
         assert!(
             off.windows(2).all(|pair| pair[1] >= pair[0] - 0.005),
-            "{vocabulary:?}: outside the scale {off:.3?}"
+            "{style:?}: outside the scale {off:.3?}"
         );
         assert!(
             off[4] > off[0] + 0.08,
-            "{vocabulary:?}: outside the scale {off:.3?}"
+            "{style:?}: outside the scale {off:.3?}"
         );
         let plain = over_tunes(&at(0.0), fit);
         let weird = over_tunes(&at(1.0), fit);
         assert!(
             weird > plain - 0.15 && weird > 0.6,
-            "{vocabulary:?}: {plain:.2} of the time on chord tones, {weird:.2} at full weirdness"
+            "{style:?}: {plain:.2} of the time on chord tones, {weird:.2} at full weirdness"
         );
         let styled = HarmonySettings {
             style_weight: 1.0,
@@ -264,7 +256,7 @@ fn weirdness_leaves_the_scale_step_by_step_but_not_the_melody() {
         let styled = over_tunes(&styled, fit);
         assert!(
             styled > 0.6,
-            "{vocabulary:?}: {styled:.2} on chord tones where style and weirdness weigh most"
+            "{style:?}: {styled:.2} on chord tones where style and weirdness weigh most"
         );
     }
 }
@@ -279,25 +271,25 @@ fn tritone_dominants(heard: &Analysis, chords: &[ChordSpan]) -> f64 {
 
 #[test]
 fn only_jazz_and_the_weird_put_a_tritones_dominant_for_another() {
-    let at = |vocabulary, weirdness| {
+    let at = |style, weirdness| {
         let settings = HarmonySettings {
-            vocabulary,
+            style,
             weirdness,
             ..PLAIN
         };
         over_tunes(&settings, tritone_dominants)
     };
-    for vocabulary in [Vocabulary::Triads, Vocabulary::Open, Vocabulary::Blues] {
-        assert_eq!(at(vocabulary, 0.6), 0.0, "{vocabulary:?}");
+    for style in [None, Some(StyleId::PopRock), Some(StyleId::Blues)] {
+        assert_eq!(at(style, 0.6), 0.0, "{style:?}");
     }
-    assert!(at(Vocabulary::Jazz, 0.6) > 0.0);
-    assert!(at(Vocabulary::Open, 1.0) > 0.0);
+    assert!(at(Some(StyleId::JazzSwing), 0.6) > 0.0);
+    assert!(at(Some(StyleId::PopRock), 1.0) > 0.0);
 }
 
 #[test]
 fn a_major_seventh_in_jazz_is_a_tone_of_the_scale() {
     let jazz = HarmonySettings {
-        vocabulary: Vocabulary::Jazz,
+        style: Some(StyleId::JazzSwing),
         weirdness: 0.5,
         variety: 1.0,
         ..PLAIN
@@ -320,12 +312,12 @@ fn a_major_seventh_in_jazz_is_a_tone_of_the_scale() {
 
 #[test]
 fn the_style_weighs_as_much_as_is_asked() {
-    let weighed = |vocabulary, wanted: fn(&Analysis, &[ChordSpan]) -> f64| -> Vec<f64> {
+    let weighed = |style, wanted: fn(&Analysis, &[ChordSpan]) -> f64| -> Vec<f64> {
         [0.0, 0.5, 1.0]
             .iter()
             .map(|&style_weight| {
                 let settings = HarmonySettings {
-                    vocabulary,
+                    style,
                     style_weight,
                     ..PLAIN
                 };
@@ -333,7 +325,7 @@ fn the_style_weighs_as_much_as_is_asked() {
             })
             .collect()
     };
-    let soft = weighed(Vocabulary::Open, |heard, chords| {
+    let soft = weighed(Some(StyleId::PopRock), |heard, chords| {
         share(chords, |chord| {
             [5, 9].contains(&((chord.root + 12 - heard.key.tonic) % 12))
         })
@@ -342,7 +334,7 @@ fn the_style_weighs_as_much_as_is_asked() {
         soft[0] <= soft[1] + 0.01 && soft[1] <= soft[2] + 0.01 && soft[2] > soft[0],
         "pop on the fourth and the sixth degree: {soft:.3?}"
     );
-    let fifths = weighed(Vocabulary::Jazz, |_, chords| {
+    let fifths = weighed(Some(StyleId::JazzSwing), |_, chords| {
         let steps = chords
             .windows(2)
             .filter(|pair| (pair[1].chord.root + 12 - pair[0].chord.root) % 12 == 5)
@@ -356,21 +348,18 @@ fn the_style_weighs_as_much_as_is_asked() {
 }
 
 #[test]
-fn vocabularies_speak_in_their_own_chords() {
-    let speaks = |vocabulary, wanted: fn(Quality) -> bool| {
-        let settings = HarmonySettings {
-            vocabulary,
-            ..PLAIN
-        };
+fn styles_speak_in_their_own_chords() {
+    let speaks = |style, wanted: fn(Quality) -> bool| {
+        let settings = HarmonySettings { style, ..PLAIN };
         over_tunes(&settings, |_, chords| {
             share(chords, |chord| wanted(chord.quality))
         })
     };
     let rich = |quality: Quality| quality.intervals().len() > 3;
-    assert!(speaks(Vocabulary::Jazz, rich) > 0.85);
-    assert!(speaks(Vocabulary::Triads, rich) < 0.25);
+    assert!(speaks(Some(StyleId::JazzSwing), rich) > 0.85);
+    assert!(speaks(None, rich) < 0.25);
     assert_eq!(
-        speaks(Vocabulary::Power, |quality| quality == Quality::Power),
+        speaks(Some(StyleId::Metal), |quality| quality == Quality::Power),
         1.0
     );
     let dominant = |quality| {
@@ -379,10 +368,10 @@ fn vocabularies_speak_in_their_own_chords() {
             Quality::Seventh | Quality::Ninth | Quality::Sixth | Quality::MinorSeventh
         )
     };
-    assert!(speaks(Vocabulary::Blues, dominant) > 0.7);
+    assert!(speaks(Some(StyleId::Blues), dominant) > 0.7);
     let pedal = over_tunes(
         &HarmonySettings {
-            vocabulary: Vocabulary::Modal,
+            style: Some(StyleId::Ambient),
             ..PLAIN
         },
         |heard, chords| share(chords, |chord| chord.bass == heard.key.tonic),
@@ -391,54 +380,158 @@ fn vocabularies_speak_in_their_own_chords() {
 }
 
 #[test]
-fn any_two_vocabularies_speak_differently() {
-    let spoken = |vocabulary| {
-        let settings = HarmonySettings {
-            vocabulary,
-            ..PLAIN
-        };
-        TUNES
-            .each_ref()
-            .map(|tune| harmonise(&tune.heard(96.0, 0), &settings, 1))
-    };
-    let spoken = VOCABULARIES.map(spoken);
-    let mut nearest = (1.0f64, 0, 0);
-    for one in 0..spoken.len() {
-        for other in one + 1..spoken.len() {
+fn any_two_styles_have_other_chords() {
+    let spoken: Vec<_> = StyleId::all()
+        .map(|style| {
+            let settings = HarmonySettings {
+                style: Some(style),
+                ..PLAIN
+            };
+            let chords = TUNES
+                .each_ref()
+                .map(|tune| harmonise(&tune.heard(96.0, 0), &settings, 1));
+            (style, chords)
+        })
+        .collect();
+    let mut nearest = (1.0f64, StyleId::PopRock, StyleId::PopRock);
+    for (at, (one, first)) in spoken.iter().enumerate() {
+        for (other, second) in &spoken[at + 1..] {
             let (mut same, mut all) = (0.0, 0.0);
-            for (first, second) in spoken[one].iter().zip(&spoken[other]) {
-                for a in first {
-                    for b in second {
-                        let both =
-                            a.span.end_s.min(b.span.end_s) - a.span.start_s.max(b.span.start_s);
-                        if both > 0.0 {
-                            all += both;
-                            same += if a.chord == b.chord { both } else { 0.0 };
-                        }
-                    }
+            for (a, b) in first.iter().zip(second).flat_map(|(first, second)| {
+                first
+                    .iter()
+                    .flat_map(move |a| second.iter().map(move |b| (a, b)))
+            }) {
+                let both = a.span.end_s.min(b.span.end_s) - a.span.start_s.max(b.span.start_s);
+                if both > 0.0 {
+                    all += both;
+                    same += if a.chord == b.chord { both } else { 0.0 };
                 }
             }
-            let apart = 1.0 - same / all;
-            if apart < nearest.0 {
-                nearest = (apart, one, other);
+            if 1.0 - same / all < nearest.0 {
+                nearest = (1.0 - same / all, *one, *other);
             }
         }
     }
     let (apart, one, other) = nearest;
     assert!(
-        apart > 0.25,
-        "{:?} and {:?} differ for {apart:.2} of the time",
-        VOCABULARIES[one],
-        VOCABULARIES[other]
+        apart > 0.2,
+        "{one:?} and {other:?} differ for {apart:.2} of the time"
     );
 }
 
+/// Each downbeat's root above the tonic, and whether its third is minor.
+fn on_downbeats(heard: &Analysis, chords: &[ChordSpan]) -> Vec<(u8, bool)> {
+    let downbeats = heard.beats.iter().filter(|beat| beat.position == 0);
+    downbeats
+        .filter_map(|beat| {
+            let time_s = beat.time_s + 0.01;
+            let sounds =
+                |span: &&ChordSpan| span.span.start_s <= time_s && time_s < span.span.end_s;
+            let chord = chords.iter().find(sounds)?.chord;
+            let above = (chord.root + 12 - heard.key.tonic) % 12;
+            Some((above, chord.holds(chord.root + 3)))
+        })
+        .collect()
+}
+
 #[test]
-fn suspensions_are_resolved_and_dominants_that_stand_for_others_too() {
-    for vocabulary in VOCABULARIES {
+fn styles_of_loops_repeat_their_chords_after_two_or_four_bars() {
+    // A melody that repeats nothing: the five notes that no chord of the key makes sharp, in an order of their own.
+    let (mut heard, _) = song::song(Metre::FourFour, 100.0);
+    let mut state = 7u32;
+    heard.sections.clear();
+    for note in &mut heard.notes {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        note.midi = 60 + [0, 2, 4, 7, 9][(state >> 24) as usize % 5];
+        note.meant = note.midi;
+    }
+    // Share of the bars whose chord returns four bars later.
+    let returns = |style| {
+        let settings = HarmonySettings {
+            style: Some(style),
+            ..PLAIN
+        };
+        let bars = on_downbeats(&heard, &harmonise(&heard, &settings, 1));
+        let pairs = bars.iter().zip(&bars[4..]);
+        pairs.filter(|(now, later)| now == later).count() as f64 / (bars.len() - 4) as f64
+    };
+    let jazz = returns(StyleId::JazzSwing);
+    for style in [
+        StyleId::House,
+        StyleId::Trap,
+        StyleId::LoFi,
+        StyleId::HipHop,
+        StyleId::Synthwave,
+        StyleId::Reggae,
+        StyleId::Funk,
+        StyleId::DrumAndBass,
+    ] {
+        let looped = returns(style);
+        assert!(
+            looped > jazz + 0.15,
+            "{style:?}: {looped:.2} of the bars return, {jazz:.2} in jazz"
+        );
+    }
+}
+
+#[test]
+fn blues_in_minor_keeps_its_tonic_minor() {
+    let blues = HarmonySettings {
+        style: Some(StyleId::Blues),
+        ..PLAIN
+    };
+    let (mut minor, mut all) = (0, 0);
+    for tune in &TUNES {
+        let heard = tune.heard(96.0, 0);
+        if heard.key.mode == Mode::Minor {
+            for seed in 0..8 {
+                let bars = on_downbeats(&heard, &harmonise(&heard, &blues, seed));
+                let tonics = bars.iter().filter(|(above, _)| *above == 0);
+                all += tonics.clone().count();
+                minor += tonics.filter(|(_, minor)| *minor).count();
+            }
+        }
+    }
+    assert!(all > 0 && minor == all, "{minor} of {all} tonics");
+}
+
+#[test]
+fn every_kind_of_chord_is_heard_somewhere() {
+    use Quality as Q;
+    let mut heard: Vec<Quality> = Vec::new();
+    for style in StyleId::all() {
+        for seed in 1..4 {
+            let settings = HarmonySettings {
+                style: Some(style),
+                weirdness: 0.4,
+                ..PLAIN
+            };
+            for tune in &TUNES {
+                let chords = harmonise(&tune.heard(72.0, 0), &settings, seed);
+                heard.extend(chords.iter().map(|span| span.chord.quality));
+            }
+        }
+    }
+    for quality in [
+        Q::DiminishedSeventh,
+        Q::HalfDiminished,
+        Q::Thirteenth,
+        Q::Altered,
+        Q::SixthNinth,
+        Q::MinorSixth,
+        Q::SeventhSus4,
+    ] {
+        assert!(heard.contains(&quality), "{quality:?}");
+    }
+}
+
+#[test]
+fn suspensions_are_resolved() {
+    for style in StyleId::all().map(Some) {
         for weirdness in [0.0, 0.5, 1.0] {
             let settings = HarmonySettings {
-                vocabulary,
+                style,
                 weirdness,
                 ..PLAIN
             };
@@ -446,16 +539,63 @@ fn suspensions_are_resolved_and_dominants_that_stand_for_others_too() {
                 for pair in harmonise(&tune.heard(96.0, 0), &settings, 4).windows(2) {
                     let (here, next) = (pair[0].chord, pair[1].chord);
                     if matches!(here.quality, Quality::Sus4 | Quality::SeventhSus4) {
-                        assert_eq!(next.root, here.root, "{vocabulary:?}: {here:?} to {next:?}");
-                        assert!(
-                            next.holds(here.root + 4),
-                            "{vocabulary:?}: {here:?} to {next:?}"
-                        );
+                        assert_eq!(next.root, here.root, "{style:?}: {here:?} to {next:?}");
+                        assert!(next.holds(here.root + 4), "{style:?}: {here:?} to {next:?}");
                     }
                 }
             }
         }
     }
+}
+
+#[test]
+fn dominants_that_stand_for_other_chords_resolve() {
+    // Up to a weirdness of .5 the chords differ from those at 0 by substitutions alone.
+    let (mut unresolved, mut all) = (Vec::new(), 0);
+    // In blues and funk every major chord has a minor seventh and leads nowhere.
+    let sevenths = [StyleId::Blues, StyleId::Funk];
+    for style in StyleId::all().filter(|style| !sevenths.contains(style)) {
+        for seed in 0..6 {
+            let at = |weirdness: f32| HarmonySettings {
+                style: Some(style),
+                weirdness,
+                ..PLAIN
+            };
+            for tune in &TUNES {
+                let heard = tune.heard(96.0, 0);
+                let plain = harmonise(&heard, &at(0.0), seed);
+                let chords = harmonise(&heard, &at(0.5), seed);
+                for (number, span) in chords.iter().enumerate() {
+                    let chord = span.chord;
+                    let dominant = chord.holds(chord.root + 4) && chord.holds(chord.root + 10);
+                    let stood_there = plain.iter().any(|other| {
+                        other.chord.root == chord.root
+                            && other.span.start_s < span.span.end_s - 0.01
+                            && span.span.start_s < other.span.end_s - 0.01
+                    });
+                    if !dominant || stood_there {
+                        continue;
+                    }
+                    all += 1;
+                    let next = chords[number + 1..]
+                        .iter()
+                        .find(|next| next.chord.root != chord.root);
+                    let up = next.map(|next| (next.chord.root + 12 - chord.root) % 12);
+                    // Down a fifth, down a semitone, or up a tone.
+                    if !matches!(up, Some(5 | 11 | 2)) {
+                        unresolved.push((style, seed, chord, up));
+                    }
+                }
+            }
+        }
+    }
+    assert!(all > 100, "{all} substitutions");
+    assert!(
+        unresolved.is_empty(),
+        "{} of {all}: {:?}",
+        unresolved.len(),
+        &unresolved[..unresolved.len().min(8)]
+    );
 }
 
 #[test]
@@ -466,6 +606,7 @@ fn a_chorus_a_tone_up_is_harmonised_and_ended_in_its_own_key() {
     let tune = [0u8, 4, 7, 4, 5, 9, 7, 5, 2, 5, 9, 7, 4, 2, 0, 0];
     for (at, note) in heard.notes.iter_mut().enumerate() {
         note.midi = 60 + tune[at % 16] + if note.onset_s >= change_s { 2 } else { 0 };
+        note.meant = note.midi;
     }
     let key = |tonic| Key {
         tonic,
@@ -580,14 +721,14 @@ proptest! {
         notes in prop::collection::vec((0.0f64..20.0, 0.01f64..3.0, 0u8..=127), 0..60),
         steps in prop::collection::vec(0.06f64..1.5, 0..50),
         positions in prop::collection::vec(0u8..9, 50),
-        which in 0usize..10,
+        which in 0usize..26,
         weirdness in 0.0f32..=1.0,
         seed in any::<u64>(),
     ) {
         let mut heard = TUNES[1].heard(96.0, 0);
         let mut notes: Vec<Note> = notes
             .into_iter()
-            .map(|(onset_s, length_s, midi)| Note { onset_s, offset_s: onset_s + length_s, midi, level_db: -20.0 })
+            .map(|(onset_s, length_s, midi)| Note::new(onset_s, onset_s + length_s, midi, -20.0))
             .collect();
         notes.sort_by(|a, b| a.onset_s.total_cmp(&b.onset_s));
         heard.notes = notes;
@@ -600,67 +741,11 @@ proptest! {
                 Beat { time_s, position }
             })
             .collect();
-        let settings = HarmonySettings { vocabulary: VOCABULARIES[which], weirdness, style_weight: 0.5, variety: 0.5 };
+        let settings = HarmonySettings { style: StyleId::all().nth(which), weirdness, style_weight: 0.5, variety: 0.5 };
         let chords = harmonise(&heard, &settings, seed);
         for pair in chords.windows(2) {
             prop_assert_eq!(pair[0].first_beat + pair[0].beats, pair[1].first_beat);
         }
         prop_assert!(chords.iter().all(|span| span.beats > 0 && span.chord.root < 12 && span.chord.bass < 12));
     }
-}
-
-/// A tune as an untrained singer is heard: every fourth note a semitone off, and listening is unsure of the pitches.
-fn out_of_tune(heard: &Analysis, pitch: f32) -> Analysis {
-    let mut heard = heard.clone();
-    heard.confidence.pitch = pitch;
-    for (at, note) in heard.notes.iter_mut().enumerate() {
-        if at % 4 == 2 {
-            note.midi = if at % 8 == 2 {
-                note.midi + 1
-            } else {
-                note.midi - 1
-            };
-        }
-    }
-    heard
-}
-
-#[test]
-fn an_untrained_singers_wrong_semitones_bring_no_chromatic_chords() {
-    let open = HarmonySettings {
-        vocabulary: Vocabulary::Open,
-        weirdness: 0.3,
-        ..PLAIN
-    };
-    for settings in [PLAIN, open] {
-        let chromatic = |pitch: f32| {
-            over_tunes(&settings, |heard, _| {
-                let heard = out_of_tune(heard, pitch);
-                off_scale(&heard, &harmonise(&heard, &settings, 1))
-            })
-        };
-        // The measure counts the major dominant of songs in minor, which stays.
-        let (sure, unsure) = (chromatic(0.9), chromatic(0.55));
-        assert!(
-            unsure < 0.13 && unsure < 0.5 * sure,
-            "{:?}: chords outside the key {unsure:.3} of the time, {sure:.3} under a sure singer",
-            settings.vocabulary
-        );
-    }
-}
-
-#[test]
-fn in_doubt_only_the_keys_own_dominant_is_a_seventh() {
-    let settings = HarmonySettings {
-        vocabulary: Vocabulary::Open,
-        ..PLAIN
-    };
-    let sevenths = over_tunes(&settings, |heard, _| {
-        let heard = out_of_tune(heard, 0.55);
-        let tonic = heard.key.tonic;
-        share(&harmonise(&heard, &settings, 1), |chord| {
-            chord.quality == Quality::Seventh && (chord.root + 12 - tonic) % 12 != 7
-        })
-    });
-    assert!(sevenths < 0.02, "{sevenths:.3} of the time");
 }

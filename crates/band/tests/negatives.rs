@@ -29,7 +29,7 @@ const MACHINES: &[Instrument] = &[
     SynthPluck,
     SynthLead,
 ];
-const ORCHESTRA: &[Instrument] = &[Strings, Brass, Flute];
+const ORCHESTRA: &[Instrument] = &[Strings, Brass, Flute, Saxophone];
 const ACOUSTIC: &[Instrument] = &[
     AcousticKit,
     BrushKit,
@@ -41,10 +41,12 @@ const ACOUSTIC: &[Instrument] = &[
     SteelGuitar,
     NylonGuitar,
     Ukulele,
+    Banjo,
     Harp,
     Strings,
     Brass,
     Flute,
+    Saxophone,
     Voices,
 ];
 const ELECTRIC: &[Instrument] = &[
@@ -187,7 +189,8 @@ const WORDS: &[(&str, &[Instrument], &[u8])] = &[
         &[DistortedGuitar],
         &[],
     ),
-    ("ukulele, uke, mandolin, banjo", &[Ukulele], &[]),
+    ("ukulele, uke, mandolin", &[Ukulele], &[]),
+    ("banjo, clawhammer banjo", &[Banjo], &[]),
     ("harp", &[Harp], &[]),
     (
         "strings, string, violin, violins, viola, cello, string section, fiddle, orchestral strings, lush strings",
@@ -200,10 +203,16 @@ const WORDS: &[(&str, &[Instrument], &[u8])] = &[
         &[],
     ),
     (
-        "flute, flutes, woodwind, woodwinds, clarinet, oboe, wind, saxophone, sax, recorder, whistle",
+        "flute, flutes, clarinet, oboe, recorder, whistle",
         &[Flute],
         &[],
     ),
+    (
+        "saxophone, saxophones, sax, tenor sax, sax solo",
+        &[Saxophone],
+        &[],
+    ),
+    ("woodwind, woodwinds, wind", &[Flute, Saxophone], &[]),
     (
         "orchestra, orchestration, full orchestra, orchestral instruments",
         ORCHESTRA,
@@ -241,7 +250,7 @@ const WORDS: &[(&str, &[Instrument], &[u8])] = &[
 
 /// What asks for everything that there is.
 const EVERYTHING: &str = "drums, hand percussion, bass, sub bass, piano, rhodes, organ, vibraphone, bells, acoustic guitar, \
-     nylon guitar, electric guitar, distorted guitar, ukulele, harp, strings, brass, flute, pad, arp, synth lead, choir";
+     nylon guitar, electric guitar, distorted guitar, ukulele, banjo, harp, strings, brass, flute, saxophone, pad, arp, synth lead, choir";
 
 fn score(style: StyleId, tags: &str, negative: &str, metre: Metre) -> Score {
     let (analysis, chords) = song(metre, 100.0);

@@ -8,7 +8,11 @@
 mod song;
 
 use backline_audio::{Audio, loudness};
-use backline_band::{Font, Instrument, Request, Session, SoundSource, Take};
+use backline_band::{
+    Articulation, Finish, Font, Instrument, RATE_HZ, Request, Role, Room, Score, ScoreNote,
+    ScorePart, Session, SoundSource, StyleId, Take,
+    analysis::{Key, Metre, Mode},
+};
 use song::{tunes::TUNES, voice_of};
 
 fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
@@ -47,8 +51,13 @@ fn longs(values: &[u32]) -> Vec<u8> {
         .collect()
 }
 
-/// A font with one preset in bank 0 and one in the drums' bank, both a sine of 441 Hz.
+/// A font with one preset in bank 0 and one in the drums' bank, both a sine of 441 Hz, looped.
 fn font() -> Vec<u8> {
+    font_of(&[&[54, 1, 53, 0]])
+}
+
+/// A font with those zones: the generators and amounts of each, the sample last.
+fn font_of(zones: &[&[u16]]) -> Vec<u8> {
     let wave: Vec<u8> = (0..4_410 + 46)
         .map(|frame| (f64::from(frame) * 441.0 / 44_100.0 * std::f64::consts::TAU).sin())
         .map(|value| {
@@ -73,7 +82,13 @@ fn font() -> Vec<u8> {
         preset("EOP", 0, 2),
     ]
     .concat();
-    let instruments = [instrument("sine", 0), instrument("EOI", 1)].concat();
+    let instruments = [instrument("sine", 0), instrument("EOI", zones.len() as u16)].concat();
+    let starts = (0..=zones.len()).flat_map(|count| {
+        let before: usize = zones[..count].iter().map(|zone| zone.len() / 2).sum();
+        [before as u16, 0]
+    });
+    let starts: Vec<u16> = starts.collect();
+    let generators: Vec<u16> = [zones.concat(), vec![0, 0]].concat();
     let samples = [
         sample("sine", &[0, 4_410, 100, 4_300, 44_100], 69, 1),
         sample("EOS", &[0, 0, 0, 0, 0], 0, 0),
@@ -96,10 +111,9 @@ fn font() -> Vec<u8> {
             chunk(b"pmod", &[0; 10]),
             chunk(b"pgen", &words(&[41, 0, 41, 0, 0, 0])),
             chunk(b"inst", &instruments),
-            chunk(b"ibag", &words(&[0, 0, 2, 0])),
+            chunk(b"ibag", &words(&starts)),
             chunk(b"imod", &[0; 10]),
-            // Looped, then the sample itself.
-            chunk(b"igen", &words(&[54, 1, 53, 0, 0, 0])),
+            chunk(b"igen", &words(&generators)),
             chunk(b"shdr", &samples),
         ],
     );
@@ -205,6 +219,89 @@ fn the_font_plays_what_it_has_and_the_band_the_rest() {
         with.font_instruments()
     );
     assert!(own.instrumental == with.instrumental);
+}
+
+/// A part of a kit, without reverb: pieces and when they are struck, each held for two seconds.
+fn kit(strokes: &[(u8, f64)]) -> Score {
+    let notes = strokes.iter().map(|&(midi, start_s)| ScoreNote {
+        start_s,
+        length_s: 2.0,
+        midi,
+        velocity: 0.8,
+        articulation: Articulation::Normal,
+    });
+    Score {
+        style: StyleId::PopRock,
+        parts: vec![ScorePart {
+            instrument: Instrument::AcousticKit,
+            role: Role::Drums,
+            pan: 0.0,
+            level_db: 0.0,
+            notes: notes.collect(),
+        }],
+        length_s: 4.0,
+        energies: Vec::new(),
+        tuning_cents: 0.0,
+        final_chord_s: 0.0,
+        chords: Vec::new(),
+        room: Room {
+            decay_s: 1.0,
+            wet: 0.0,
+            delay: 0.0,
+            delay_s: 0.3,
+        },
+        finish: Finish {
+            brightness: 0.0,
+            grit: 0.0,
+            voice_above_lu: 0.0,
+            pump_db: 0.0,
+        },
+        beats: Vec::new(),
+        metre: Metre::FourFour,
+        key: Key {
+            tonic: 0,
+            mode: Mode::Major,
+        },
+    }
+}
+
+/// Amplitude of a sine within a stretch.
+fn amplitude(side: &[f32], hz: f64, from_s: f64, to_s: f64) -> f64 {
+    let rate = f64::from(RATE_HZ);
+    let range = (from_s * rate) as usize..(to_s * rate) as usize;
+    let (mut cos, mut sin) = (0.0, 0.0);
+    for at in range.clone() {
+        let angle = std::f64::consts::TAU * hz * at as f64 / rate;
+        cos += f64::from(side[at]) * angle.cos();
+        sin += f64::from(side[at]) * angle.sin();
+    }
+    2.0 * cos.hypot(sin) / range.len() as f64
+}
+
+/// General MIDI's numbers of the hats, and the frequencies at which the font's sine sounds on those keys.
+const HATS: [(u8, f64); 2] = [(42, 92.7), (46, 116.8)];
+
+#[test]
+fn hats_recorded_in_stereo_sound_on_both_sides_and_a_closed_one_ends_an_open_one() {
+    // Left and right are two zones of one choke group.
+    let [left, right] = [-500i16, 500].map(|pan| [17, pan as u16, 54, 1, 57, 1, 53, 0]);
+    let font = Font::read(&font_of(&[&left, &right])).unwrap();
+    let [(closed, closed_hz), (open, open_hz)] = HATS;
+    let played = |strokes: &[(u8, f64)]| {
+        let sound = SoundSource::Font(font.clone());
+        backline_band::play(&kit(strokes), &sound, 1, 1)
+    };
+    let alone = played(&[(open, 0.0)]);
+    let [one, other] = [&alone.left, &alone.right].map(|side| amplitude(side, open_hz, 0.2, 1.8));
+    assert!(
+        one > 0.01 && (one / other - 1.0).abs() < 0.05,
+        "{one} and {other}"
+    );
+    let both = played(&[(open, 0.0), (closed, 0.6)]);
+    let level = |hz: f64, from_s: f64, to_s: f64| amplitude(&both.left, hz, from_s, to_s);
+    let (before, after) = (level(open_hz, 0.1, 0.5), level(open_hz, 0.7, 1.7));
+    assert!(after < 0.02 * before, "{after} of {before} rings on");
+    assert!(level(closed_hz, 0.7, 1.7) > 0.2 * before);
 }
 
 #[test]

@@ -576,7 +576,8 @@ fn different_bars(part: &ScorePart, first: usize, bar_s: f64, slots: f64) -> usi
                     let what = match part.role {
                         Role::Drums => note.midi,
                         Role::Bass => note.midi.wrapping_sub(first),
-                        _ => note.articulation as u8,
+                        // A pianist's left hand goes its own way.
+                        _ => 2 * note.articulation as u8 + u8::from(note.midi < 50),
                     };
                     (what, slot)
                 })

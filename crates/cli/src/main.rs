@@ -33,6 +33,7 @@ mod signals;
 mod sound;
 mod step_summary;
 mod style;
+mod svg;
 mod tag_warnings;
 mod tape;
 #[cfg_attr(not(feature = "otlp"), path = "untraced.rs")]

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! `manifest`, `plan`, `job`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads
-//! the files that it names). Only `driver`, `hooks`, `ledger`, `folder` and `scratch` have effects. ARCHITECTURE.md lists the modules from
-//! ground to roof.
+//! the files that it names). Only `driver`, `hooks`, `ledger`, `folder` and `scratch` have effects. ARCHITECTURE.md lists the modules,
+//! lowest first.
 
 #![cfg_attr(
     test,

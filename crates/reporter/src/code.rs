@@ -1,20 +1,20 @@
-//! Others' words in GitHub's Markdown: in code, the one place where nothing is markup, HTML, a link, an image or a mention. They stay
-//! as they are; it is the fence that gives way.
+//! Writes text from others as code in GitHub's Markdown. Inside code nothing is markup, HTML, a link, an image or a mention.
+//! The text itself stays unchanged; only the fence adapts to it.
 
 use crate::printable::clean;
 use crate::text::fit;
 
-/// `text` as a code span, cut to so many columns; nothing if there is none.
+/// `text` as a code span, cut to `most_columns`; empty if `text` is empty.
 pub fn code_span(text: &str, most_columns: usize) -> String {
     fenced(&fit(&clean(text), most_columns))
 }
 
-/// The same for a table's cell, which a bare pipe would end even there.
+/// The same for a table cell, where an unescaped pipe would end the cell even inside code.
 pub fn code_cell(text: &str, most_columns: usize) -> String {
     fenced(&fit(&clean(text), most_columns).replace('|', r"\|"))
 }
 
-/// `text`, which ends in a line break, as a block of this language.
+/// `text`, which ends in a line break, as a code block of this language.
 pub fn code_block(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text).max(2) + 1);
     format!("{fence}{language}\n{text}{fence}\n")
@@ -25,7 +25,7 @@ fn fenced(shown: &str) -> String {
         return String::new();
     }
     let fence = "`".repeat(longest_run(shown) + 1);
-    // One space at each end belongs to the fence, where both ends have one.
+    // Markdown removes one space at each end of a code span if both ends have one.
     let space = if shown.starts_with(['`', ' ']) || shown.ends_with(['`', ' ']) {
         " "
     } else {
@@ -34,7 +34,7 @@ fn fenced(shown: &str) -> String {
     format!("{fence}{space}{shown}{space}{fence}")
 }
 
-/// A fence is longer than any run of backquotes in its text.
+/// Length of the longest run of backquotes in `text`. A fence must be longer than that.
 fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }

@@ -1,10 +1,10 @@
-//! The commands that texts offer, ready to be pasted.
+//! The commands that texts suggest, ready to be pasted.
 
 use backline_engine::summary::RunFacts;
 
 use crate::text::shell_word;
 
-/// A run's manifest as a command names it, with the ledger where the run was given one.
+/// The arguments that name a run's manifest in a command, with the ledger if the run was given one.
 pub(crate) fn operand(run: &RunFacts) -> String {
     let manifest = shell_word(&run.manifest);
     match &run.ledger {

@@ -1,4 +1,5 @@
-//! The figures that the closing, the status, the page and Markdown share: jobs by state, tracks, credits, what this run did.
+//! The figures that the closing, the status, the page and Markdown share: jobs by state, tracks, credits, and the work of this
+//! run.
 
 use backline_engine::summary::{Summary, ThisRun, Totals};
 
@@ -27,8 +28,8 @@ pub(crate) fn counts(totals: &Totals) -> String {
     format!("{}{colon}{}", count(totals.jobs, "job"), present.join(", "))
 }
 
-/// `2 of 252 jobs submitted, 4 tracks downloaded`; after the selection, where there was one. Where steps have made files, it is files that
-/// were downloaded: a run counts them together.
+/// `2 of 252 jobs submitted, 4 tracks downloaded`, with the selection in front if there was one. If steps made files, it counts
+/// downloaded files, because a run counts tracks and artefacts together.
 pub(crate) fn this_run(this_run: &ThisRun, totals: &Totals) -> String {
     let ThisRun {
         selection,
@@ -53,7 +54,7 @@ pub(crate) fn this_run(this_run: &ThisRun, totals: &Totals) -> String {
     format!("{jobs}, {} downloaded", count(*downloaded, noun))
 }
 
-/// `2 jobs of earlier versions of the manifest, 4 tracks`; none where the summary has no such job.
+/// `2 jobs of earlier versions of the manifest, 4 tracks`; `None` if the summary has no such job.
 pub(crate) fn earlier(summary: &Summary) -> Option<String> {
     let jobs = || summary.jobs.iter().filter(|job| !job.in_manifest);
     let kept = |of_steps: bool| {
@@ -70,7 +71,7 @@ pub(crate) fn earlier(summary: &Summary) -> Option<String> {
     })
 }
 
-/// `36 tracks kept in out/songs (2 unverified)`; `4 tracks and 31 files of steps kept` where there are steps.
+/// `36 tracks kept in out/songs (2 unverified)`; `4 tracks and 31 files of steps kept` if there are steps.
 pub(crate) fn tracks(summary: &Summary) -> String {
     let files = summary
         .jobs
@@ -105,13 +106,13 @@ pub(crate) fn credits(summary: &Summary) -> String {
         (None, Some(balance)) => format!("; balance {}", figure(balance)),
         (None, None) => String::new(),
     };
-    // What fell off the balance is spent, whether or not a task shows for it.
+    // A fall of the balance counts as spent, even if no task is known for it.
     let fell = match (run.balance_before, run.balance_after) {
         (Some(before), Some(after)) => before - after - this.credits,
         _ => 0.0,
     };
     let unknown = match fell > LEAST_CHARGE {
-        true => format!(" on known tasks and {} on nothing known", figure(fell)),
+        true => format!(" on known tasks and {} without a known task", figure(fell)),
         false => String::new(),
     };
     format!(
@@ -121,10 +122,10 @@ pub(crate) fn credits(summary: &Summary) -> String {
     )
 }
 
-/// A difference of balances that is none of rounding, in credits.
+/// Smallest difference of balances that is more than rounding, in credits.
 const LEAST_CHARGE: f64 = 0.005;
 
-/// What stands in place of credits.
+/// The text in place of the credits of a free provider.
 pub(crate) const FREE: &str = "the embedded studio costs nothing";
 
 #[cfg(test)]
@@ -160,7 +161,7 @@ mod tests {
         (summary.run.balance_before, summary.run.balance_after) = (Some(1000.0), Some(892.0));
         assert_eq!(
             credits(&summary),
-            "credits: 12 spent by this run on known tasks and 96 on nothing known, 24 by all runs; balance 892, before 1000"
+            "credits: 12 spent by this run on known tasks and 96 without a known task, 24 by all runs; balance 892, before 1000"
         );
         summary.run.balance_after = Some(988.0);
         assert_eq!(

@@ -1,4 +1,5 @@
-//! The differences between two runs, or a run and a lock file: which jobs came, went or changed, and by which setting.
+//! The differences between two runs, or between a run and a lock file: which jobs were added, dropped or changed, and by which
+//! setting.
 //!
 //! ```text
 //! 1 changed, 1 dropped, 2 added, 21 the same
@@ -9,8 +10,8 @@
 //! + verse × ballad take 1
 //! ```
 //!
-//! A job is the same one where stem, preset, sweep point and take are; it has changed where its key has. The engine's lock compares;
-//! here a run becomes a lock, and the difference a text or JSON.
+//! A job is the same in both if stem, preset, sweep point and take are equal; it has changed if its key differs. The engine's
+//! lock compares. This module converts a run into a lock and formats the difference as text or JSON.
 
 use std::fmt::Write as _;
 
@@ -27,16 +28,16 @@ use crate::text::fit;
 /// Most jobs that are named for one difference.
 const MAX_NAMED: usize = 3;
 
-/// Widest value that a text shows; JSON has all of it.
+/// Widest value in the text; JSON has the whole value.
 const VALUE_COLUMNS: usize = 100;
 
-/// The JSON form's version.
+/// The version of the JSON format.
 const DIFF_VERSION: u32 = 1;
 
-/// What a run meant, as a lock says it, for [`compare`](backline_engine::manifest::lock::compare).
+/// The lock of a run, for [`compare`](backline_engine::manifest::lock::compare).
 ///
 /// # Errors
-/// When a job's key is not one: the summary was made up.
+/// When the key of a job is not valid, which happens only in an artificial summary.
 pub fn as_lock(summary: &Summary) -> Result<Lock, NotAKey> {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let jobs = jobs.map(|job| {
@@ -59,7 +60,7 @@ pub fn as_lock(summary: &Summary) -> Result<Lock, NotAKey> {
     })
 }
 
-/// The differences for people, at most `most` of them. `same` is how many jobs of the new side differ in nothing.
+/// The differences for people, at most `most` of them. `same` is the number of unchanged jobs on the new side.
 pub fn diff_text(diff: &LockDiff, same: usize, most: usize) -> String {
     let lines = diff_lines(diff, most);
     format!(
@@ -71,7 +72,8 @@ pub fn diff_text(diff: &LockDiff, same: usize, most: usize) -> String {
     )
 }
 
-/// The differences alone: one entry for all the jobs that changed in the same way, and for those of a preset that came or went.
+/// The differences alone: one entry for all jobs that changed in the same way, and one for the added or dropped jobs of a
+/// preset.
 pub fn diff_lines(diff: &LockDiff, most: usize) -> String {
     let mut changed: IndexMap<Vec<String>, Vec<&LockedJob>> = IndexMap::new();
     for it in &diff.changed {
@@ -96,7 +98,7 @@ pub fn diff_lines(diff: &LockDiff, most: usize) -> String {
     text
 }
 
-/// Jobs that came or went: each by itself, or those of a preset together where they are many.
+/// Added or dropped jobs: individual entries, or one entry for a preset with many jobs.
 fn by_preset(sign: char, jobs: &[LockedJob]) -> Vec<String> {
     let mut presets: IndexMap<&str, Vec<&LockedJob>> = IndexMap::new();
     for job in jobs {
@@ -112,7 +114,7 @@ fn by_preset(sign: char, jobs: &[LockedJob]) -> Vec<String> {
     entries.collect()
 }
 
-/// A line that names jobs: one, or the first of many after their number.
+/// A line that names one job, or the number of jobs and the first few of them.
 fn named(sign: char, jobs: &[&LockedJob]) -> String {
     if let [job] = jobs {
         return format!("{sign} {}\n", label(job));

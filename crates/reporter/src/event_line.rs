@@ -1,4 +1,4 @@
-//! A record as one line of JSON, the same on the console and in a file.
+//! Formats a record as one line of JSON, the same on the console and in a file.
 
 use backline_engine::event::Record;
 use serde::Serialize;
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::text::rfc3339;
 
-/// The format's version, in a stream's first line.
+/// The version of the format, in a stream's first line.
 pub(crate) const STREAM_VERSION: u32 = 1;
 
-/// What stands for a secret.
+/// The replacement of a secret.
 const TOKEN: &str = "[token]";
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ struct EventLine<'a> {
     event: Value,
 }
 
-/// A record as a line without its end. `label` is the job's, for people.
+/// A record as a line without a line break. `label` is the job's name for people.
 pub(crate) fn event_line(record: &Record, label: Option<&str>) -> serde_json::Result<String> {
     let mut event = serde_json::to_value(&record.event)?;
     redact(&mut event);
@@ -40,7 +40,7 @@ pub(crate) fn event_line(record: &Record, label: Option<&str>) -> serde_json::Re
     })
 }
 
-/// Replaces every field named `token`, however deep.
+/// Replaces every field named `token`, at any depth.
 pub(crate) fn redact(value: &mut Value) {
     match value {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! `events.jsonl`: what happened in the run, one event a line, for programs.
+//! `events.jsonl`: the events of the run, one a line, for programs.
 //!
 //! ```json
 //! {"version":1,"event":{"event":"run","id":"0193…","name":"songs","manifest":"songs.yaml","provider":"studio","started":"2026-01-05T12:00:00Z",…}}
@@ -6,8 +6,8 @@
 //! {"version":1,"event":{"event":"summary","totals":{…}}}
 //! ```
 //!
-//! The lines between the first and the last are those that `run --format json` prints: every record as the ledger has it. What was kept by
-//! an earlier run has no line here; the last line counts it.
+//! The lines between the first and the last are the same as those of `run --format json`: every record of the ledger. A track
+//! that an earlier run kept has no line here; the last line counts it.
 
 use std::collections::HashMap;
 use std::io::{self, Write};

@@ -1,10 +1,11 @@
-//! What the balances show about jobs in doubt and refused requests, in words.
+//! Describes what the balances show about jobs in doubt and refused requests.
 
 use backline_engine::evidence::{Charged, Evidence};
 
 use crate::text::{count, figure, rfc3339};
 
-/// One line for each time in which more was charged than is known of, or that nothing was; empty where the balances show nothing.
+/// One line for each period in which more was charged than the known purchases cost. If there is none, a line that says so;
+/// empty if the balances show nothing.
 pub fn evidence_text(evidence: &Evidence) -> String {
     if evidence.uncharged {
         return "The balance fell by no more than the known purchases cost: there is no sign that these jobs were bought.\n".to_owned();
@@ -14,7 +15,7 @@ pub fn evidence_text(evidence: &Evidence) -> String {
 
 fn line(charged: &Charged) -> String {
     let since = rfc3339(charged.started_ms).unwrap_or_default();
-    // More than the jobs in doubt cost: the rest was charged for something else.
+    // More was charged than the jobs in doubt cost, so the rest was charged for something else.
     let more = charged.credits > charged.doubtful + 0.5;
     let what = match (charged.jobs, more) {
         (0, _) => {

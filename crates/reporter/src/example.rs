@@ -1,4 +1,5 @@
-//! One run of five jobs, given to every sink and written in every report of the tests; and a large one, for benchmarks and the browser.
+//! An example run of five jobs, which the tests give to every sink and report. Also a large run, for benchmarks and the
+//! browser.
 
 #![expect(clippy::unwrap_used, reason = "of use to tests and benchmarks only")]
 
@@ -23,13 +24,13 @@ use crate::sink::{PlanFacts, RunResult, Sink};
 
 pub use steps::{STEMS, add_steps, with_steps};
 
-/// The secret that stands in the records and must stand nowhere else.
+/// The secret in the records. It must not appear in any output.
 pub const TOKEN: &str = "s3cr3t";
 
 /// 2026-01-05T12:00:00Z.
 const NOON_MS: i64 = 1_767_614_400_000;
 
-/// A plan, what the ledger knew of it before the run, and the run's records.
+/// A plan, the ledger's data about it before the run, and the run's records.
 pub struct ExampleRun {
     run: RunHeader,
     rows: Vec<PlannedRow>,
@@ -42,7 +43,7 @@ pub fn summary() -> Summary {
     ExampleRun::new().summary()
 }
 
-/// A run of so many kept jobs, all of whose tracks and mixes are one of `files`, in turn.
+/// A run of stems × presets × takes kept jobs. All tracks and mixes use the `files` in turn.
 pub fn large(stems: u32, presets: u32, takes: u32, files: &[KeptFile]) -> Summary {
     let mut summary = summary();
     let model = summary.jobs[0].clone();
@@ -246,7 +247,7 @@ impl ExampleRun {
         summarise(self, &self.run).unwrap()
     }
 
-    /// Gives what reports are made of to `make`.
+    /// Calls `make` with the input of reports.
     pub fn material<T>(&self, make: impl FnOnce(&ReportInput<'_>) -> T) -> T {
         make(&ReportInput {
             summary: &self.summary(),
@@ -256,7 +257,7 @@ impl ExampleRun {
         })
     }
 
-    /// An ending that lives as long as a test.
+    /// The result of the run, with a lifetime of a test.
     pub fn ending<'a>(&self, reports: &'a [Result<PathBuf, ReportError>]) -> RunResult<'a> {
         RunResult {
             summary: Box::leak(Box::new(self.summary())),
@@ -265,7 +266,7 @@ impl ExampleRun {
         }
     }
 
-    /// Sends all of it to a sink.
+    /// Sends the plan, the records and the result to a sink.
     pub fn send_to(&self, sink: &mut dyn Sink) -> io::Result<()> {
         sink.plan(&self.plan());
         for record in &self.records {
@@ -310,7 +311,7 @@ fn kept(index: u32, name: &str) -> Value {
     json!({"event": "track_kept", "index": index, "part": "track", "file": file})
 }
 
-/// A ledger after the run.
+/// The ledger after the run.
 impl Store for ExampleRun {
     fn begin_run(&mut self, _: &RunHeader, _: &[PlannedRow]) -> Result<(), StoreError> {
         Err(read_only())
@@ -434,7 +435,7 @@ fn read_only() -> StoreError {
     }
 }
 
-/// An output that a test reads afterwards.
+/// An output that a test reads later.
 #[derive(Clone, Default)]
 pub struct SharedOutput(Arc<Mutex<Vec<u8>>>);
 
@@ -454,7 +455,7 @@ impl Write for SharedOutput {
     }
 }
 
-/// An output whose reader is gone.
+/// An output whose reader is closed.
 pub struct Broken;
 
 impl Write for Broken {

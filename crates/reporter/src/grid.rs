@@ -1,4 +1,4 @@
-//! Jobs as a grid of stems and presets, with a sign for each job: plans, the status and Markdown show it. Pure.
+//! Draws jobs as a grid of stems and presets, with a sign for each job, for plans, the status and Markdown. Pure.
 //!
 //! ```text
 //!          piano  lofi
@@ -16,10 +16,10 @@ use unicode_width::UnicodeWidthStr;
 use crate::code::code_cell;
 use crate::printable::clean;
 
-/// Most stems that a grid shows: what a person looks through.
+/// Most stems in a grid: as many as a person can read through.
 const MAX_STEMS: usize = 200;
 
-/// Widest grid where the output has no width of its own.
+/// Widest grid if the output has no width.
 const COLUMNS: usize = 120;
 
 /// Widest name of a stem or preset, and most signs in a cell.
@@ -38,7 +38,7 @@ pub struct GridJob<'a> {
     pub style: Style,
 }
 
-/// The grid's lines, for an output of `columns`; none where it does not fit or there is no job.
+/// The grid's lines for an output of `columns`; `None` if it does not fit or there is no job.
 pub fn grid<'a>(
     jobs: impl IntoIterator<Item = GridJob<'a>>,
     columns: Option<u16>,
@@ -104,13 +104,13 @@ const MARKDOWN_SIGNS: usize = 24;
 pub struct MarkdownGrid {
     /// The table's lines.
     pub text: String,
-    /// How many stems the table leaves out.
+    /// Number of stems that the table omits.
     pub stems_left: usize,
-    /// How many presets the table leaves out.
+    /// Number of presets that the table omits.
     pub presets_left: usize,
 }
 
-/// Returns the table of jobs, each a stem, a preset and a sign, with at most so many stems and presets.
+/// Returns a table of jobs (each a stem, a preset and a sign) with limited numbers of stems and presets.
 pub fn markdown_grid<'a>(
     jobs: impl IntoIterator<Item = (&'a str, &'a str, char)>,
     most_stems: usize,
@@ -119,7 +119,7 @@ pub fn markdown_grid<'a>(
     markdown_grid_with(jobs, &HashMap::new(), most_stems, most_presets)
 }
 
-/// The same, with a line of Markdown below the signs of some cells, by stem and preset.
+/// The same, with a line of Markdown below the signs of certain cells, by stem and preset.
 pub(crate) fn markdown_grid_with<'a>(
     jobs: impl IntoIterator<Item = (&'a str, &'a str, char)>,
     notes: &HashMap<(&str, &str), String>,

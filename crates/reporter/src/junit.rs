@@ -1,4 +1,5 @@
-//! `junit.xml`: a job is a test case, a preset a suite, for CI servers. A step is a job, so a case of its own: `chorus × lofi take 1, track 1: wav`.
+//! `junit.xml` for CI servers: a job is a test case, and a preset is a suite. A step is a job, so it is a case of its own:
+//! `chorus × lofi take 1, track 1: wav`.
 //!
 //! ```xml
 //! <testsuites name="songs" tests="3" failures="1" errors="1" time="12.000">
@@ -12,13 +13,13 @@
 //!     </testcase>
 //! ```
 //!
-//! A job whose tracks are all kept passes; one that failed, is partial or expired is a `failure` in the vendor's words; one in doubt or unfinished is an
-//! `error`; one that was not bought is `skipped`. A case's time is the time between the run's first and last event of the job; a job
-//! that an earlier run kept took none.
+//! A job whose tracks are all kept passes. A failed, partial or expired job is a `failure` with the vendor's message, a job in
+//! doubt or unfinished is an `error`, and a job that was not bought is `skipped`. A case's time is the time between the run's
+//! first and last event of the job; it is 0 for a job that an earlier run kept.
 //!
-//! Valid against Jenkins' schema (`junit-10.xsd` of its xUnit plugin) and, suite by suite, against Maven Surefire's
-//! (`surefire-test-report.xsd`). Neither allows properties in a test case, so a job's stand with its suite, and again as lines of the
-//! case's output. What XML can't contain is replaced by `�`.
+//! The file is valid against Jenkins' schema (`junit-10.xsd` of its xUnit plugin) and, suite by suite, against Maven Surefire's
+//! (`surefire-test-report.xsd`). Neither allows properties in a test case. So a job's properties are in its suite, and again as
+//! lines of the case's output. Characters that XML can't contain are replaced by `�`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -34,7 +35,7 @@ use crate::printable::clean;
 use crate::sign::{sign, why};
 use crate::text::figure;
 
-/// A suite's or the document's numbers.
+/// The counts of a suite or of the document.
 #[derive(Default)]
 struct Numbers {
     tests: u64,
@@ -64,7 +65,7 @@ struct Case<'a> {
     took_ms: i64,
 }
 
-/// What stands in a case that did not pass.
+/// The element of a case that did not pass.
 fn element(sign: Sign) -> Option<&'static str> {
     match sign {
         Sign::Kept => None,
@@ -79,7 +80,7 @@ pub(crate) fn render(material: &ReportInput<'_>) -> Vec<u8> {
     let summary = material.summary;
     let took_ms = times(material);
     let mut suites: IndexMap<&str, Vec<Case<'_>>> = IndexMap::new();
-    // A case is a job of the manifest: an earlier version of it is neither passed nor failed.
+    // A case is a job of the manifest. A job of an earlier version neither passed nor failed.
     for job in summary.jobs.iter().filter(|job| job.in_manifest) {
         suites.entry(&job.preset).or_default().push(Case {
             job,
@@ -130,7 +131,7 @@ pub(crate) fn render(material: &ReportInput<'_>) -> Vec<u8> {
     .into_bytes()
 }
 
-/// From the run's first event of each job to its last, by key.
+/// The time from the run's first event of each job to its last, by key.
 fn times(material: &ReportInput<'_>) -> HashMap<String, i64> {
     let mut spans = HashMap::new();
     for record in material.records {
@@ -182,7 +183,7 @@ fn test_case(body: &mut String, name: &str, case: &Case<'_>) {
         seconds(*took_ms),
     );
     if let (Some(element), Some(why)) = (element(*sign), why(*sign, job)) {
-        // Surefire's schema knows no type of a skipped case.
+        // Surefire's schema has no `type` on a skipped case.
         let kind = if element == "skipped" {
             String::new()
         } else {
@@ -202,7 +203,7 @@ fn test_case(body: &mut String, name: &str, case: &Case<'_>) {
     body.push_str("</system-out>\n    </testcase>\n");
 }
 
-/// What a person who looks at the case wants to know.
+/// Facts about a job for a person who reads the case.
 fn facts(job: &JobSummary) -> Vec<(&str, String)> {
     let mut facts = vec![("key", job.key.clone())];
     if let Some(task_id) = &job.task_id {
@@ -234,13 +235,13 @@ fn facts(job: &JobSummary) -> Vec<(&str, String)> {
     facts
 }
 
-/// Seconds as both schemas write them.
+/// Seconds in the format of both schemas.
 fn seconds(ms: i64) -> String {
     let ms = ms.max(0);
     format!("{}.{:03}", ms / 1_000, ms % 1_000)
 }
 
-/// `text` on one line, as an attribute's value or an element's text.
+/// `text` on one line, escaped for an attribute's value or an element's text.
 fn xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in clean(text).chars() {
@@ -250,7 +251,7 @@ fn xml(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&apos;"),
-            // The two characters that XML 1.0 excludes beside the controls, which are gone already.
+            // XML 1.0 also excludes these two characters; control characters are removed already.
             '\u{fffe}' | '\u{ffff}' => escaped.push(char::REPLACEMENT_CHARACTER),
             c => escaped.push(c),
         }

@@ -1,4 +1,4 @@
-//! What a job is called on the console: `chorus × lofi [model=V5] take 1`, and `… take 1, track 2: wav` where it is a step.
+//! The name of a job on the console: `chorus × lofi [model=V5] take 1`, or `… take 1, track 2: wav` for a step.
 
 use backline_engine::plan::JobStep;
 
@@ -32,17 +32,17 @@ pub fn job_label<'a>(
     )
 }
 
-/// Columns of the name of a swept setting where there is little space.
+/// Columns of the name of a swept setting in a narrow output.
 const SHORT_NAME_COLUMNS: usize = 8;
 
-/// Columns of the values of a sweep that are never cut.
+/// Columns of a sweep's values that are never cut.
 const SHORT_VALUES_COLUMNS: usize = 12;
 
-/// Columns that stem and preset keep, however long the sweep's values are.
+/// Columns that stem and preset get at least, even with long sweep values.
 const LEAST_COLUMNS: usize = 12;
 
-/// `label`, made to fit `most` columns. What tells jobs of one stem and preset apart stays: the values of the sweep and the take. First
-/// the names of swept settings become short, then they go, then stem and preset are cut.
+/// Fits `label` into `most` columns. The sweep's values and the take stay, because they distinguish the jobs of one stem and
+/// preset. The names of swept settings are shortened first, then removed; stem and preset are cut last.
 pub(crate) fn fit_label(label: &str, most: usize) -> String {
     if columns(label) <= most {
         return label.to_owned();
@@ -83,9 +83,9 @@ pub(crate) fn fit_label(label: &str, most: usize) -> String {
     }
 }
 
-/// Stem and preset: the stem is cut first, for rows of one stem follow each other.
+/// Stem and preset. The stem is cut first, because rows of one stem follow each other.
 fn fit_head(head: &str, most: usize) -> String {
-    /// Columns of a stem that is cut.
+    /// Columns of a cut stem.
     const STEM_COLUMNS: usize = 4;
     if let Some((stem, preset)) = head.rsplit_once(" × ") {
         let preset = format!(" × {preset}");

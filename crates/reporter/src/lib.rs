@@ -1,4 +1,4 @@
-//! What happened, for people and programs: reports on disk, lines or a bar on the console, a stream of events for programs.
+//! Reports a run to people and programs: report files, lines or a live table on the console, a stream of events.
 //!
 //! ```text
 //!  ledger ─► Summary ─┬─► write_reports ─► summary.csv, summary.json, summary.md, junit.xml, events.jsonl
@@ -10,13 +10,13 @@
 //!                    └───► Metrics                                  (backline run --serve)
 //! ```
 //!
-//! Everything here is a function of what was recorded: the same summary gives the same bytes, in plan order, and nothing is read
-//! of the ledger or the network. Only the live table looks at a clock, to count waits down. What a vendor says is shown in its
-//! own words, but never as it came: control characters and everything else that could steer a terminal are replaced, and a
-//! spreadsheet's formulas are defused. A sink that can't write goes silent and says so at the end; it stops neither the run nor
-//! the others.
+//! Everything here is a function of the recorded events: the same summary gives the same bytes, in plan order, and nothing is
+//! read from the ledger or the network. Only the live table reads a clock, to count waits down. A vendor's message is shown
+//! with two changes: control characters and everything else that could control a terminal are replaced, and formulas are made
+//! harmless for spreadsheets. A sink that can't write stays silent and reports the error at the end; it stops neither the run
+//! nor the other sinks.
 //!
-//! Texts for people carry ANSI styles and are readable without them: they are printed through `anstream`.
+//! Texts for people contain ANSI styles and are readable without them. The program prints them through `anstream`.
 
 #![cfg_attr(
     test,

@@ -14,10 +14,10 @@
 //! | `chorus` | `==`<br>WAV 4/4, stems 3/4 | `=?` |
 //! ```
 //!
-//! A cell has a sign for each job, as a plan's table does: `=` kept, `>` in progress, `f` to fetch, `+` not bought, … Steps have none: below the
-//! signs of their songs stands how many of them are kept.
-//! Whatever others wrote stands in a code span, where nothing is markup, a link, a mention or an image. GitHub takes 1 MiB of a step: the
-//! tables are cut with a count of what was left out, well below that.
+//! A cell has a sign for each job, as in a plan's table: `=` kept, `>` in progress, `f` to fetch, `+` not bought, … Steps have
+//! no sign: the number of kept steps is below the signs of their songs.
+//! Text from others is inside a code span, where nothing is markup, a link, a mention or an image. GitHub accepts 1 MiB for a
+//! step. The tables are cut well below that, with a count of the omitted entries.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -37,14 +37,14 @@ use crate::sign::{sign, why};
 use crate::steps::{StepOf, Steps, tally};
 use crate::text::{count, failure_text, figure, rfc3339};
 
-/// Most stems and most presets that the table shows: what a person looks through.
+/// Most stems and most presets in the table: as many as a person can read through.
 const MAX_ROWS: usize = 200;
 const MAX_COLUMNS: usize = 50;
 
-/// Most jobs that are listed one by one.
+/// Most jobs that are listed individually.
 const MAX_LISTED: usize = 100;
 
-/// Widest name in a table, and most of a vendor's words, in columns.
+/// Widest name in a table, and longest part of a vendor's message, in columns.
 const NAME_COLUMNS: usize = 60;
 const EXCERPT_COLUMNS: usize = 300;
 
@@ -124,7 +124,7 @@ fn outcome(summary: &Summary) -> String {
     }
 }
 
-/// Stems × presets, a sign a job.
+/// Stems × presets, with a sign for each job.
 fn grid(text: &mut String, summary: &Summary) {
     if summary.jobs.is_empty() {
         return;
@@ -172,7 +172,7 @@ fn grid(text: &mut String, summary: &Summary) {
     }
 }
 
-/// What a step is called in a table.
+/// The title of a step in a table.
 fn step_title(name: &str) -> String {
     match name {
         "wav" => "WAV".to_owned(),
@@ -182,7 +182,7 @@ fn step_title(name: &str) -> String {
     }
 }
 
-/// What listeners said, by preset and by the values of each swept setting. Comparisons of two tracks of the same value are left out.
+/// The ratings by preset and by the values of each swept setting. A comparison of two tracks with the same value is left out.
 fn ratings(text: &mut String, summary: &Summary) {
     let preferences = preferences(summary);
     if preferences.is_empty() {
@@ -215,7 +215,7 @@ fn ratings(text: &mut String, summary: &Summary) {
     }
 }
 
-/// The remarks on the music, each once a preset with the number of its tracks.
+/// The remarks on the music, each once for a preset, with the number of tracks.
 fn music(text: &mut String, summary: &Summary) {
     let mut lines: IndexMap<(&str, String), u64> = IndexMap::new();
     for job in &summary.jobs {
@@ -247,7 +247,7 @@ fn music(text: &mut String, summary: &Summary) {
     }
 }
 
-/// The jobs that need a person, with the vendor's words. Steps of one song that have the same reason share a row.
+/// The jobs that need a person's attention, with the vendor's message. Steps of one song with the same reason share a row.
 fn attention(text: &mut String, summary: &Summary) {
     let steps = Steps::of(summary);
     let signed = |job| (job, sign(job, &summary.run));

@@ -1,8 +1,8 @@
-//! What a provider reports about the music of a track, as reports show it.
+//! A provider's remarks on the music of a track, as reports show them.
 
 use backline_engine::event::Music;
 
-/// What a listener should know: the tags that were not understood, then the provider's remarks.
+/// What a listener should know: the tags that the provider did not understand, then its remarks.
 pub(crate) fn remarks(music: &Music) -> impl Iterator<Item = String> {
     let tags = match music.not_understood.as_slice() {
         [] => None,
@@ -11,7 +11,7 @@ pub(crate) fn remarks(music: &Music) -> impl Iterator<Item = String> {
     tags.into_iter().chain(music.remarks.iter().cloned())
 }
 
-/// The names of the chords in order, without repetitions in a row.
+/// The names of the chords in order, without consecutive repetitions.
 pub(crate) fn chord_names(music: &Music) -> Vec<&str> {
     let mut names: Vec<&str> = music.chords.iter().map(|it| it.name.as_str()).collect();
     names.dedup();

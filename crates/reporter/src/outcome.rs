@@ -1,16 +1,16 @@
-//! A run's outcome in one sentence that is true of the whole manifest, for the closing, the status and Markdown.
+//! The outcome of a run in one sentence that is true for the whole manifest, for the closing, the status and Markdown.
 
 use backline_engine::event::Outcome;
 use backline_engine::summary::{Summary, Totals};
 
 use crate::text::count;
 
-/// Whether every one of the counted jobs is kept.
+/// Whether all counted jobs are kept.
 pub(crate) fn is_all_kept(totals: &Totals) -> bool {
     totals.kept == totals.jobs
 }
 
-/// The outcome, without a full stop: `All selected tracks are kept; 40 of 44 jobs of the manifest are not`.
+/// The outcome without a full stop: `All selected tracks are kept; 40 of 44 jobs of the manifest are not`.
 pub(crate) fn headline(summary: &Summary) -> String {
     let (this, all) = (&summary.this_run.totals, &summary.totals);
     let mut text = match &summary.run.outcome {
@@ -31,7 +31,7 @@ pub(crate) fn headline(summary: &Summary) -> String {
         Some(Outcome::Stopped { .. }) => return "The run stopped".to_owned(),
         Some(Outcome::Refused { .. }) => return "The provider refuses to go on".to_owned(),
     };
-    // What a reader would else take for kept.
+    // The states that a reader could otherwise mistake for kept.
     let states = [
         (all.planned, "not bought"),
         (all.vetoed, "vetoed"),

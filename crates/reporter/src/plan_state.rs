@@ -1,4 +1,5 @@
-//! The state of a plan's jobs as a run's records come in, by the engine's own job machine: what a bar counts and lines name.
+//! The state of a plan's jobs, updated with each record of a run by the engine's job machine. Bars count it, and lines take
+//! names from it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,20 +14,20 @@ use crate::label::job_label;
 use crate::music::remarks;
 use crate::sink::PlanFacts;
 
-/// The jobs of a plan, and how many of them are in which state.
+/// The jobs of a plan, and the number of jobs in each state.
 #[derive(Default)]
 pub(crate) struct PlanState {
     rows: HashMap<JobKey, TrackedJob>,
-    /// What jobs that are not in the plan any more are called.
+    /// Labels of jobs that are no longer in the plan.
     former: HashMap<JobKey, String>,
     in_state: HashMap<JobStatus, u64>,
     /// Credits that this run has spent.
     pub(crate) spent: f64,
-    /// The last problem that was printed in full: while it lasts it is not printed again.
+    /// The last problem that was printed in full. It is not printed again while it lasts.
     pub(crate) last_problem: Option<String>,
-    /// The same for tracks that could not be downloaded: no response to a submission ends that problem.
+    /// The same for tracks that could not be downloaded. Unlike the other, a response to a submission does not end it.
     pub(crate) last_track_problem: Option<String>,
-    /// The remarks on the music that were printed, by preset.
+    /// The remarks on the music that were already printed, by preset.
     remarked: HashSet<(Arc<str>, String)>,
 }
 
@@ -36,23 +37,23 @@ struct TrackedJob {
     job: Arc<Job>,
 }
 
-/// What a record did to its job.
+/// The change that a record made to its job.
 pub(crate) struct Transition<'a> {
     pub(crate) from: JobStatus,
     pub(crate) to: JobStatus,
-    /// The job as it is now.
+    /// The job after the change.
     pub(crate) job: &'a Job,
 }
 
 impl Transition<'_> {
-    /// Whether the job has just come to this state.
+    /// Whether the job has just entered this state.
     pub(crate) fn becomes(&self, state: JobStatus) -> bool {
         self.to == state && self.from != state
     }
 }
 
 impl PlanState {
-    /// The jobs of `plan`, as the ledger knows them before the run.
+    /// The jobs of `plan` in the state that the ledger had before the run.
     pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
         let mut plan_state = Self::default();
         let label = |row: &PlannedRow| {
@@ -86,7 +87,7 @@ impl PlanState {
         plan_state
     }
 
-    /// The remarks on the tracks of a job that were not printed for its preset before.
+    /// The remarks on the tracks of a job that were not yet printed for its preset.
     pub(crate) fn new_remarks(
         &mut self,
         job: Option<&JobKey>,
@@ -103,8 +104,8 @@ impl PlanState {
             .collect()
     }
 
-    /// Takes a record in. Gives what it did to its job; none for a record of the run, or of a job that the plan doesn't have, or
-    /// one that changed nothing.
+    /// Applies a record and returns the change of its job. `None` for a record of the run, for a job that is not in the plan,
+    /// and for a record without an effect.
     pub(crate) fn apply(&mut self, record: &Record) -> Option<Transition<'_>> {
         let key = *record.job.as_ref()?;
         let row = self.rows.get_mut(&key)?;
@@ -131,13 +132,13 @@ impl PlanState {
         })
     }
 
-    /// Where a job is in its life; none for one that the plan doesn't have.
+    /// The status of a job; `None` if it is not in the plan.
     pub(crate) fn status(&self, key: &JobKey) -> Option<JobStatus> {
         let row = self.rows.get(key)?;
         Some(JobStatus::from(&row.job.phase))
     }
 
-    /// What a job is called; one that the plan doesn't have goes by its key.
+    /// The label of a job; its key if it is not in the plan.
     pub(crate) fn label(&self, key: &JobKey) -> String {
         let planned = self.rows.get(key).map(|row| &row.label);
         planned
@@ -145,7 +146,7 @@ impl PlanState {
             .map_or_else(|| format!("job {}", key.short()), String::clone)
     }
 
-    /// How many jobs are in any of these states.
+    /// Number of jobs in any of these states.
     pub(crate) fn count(&self, states: &[JobStatus]) -> u64 {
         states
             .iter()
@@ -153,7 +154,7 @@ impl PlanState {
             .sum()
     }
 
-    /// How many jobs there are.
+    /// Number of all jobs.
     pub(crate) fn jobs(&self) -> u64 {
         self.rows.len() as u64
     }

@@ -1,7 +1,7 @@
-//! What ratings add up to: by preset, and by the values of each swept setting.
+//! Sums of ratings: by preset, and by the values of each swept setting.
 //!
-//! A comparison of two tracks says something about a preset or a value only where the two sides differ in it. The listening page adds
-//! its comparisons up in the same way (`assets/tally.js`), and a test in a browser compares the figures.
+//! A comparison of two tracks counts for a preset or a value only if the two sides differ in it. The HTML page sums its
+//! comparisons in the same way (`assets/tally.js`), and a browser test compares the figures.
 
 use std::collections::HashMap;
 
@@ -10,25 +10,25 @@ use indexmap::IndexMap;
 
 use crate::text::wilson;
 
-/// What the tracks are grouped by first; the rest are swept settings.
+/// The name of the first grouping; the others are swept settings.
 const PRESET: &str = "preset";
 
-/// The ratings of the tracks that share a preset or the value of a swept setting.
+/// The ratings of the tracks that share a preset or a value of a swept setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Preference {
-    /// All tracks, and those that are rated.
+    /// Number of all tracks, and of the rated ones.
     pub(crate) tracks: u64,
     pub(crate) rated: u64,
-    /// Starred tracks.
+    /// Number of starred tracks.
     pub(crate) stars: u64,
-    /// Comparisons with tracks of another value that were won, lost, and without a difference.
+    /// Number of comparisons with tracks of another value: won, lost, and without a difference.
     pub(crate) won: u64,
     pub(crate) lost: u64,
     pub(crate) same: u64,
 }
 
 impl Preference {
-    /// The share of comparisons that were won, half of those without a difference included, with its 95 % interval.
+    /// The share of comparisons that were won, with its 95 % interval. A comparison without a difference counts half.
     pub(crate) fn share(&self) -> Option<(f64, f64, f64)> {
         let number = self.won + self.lost + self.same;
         if number == 0 {
@@ -40,14 +40,14 @@ impl Preference {
     }
 }
 
-/// The value of a job by each name that tracks are grouped by.
+/// A job's value for each name that tracks are grouped by.
 fn values(job: &JobSummary) -> impl Iterator<Item = (&str, &str)> {
     let sweep = job.sweep.iter();
     let sweep = sweep.map(|(name, value)| (name.as_str(), value.as_str()));
     std::iter::once((PRESET, &*job.preset)).chain(sweep)
 }
 
-/// The ratings by preset, then by the values of each swept setting; empty where nothing is rated.
+/// The ratings by preset, then by the values of each swept setting; empty if nothing is rated.
 pub(crate) fn preferences(summary: &Summary) -> IndexMap<(&str, &str), Preference> {
     let mut all: IndexMap<(&str, &str), Preference> = IndexMap::new();
     let jobs: HashMap<&str, &JobSummary> = summary

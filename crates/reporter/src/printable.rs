@@ -1,11 +1,11 @@
-//! Removes from texts what could steer a terminal.
+//! Removes characters and sequences that could control a terminal.
 //!
-//! Names, titles and messages come from manifests, catalogues, ledgers, hooks and vendors. [`clean`] makes one line of such a text.
-//! [`printable`] is for whole outputs, which have lines and the program's own colours.
+//! Names, titles and messages come from manifests, catalogues, ledgers, hooks and vendors. [`clean`] makes one line of such a
+//! text. [`printable`] is for whole outputs, with line breaks and the program's own colours.
 
 use std::borrow::Cow;
 
-/// `text` on one line: line breaks and tabs become spaces, and every character that steers a terminal becomes `�`.
+/// `text` on one line: line breaks and tabs become spaces, and every character that controls a terminal becomes `�`.
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.trim_end()
@@ -18,7 +18,7 @@ pub fn clean(text: &str) -> String {
         .collect()
 }
 
-/// Spells out the characters that steer a terminal, but for line feeds, tabs, carriage returns and colours.
+/// Escapes the characters that control a terminal, except line feeds, tabs, carriage returns and colours.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
@@ -48,15 +48,16 @@ fn is_unsafe(char: char) -> bool {
     !matches!(char, '\n' | '\t' | '\r') && steers_terminal(char)
 }
 
-/// Control characters, and marks that change how the text around them is laid out or that hide text: bidirectional marks, overrides
-/// and isolates, tags, and the byte order mark.
+/// Control characters, and marks that hide text or change the layout of the text around them: bidirectional marks, overrides
+/// and isolates, tags, and the byte-order mark.
 fn steers_terminal(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The length of a colour sequence at the start of a text: `ESC [ numbers m`, but for those that hide text or change its background.
+/// The length of a colour sequence at the start of a text: `ESC [ numbers m`, except sequences that hide text or change its
+/// background.
 fn colour(text: &str) -> Option<usize> {
     let numbers = text.strip_prefix("\u{1b}[")?;
     let end = numbers.find(|char: char| !char.is_ascii_digit() && char != ';')?;
@@ -64,14 +65,14 @@ fn colour(text: &str) -> Option<usize> {
     only_styles(numbers).then_some("\u{1b}[".len() + end + 1)
 }
 
-/// Whether the numbers of a colour sequence set the weight and the colour of letters only. `38` takes the numbers of its colour with it:
-/// `38;5;10` is bright green, and neither blinks nor is anything else.
+/// Whether the numbers of a colour sequence set only weight and colour of the text. The numbers after `38` belong to its
+/// colour: `38;5;10` is bright green, and its 5 does not mean blinking.
 fn only_styles(numbers: &str) -> bool {
     let mut numbers = numbers.split(';');
     while let Some(number) = numbers.next() {
         let shows = match number {
             "38" => match numbers.next() {
-                // Black letters may be black on black.
+                // Black text may be on a black background.
                 Some("5") => numbers
                     .next()
                     .is_some_and(|it| !matches!(it, "" | "0" | "16")),

@@ -1,6 +1,6 @@
-//! What listeners said of tracks, read from the tables that the page exports: stars and notes (`stars.csv`), blind results
-//! (`…-blind.csv`). `backline report --ratings` joins them to the summary and keeps them beside the reports, where later runs find
-//! them; `backline pick` copies the starred tracks.
+//! The ratings of listeners, read from the tables that the page exports: stars and notes (`stars.csv`), blind results
+//! (`…-blind.csv`). `backline report --ratings` joins them to the summary and stores them beside the reports, where later runs
+//! find them. `backline pick` copies the starred tracks.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::replace::{Readers, replace};
 use crate::spreadsheet::{BOM, plain};
 
-/// The file beside the reports that keeps the ratings that were joined last.
+/// The file beside the reports with the ratings that were joined last.
 const KEPT: &str = "ratings.json";
 
-/// The file's version.
+/// The version of that file.
 const KEPT_VERSION: u32 = 1;
 
-/// Largest table or file of ratings that is read.
+/// Largest table or file of ratings that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Ratings by job and track.
@@ -27,7 +27,8 @@ const MAX_BYTES: u64 = 64 << 20;
 pub struct Ratings {
     tracks: HashMap<(String, u32), TrackRating>,
     comparisons: Vec<Comparison>,
-    /// The comparisons that were read, by test, trial and sides: exports of one browser repeat earlier ones.
+    /// The comparisons that were read, identified by test, trial and sides: the exports of one browser repeat earlier
+    /// comparisons.
     comparisons_read: HashSet<[String; 4]>,
 }
 
@@ -41,13 +42,13 @@ struct TrackRating {
 /// Why a table of ratings can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RatingsError {
-    /// It is no CSV.
-    #[error("it is no CSV table")]
+    /// It is not CSV.
+    #[error("it is not a CSV table")]
     Csv(#[from] csv::Error),
     /// It can't be read.
     #[error("it can't be read")]
     Io(#[from] io::Error),
-    /// It is not what an earlier command wrote.
+    /// It is not a file that an earlier command wrote.
     #[error("it is not a file of ratings of version {KEPT_VERSION}")]
     Kept(#[from] serde_json::Error),
     /// It is in another encoding.
@@ -55,9 +56,9 @@ pub enum RatingsError {
         "it is not UTF-8 text: line {line} has the byte {byte:#04x}; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
     )]
     NotUtf8 {
-        /// From 1.
+        /// The line, counted from 1.
         line: usize,
-        /// The first byte that is no text.
+        /// The first byte that is not valid.
         byte: u8,
     },
     /// It is another table.
@@ -65,12 +66,12 @@ pub enum RatingsError {
         "it has no column {missing}; a table of stars needs `key` and `track`, a table of blind results `a_variant`, `b_variant` and `answer`"
     )]
     Columns {
-        /// The columns of the nearer kind that are missing.
+        /// The missing columns, of the kind of table that is the closest match.
         missing: String,
     },
 }
 
-/// The file of the ratings that were joined.
+/// The stored file of joined ratings.
 #[derive(Serialize, Deserialize)]
 struct RatingsFile {
     version: u32,
@@ -90,7 +91,7 @@ impl Ratings {
     /// Adds the ratings of a table, whose cells are separated by commas, semicolons or tabs.
     ///
     /// # Errors
-    /// When it is no table of ratings.
+    /// When it is not a table of ratings.
     pub fn read(&mut self, table: impl Read) -> Result<(), RatingsError> {
         let mut bytes = Vec::new();
         table.take(MAX_BYTES).read_to_end(&mut bytes)?;
@@ -117,7 +118,7 @@ impl Ratings {
                 };
                 let key = cell(Some(key)).trim().to_owned();
                 let said = self.tracks.entry((key, index)).or_default();
-                // A table without stars is a list of what was chosen.
+                // A table without a column of stars is a list of chosen tracks.
                 said.star |=
                     star.is_none() || !matches!(cell(star).trim(), "" | "0" | "no" | "false");
                 let note = plain(cell(note));
@@ -169,15 +170,15 @@ impl Ratings {
         Ok(())
     }
 
-    /// Whether ratings were joined to the reports of a folder.
+    /// Whether ratings were joined to the reports in a folder.
     pub fn are_in(dir: &Path) -> bool {
         dir.join(KEPT).is_file()
     }
 
-    /// Reads the ratings that were joined last to the reports of a folder; none where none were.
+    /// Reads the ratings that were joined last to the reports in a folder; empty if none were.
     ///
     /// # Errors
-    /// When the file is there and can't be read.
+    /// When the file exists and can't be read.
     pub fn read_from(dir: &Path) -> Result<Self, RatingsError> {
         let file = match read_file(&dir.join(KEPT)) {
             Ok(file) => file,
@@ -203,7 +204,7 @@ impl Ratings {
         })
     }
 
-    /// Keeps the ratings beside the reports of a folder, in place of those that were kept there.
+    /// Stores the ratings beside the reports in a folder, replacing earlier ones.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -248,7 +249,7 @@ impl Ratings {
         all.map(|(key, index)| (key.as_str(), *index)).collect()
     }
 
-    /// Joins the ratings to a summary. Returns how many of the rated tracks it does not have.
+    /// Joins the ratings to a summary. Returns the number of rated tracks that the summary does not have.
     pub fn join(&self, summary: &mut Summary) -> usize {
         let mut compared: HashMap<(&str, u32), Rating> = HashMap::new();
         for Comparison { a, b, better } in &self.comparisons {
@@ -279,7 +280,7 @@ impl Ratings {
     }
 }
 
-/// What separates the cells of a table, and the table without a byte-order mark and without a first line `sep=;`.
+/// The separator of a table's cells, and the table without a byte-order mark and without a first line `sep=;`.
 fn separated(bytes: &[u8]) -> (u8, &[u8]) {
     const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
     let text = bytes.strip_prefix(BOM).unwrap_or(bytes);

@@ -1,4 +1,4 @@
-//! Puts a file on disk: written beside its place, synced, then renamed over it.
+//! Writes a file atomically: beside its place, synced, then renamed over it.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -6,19 +6,19 @@ use std::path::Path;
 use backline_engine::folder::Folder;
 use backline_engine::scratch::create;
 
-/// How the names of files begin that are not in their place yet.
+/// Prefix of the names of files that are not yet in their place.
 pub(crate) const TEMPORARY: &str = ".summary-";
 
-/// Who may read a report.
+/// The users who may read a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// Every user who may read any new file.
+    /// Every user who may read new files.
     All,
-    /// Its owner.
+    /// Only the owner.
     Owner,
 }
 
-/// Puts `bytes` where `path` says, whole or not at all; makes the folder. An error says what was tried.
+/// Writes `bytes` to `path` completely or not at all; creates the folder. The error names the operation that failed.
 pub(crate) fn replace(
     path: &Path,
     bytes: &[u8],
@@ -27,7 +27,7 @@ pub(crate) fn replace(
     replace_with(path, readers, |out| out.write_all(bytes))
 }
 
-/// The same with what `write` writes.
+/// The same for the output of `write`.
 pub(crate) fn replace_with(
     path: &Path,
     readers: Readers,

@@ -1,9 +1,9 @@
-//! Output that commands no CI runner. GitHub reads `::error::…` at the start of a line as a command, and it and Azure `##[…]` and
-//! `##vso[…]` anywhere; names and messages come from manifests, ledgers and vendors.
+//! Removes commands to a CI runner from the output. GitHub reads `::error::…` at the start of a line as a command. GitHub and
+//! Azure also read `##[…]` and `##vso[…]` anywhere in a line. Names and messages come from manifests, ledgers and vendors.
 
 use std::borrow::Cow;
 
-/// `text` with a space in whatever a runner would take for a command: `: :error::`, `# #[error]`.
+/// `text` with a space inside everything that a runner would read as a command: `: :error::`, `# #[error]`.
 pub fn without_commands(text: &str) -> Cow<'_, str> {
     if !text.contains("::") && !text.contains("##") {
         return Cow::Borrowed(text);
@@ -13,7 +13,7 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
         let blank = line.len() - line.trim_start().len();
         let (blank, mut rest) = line.split_at(blank);
         safe.push_str(blank);
-        // A place of a diagnostic begins with `::: `, which is no command.
+        // The position in a diagnostic begins with `::: `, which is not a command.
         if let Some(command) = rest.strip_prefix("::")
             && !command.starts_with(':')
         {
@@ -25,7 +25,7 @@ pub fn without_commands(text: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The same for JSON, whose texts have no line of their own: it means what it meant.
+/// The same for JSON. It replaces `##` by an escape, so the value stays the same; texts in JSON never start a line.
 pub fn json_without_commands(json: &str) -> Cow<'_, str> {
     if !json.contains("##") {
         return Cow::Borrowed(json);
@@ -35,7 +35,7 @@ pub fn json_without_commands(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Adds `text`, each `##` of a command in it replaced.
+/// Appends `text` with the `##` of each command replaced by `apart`.
 fn push_broken_up(safe: &mut String, mut text: &str, apart: &str) {
     while let Some((before, after)) = text.split_once("##") {
         let name = after.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());

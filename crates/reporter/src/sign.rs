@@ -1,4 +1,4 @@
-//! The sign of a job after a run, and the reason for it: the page, JUnit, Markdown and the status share them.
+//! The sign of a job after a run, and the reason for it. The page, JUnit, Markdown and the status share them.
 
 use backline_engine::status::{JobStatus, Sign};
 use backline_engine::summary::{JobSummary, RunFacts, TrackSummary};
@@ -6,7 +6,7 @@ use backline_engine::summary::{JobSummary, RunFacts, TrackSummary};
 use crate::printable::clean;
 use crate::text::{count, excerpt, failure_text};
 
-/// The sign of `job` when the run ended; as the job is, for a run that has not.
+/// The sign of `job` at the end of the run; its current sign if the run has not ended.
 pub(crate) fn sign(job: &JobSummary, run: &RunFacts) -> Sign {
     match Sign::from(job.state) {
         Sign::Buy if job.replaces.is_some() => Sign::Changed,
@@ -15,8 +15,8 @@ pub(crate) fn sign(job: &JobSummary, run: &RunFacts) -> Sign {
     }
 }
 
-/// Why not all tracks are there, clean and on one line; empty where the [sign's meaning](Sign::meaning) is enough, none when they are
-/// there.
+/// Why tracks are missing, clean and on one line. Empty if the [sign's meaning](Sign::meaning) explains it; `None` if no track
+/// is missing.
 pub(crate) fn why(sign: Sign, job: &JobSummary) -> Option<String> {
     let reason = || match (job.error_code, job.error.as_deref()) {
         (None, None) => String::new(),
@@ -39,7 +39,7 @@ pub(crate) fn why(sign: Sign, job: &JobSummary) -> Option<String> {
     })
 }
 
-/// `1 of 2 tracks`; `1 track` where the provider has shown no more.
+/// `1 of 2 tracks`; `1 track` if the provider has reported only one.
 pub(crate) fn tracks_kept(job: &JobSummary) -> String {
     let kept = job.tracks.iter().filter(|track| track.file.is_some());
     let noun = match job.step {
@@ -52,7 +52,8 @@ pub(crate) fn tracks_kept(job: &JobSummary) -> String {
     }
 }
 
-/// The part of a track that is not kept: `track 1`, `vocal` of a step that made stems, or `the mix of track 1` where the track itself is.
+/// The part of a track that is not kept: `track 1`, `vocal` of a step that made stems, or `the mix of track 1` if the track
+/// itself is kept.
 pub(crate) fn unkept_part(track: &TrackSummary) -> String {
     if !track.artefact.is_empty() {
         return clean(&track.artefact);

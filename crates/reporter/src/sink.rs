@@ -1,4 +1,4 @@
-//! What follows a run as it happens, and what it is given.
+//! Sinks, which report a run while it happens, and their input.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,24 +15,25 @@ use jiff::tz::TimeZone;
 use crate::material::ReportError;
 use crate::standpoint::Standpoint;
 
-/// What follows a run. Called in this order: `plan` once, `record` as often as need be, `finish` once.
+/// A sink of a run's events. Calls in this order: `plan` once, `record` any number of times, `finish` once.
 ///
-/// No call fails: a sink that can't write keeps the first error, stays silent from then on, and gives the error at the end.
+/// No call but `finish` returns an error. A sink that can't write stores the first error, stays silent from then on, and
+/// returns the error at the end.
 pub trait Sink: Send {
-    /// Before the first record: what is planned.
+    /// Called before the first record, with the plan.
     fn plan(&mut self, plan: &PlanFacts<'_>);
-    /// Something happened and is durable.
+    /// Called for each event, after it is durable.
     fn record(&mut self, record: &Record);
-    /// After the last record.
+    /// Called after the last record.
     ///
     /// # Errors
-    /// The first error in writing to the sink's output, here or earlier.
+    /// The first write error of the sink, in this or an earlier call.
     fn finish(&mut self, ending: &RunResult<'_>) -> io::Result<()>;
-    /// In place of `finish`, for a watcher of another process's run: takes away what would be drawn anew.
+    /// Replaces `finish` for a watcher of another process's run: removes the drawing.
     fn detach(&mut self) {}
 }
 
-/// What a run is going to do.
+/// The plan of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanFacts<'a> {
     /// The manifest's name.
@@ -41,64 +42,64 @@ pub struct PlanFacts<'a> {
     pub provider: &'a str,
     /// The jobs, in plan order.
     pub rows: &'a [PlannedRow],
-    /// Jobs of earlier runs of the manifest that it does not have any more: their files may be renamed.
+    /// Jobs of earlier runs that are no longer in the manifest: their files may be renamed.
     pub former: &'a [PlannedRow],
-    /// What the ledger knows of jobs before the run.
+    /// The ledger's data about jobs before the run.
     pub known: &'a HashMap<JobKey, KnownJob>,
-    /// Jobs that are to be submitted.
+    /// Number of jobs to submit.
     pub to_submit: u64,
-    /// What they will cost, where the provider's price is known.
+    /// Their price in credits, if the provider's price is known.
     pub credits: Option<f64>,
-    /// The least time that the rate limit allows for submitting them, in milliseconds.
+    /// The minimum time in which the rate limit admits them, in milliseconds.
     pub least_ms: u64,
-    /// What bounds the run, where that is known.
+    /// The limits of the run, if they are known.
     pub bounds: Option<RunBounds>,
-    /// When earlier runs submitted for the same account, as far as that may count now, Unix time in milliseconds.
+    /// Times at which earlier runs submitted for the same account, as far as they may still count, Unix time in milliseconds.
     pub sent_before_ms: &'a [i64],
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunResult<'a> {
     /// The run's summary.
     pub summary: &'a Summary,
     /// The reports, as [`write_reports`](crate::write_reports) returned them.
     pub reports: &'a [Result<PathBuf, ReportError>],
-    /// Whether it only repeated what was recorded: then there is nothing that anybody could do next.
+    /// Whether the run replayed a recording; then there is no next step for anybody.
     pub replayed: bool,
 }
 
-/// How much is printed.
+/// The amount of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {
-    /// `-q`: only what went wrong.
+    /// `-q`: only problems.
     Quiet,
-    /// What is worth knowing of each job.
+    /// The important events of each job.
     #[default]
     Normal,
     /// `-v`: every event.
     Verbose,
 }
 
-/// How a console for people looks.
+/// The format of a console for people.
 #[derive(Debug, Clone)]
 pub struct ConsoleOptions {
-    /// How much is printed.
+    /// The amount of output.
     pub level: Level,
-    /// Whether the output shows colours.
+    /// Whether the output has colours.
     pub colour: bool,
-    /// How wide the output is, in columns; none when it has no width, such as a file.
+    /// The width of the output in columns; `None` if it has no width, such as a file.
     pub columns: Option<u16>,
     /// The time zone of the times of day.
     pub zone: TimeZone,
-    /// Where files are named from.
+    /// The folder from which files are named.
     pub standpoint: Standpoint,
-    /// Set once the run is to stop: from then on there is no estimate.
+    /// Set once the run receives a request to stop; there is no estimate after that.
     pub stopping: Arc<AtomicBool>,
 }
 
 impl Default for ConsoleOptions {
-    /// Normal, without colours, of no width, in the machine's time zone, with files as they were recorded.
+    /// Normal level, no colours, no width, the machine's time zone, and paths as recorded.
     fn default() -> Self {
         Self {
             level: Level::default(),

@@ -1,7 +1,7 @@
-//! What a page needs to know of a sound file before it is played: its loudness, its length and its outline.
+//! The properties of a sound file that a page needs before it plays the file: loudness, length and outline.
 //!
-//! Measuring means decoding the whole file, so what was found is kept, one small file each, named by the SHA-256 of what was measured:
-//! a report of a run whose tracks were measured before reads them back. A kept measurement that can't be read is made anew.
+//! A measurement decodes the whole file, so results are cached in small files, named by the SHA-256 of the measured file. A
+//! later report with the same tracks reads them from there. A cached measurement that can't be read is made again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,51 +19,51 @@ use sha2::{Digest, Sha256};
 
 use crate::replace::{Readers, replace};
 
-/// Raised whenever the same file would be measured differently: what older versions kept is then made anew.
+/// Increased whenever the same file would be measured differently. Measurements of older versions are then made again.
 const VERSION: u32 = 1;
 
-/// Columns of an outline: what a phone can show of a waveform.
+/// Columns of an outline: the resolution of a waveform on a phone.
 const COLUMNS: usize = 160;
 
-/// Finer stretches within a column, whose peaks are averaged: the peak of a whole column says little about mastered music.
+/// Parts of a column whose peaks are averaged: the peak of a whole column says little about mastered music.
 const STRETCHES: usize = 16;
 
 /// The 64 heights of a column, lowest first.
 const HEIGHTS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Largest file that is measured, in bytes: an hour of WAV in stereo at 48 kHz takes 1.1 GB as 24 bit. What is larger is played without
-/// an outline.
+/// Largest file that is measured, in bytes: an hour of WAV in stereo at 48 kHz has 1.1 GB at 24 bit. A larger file is played
+/// without an outline.
 const MAX_BYTES: u64 = 1 << 31;
 
-/// Longest file of what was measured before.
+/// Largest cached measurement, in bytes.
 const MAX_REMEMBERED_BYTES: u64 = 64 << 10;
 
-/// Bytes that are read at once.
+/// Bytes that are read at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// A sound file, measured.
+/// The measurements of a sound file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sound {
     version: u32,
-    /// Integrated loudness after EBU R 128, to a tenth of a LUFS; none for silence.
+    /// Integrated loudness by EBU R 128, to 0.1 LUFS; `None` for silence.
     pub(crate) lufs: Option<f64>,
-    /// Sounding length in seconds, to a hundredth.
+    /// Length in seconds, to 0.01 s.
     pub(crate) duration_s: f64,
-    /// The outline: a character of [`HEIGHTS`] a column, scaled so that the highest column reaches the top.
+    /// The outline: a character of [`HEIGHTS`] for each column, scaled so that the highest column has the greatest height.
     pub(crate) outline: String,
 }
 
-/// Receives the number of files that are done and that of all.
+/// Receives the number of finished files and the number of all files.
 pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
-/// The sounds of a report, by path.
+/// The measurements of a report, by path.
 pub(crate) type Sounds = HashMap<PathBuf, Sound>;
 
-/// A file to be measured.
+/// A file to measure.
 pub(crate) struct SoundFile {
-    /// Where it lies.
+    /// Its path.
     pub(crate) path: PathBuf,
-    /// SHA-256 of its bytes, where it is known: of a kept file. Others may be named by a link.
+    /// SHA-256 of its bytes, if it is known (for a kept file). Other files may be symbolic links.
     pub(crate) sha256: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl SoundFile {
         }
     }
 
-    /// Opens it: a regular file, and a kept one not by a link.
+    /// Opens the file. It must be a regular file, and a kept file must not be a link.
     fn open(&self) -> io::Result<File> {
         match self.sha256 {
             Some(_) => read_file(&self.path),
@@ -85,10 +85,9 @@ impl SoundFile {
     }
 }
 
-/// Measures all files on all cores. Files that are gone, unreadable or no audio are left out: what is wrong with them is not a report's
-/// to find out.
+/// Measures all files on all cores. Missing, unreadable and non-audio files are left out: a report does not diagnose them.
 ///
-/// `progress` receives the number of files that are done and that of all, from any thread.
+/// `progress` receives the number of finished files and the number of all files, from any thread.
 pub(crate) fn measure(
     wanted: &[SoundFile],
     cache: Option<&Path>,
@@ -138,19 +137,19 @@ fn one(file: &SoundFile, cache: Option<&Path>) -> Option<Sound> {
     }
     let sound = measured(&opened)?;
     if let (Some(at), Ok(text)) = (place(&found), serde_json::to_vec(&sound)) {
-        // Without it the next report takes longer, and that is all.
+        // If this fails, the next report takes longer; nothing else is lost.
         let _: Result<(), (&str, io::Error)> = replace(&at, &text, Readers::All);
     }
     Some(sound)
 }
 
-/// The loudness that was recorded of a track, else the one that was measured for the page.
+/// The recorded loudness of a track, else the cached measurement for the page.
 pub(crate) fn measured_lufs(track: &TrackSummary, cache: Option<&Path>) -> Option<f64> {
     let recorded = track.loudness.map(|it| it.integrated_lufs);
     recorded.unwrap_or_else(|| known_lufs(track.file.as_ref()?, cache?))
 }
 
-/// The loudness of a kept file, where it was measured before.
+/// The cached loudness of a kept file, if there is one.
 fn known_lufs(file: &KeptFile, cache: &Path) -> Option<f64> {
     is_hash(&file.sha256)
         .then(|| remembered(&cache.join(format!("{}.json", file.sha256))))
@@ -158,12 +157,12 @@ fn known_lufs(file: &KeptFile, cache: &Path) -> Option<f64> {
         .lufs
 }
 
-/// Whether a text is the name of a measurement, and no path.
+/// Whether a text can be the name of a measurement: a hash, not a path.
 fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
-/// What was measured before; none where the file is missing, no regular one, or not ours.
+/// The cached measurement; `None` if the file is missing, not a regular file, or not a measurement.
 fn remembered(at: &Path) -> Option<Sound> {
     let mut text = Vec::new();
     let file = read_file(at).ok()?;
@@ -190,7 +189,7 @@ fn measured<S: Read + Seek + Send + Sync + Clone>(sound: S) -> Option<Sound> {
     })
 }
 
-/// To a tenth: what two measurements agree on, and more than ears do.
+/// Rounds to 0.1: two measurements agree to that precision, and it is finer than hearing.
 pub(crate) fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }

@@ -1,13 +1,14 @@
-//! Tables that a spreadsheet opens: `summary.csv`, `picks.csv`, and what the listening page exports.
+//! Tables for spreadsheets: `summary.csv`, `picks.csv`, and the exports of the page.
 //!
-//! They are CSV as RFC 4180 has it, with `\n` line ends, in UTF-8 with a byte-order mark: without the mark Excel reads a file that is
-//! double-clicked in the system's old encoding, and `Chloé` becomes `ChloÃ©`. Readers for data frames (pandas, readr, DuckDB, polars) and the
-//! `csv` crate skip the mark; Python's `csv` does so with `encoding="utf-8-sig"`.
+//! They are CSV as in RFC 4180, with `
+//! ` line ends, in UTF-8 with a byte-order mark. Without the mark Excel opens a double-clicked file in the system's old
+//! encoding, and `Chloé` becomes `ChloÃ©`. Readers for data frames (pandas, readr, DuckDB, polars) and the `csv` crate skip the
+//! mark; Python's `csv` skips it with `encoding="utf-8-sig"`.
 //!
-//! A spreadsheet would run a text such as `=HYPERLINK(…)`, and these texts are written by others. So a text that begins with
-//! `=`, `+`, `-`, `@` or a full-width form of one of the four signs gets an apostrophe in front; so that this can be
-//! undone, a text that begins with apostrophes followed by one of these gets one more. To get the text back, take one apostrophe
-//! away wherever apostrophes are followed by one of these. Numbers are written as they are.
+//! A spreadsheet would execute a text such as `=HYPERLINK(…)`, and these texts come from others. So a text that begins with
+//! `=`, `+`, `-`, `@` or a full-width form of one of these signs gets an apostrophe in front. To keep this reversible, a text
+//! that begins with apostrophes followed by such a sign gets one more. To restore the text, remove one apostrophe wherever
+//! apostrophes are followed by such a sign. Numbers are written unchanged.
 //!
 //! The page has the same rules in `assets/exports.js`.
 
@@ -21,7 +22,7 @@ pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 /// Starts a table.
 ///
 /// # Errors
-/// When `out` takes no bytes.
+/// When `out` returns an error.
 pub fn csv_writer<W: Write>(mut out: W) -> io::Result<csv::Writer<W>> {
     out.write_all(BOM)?;
     Ok(csv::WriterBuilder::new()
@@ -29,7 +30,7 @@ pub fn csv_writer<W: Write>(mut out: W) -> io::Result<csv::Writer<W>> {
         .from_writer(out))
 }
 
-/// A text cell: on one line, and no formula.
+/// A text cell: on one line, and not a formula.
 pub fn csv_text(value: &str) -> String {
     let value = clean(value);
     if runs(&value) {
@@ -39,7 +40,7 @@ pub fn csv_text(value: &str) -> String {
     }
 }
 
-/// The text of a cell that [`csv_text`] made.
+/// The original text of a cell that [`csv_text`] wrote.
 pub(crate) fn plain(cell: &str) -> &str {
     match cell.strip_prefix('\'') {
         Some(rest) if runs(cell) => rest,
@@ -47,7 +48,7 @@ pub(crate) fn plain(cell: &str) -> &str {
     }
 }
 
-/// Whether `value` begins with what starts a formula, behind any number of apostrophes.
+/// Whether `value` begins with a formula sign, after any number of apostrophes.
 fn runs(value: &str) -> bool {
     value
         .trim_start_matches('\'')

@@ -1,19 +1,19 @@
-//! Where a person stands who reads a path: the ledger names files from the project's folder, and a shell looks for them from
-//! wherever a command is given.
+//! Converts paths of the ledger into paths for the user's shell: the ledger stores them relative to the project's folder, and
+//! the shell resolves them from its current folder.
 
 use std::path::{Path, PathBuf};
 
-/// The folder that a command is given in, and the project's. By default a path is called what it was recorded as.
+/// The folder of the user's shell, and the project's. By default paths are shown as recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standpoint {
     /// The folder that recorded paths are relative to.
     pub project_dir: PathBuf,
-    /// The folder that a person's shell is in.
+    /// The current folder of the user's shell.
     pub here: PathBuf,
 }
 
 impl Standpoint {
-    /// A recorded path as it may be pasted into the shell: relative where it lies below this folder, whole elsewhere.
+    /// A recorded path that can be pasted into the shell: relative if it lies below the current folder, otherwise absolute.
     pub fn name(&self, recorded: &str) -> String {
         let whole = self.project_dir.join(recorded);
         self.see(&whole)
@@ -21,7 +21,7 @@ impl Standpoint {
             .map_or_else(|| recorded.to_owned(), str::to_owned)
     }
 
-    /// The same for a path that is whole.
+    /// The same for an absolute path.
     pub fn see<'a>(&self, whole: &'a Path) -> &'a Path {
         match whole.strip_prefix(&self.here) {
             Ok(inside) if !inside.as_os_str().is_empty() => inside,

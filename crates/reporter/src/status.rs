@@ -1,5 +1,5 @@
-//! What `backline status` shows: how many jobs of the manifest are in which state, what its last run did, and the jobs that need
-//! a person.
+//! The output of `backline status`: the number of jobs of the manifest in each state, the work of its last run, and the jobs
+//! that need a person's attention.
 //!
 //! ```text
 //! songs.yaml with studio, run 0193…
@@ -50,7 +50,7 @@ use crate::text::{excerpt, failure_text, fit, pad, rfc3339};
 pub enum RunState {
     /// It has ended, with an outcome.
     Ended,
-    /// A process executes it.
+    /// A process is executing it.
     Active {
         /// The process id, where it is known.
         process: Option<u32>,
@@ -70,26 +70,27 @@ impl RunState {
     }
 }
 
-/// How a status is shown.
+/// The format of a status.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct View {
-    /// The width of the output; none where it has none.
+    /// The width of the output; `None` if it has no width.
     pub columns: Option<u16>,
-    /// Whether every job is listed, instead of a grid.
+    /// Whether to list every job instead of a grid.
     pub jobs: bool,
 }
 
 /// Widest state: `changed, not bought`.
 const STATE_COLUMNS: usize = 19;
 
-/// Most jobs of the list of all jobs: past it nobody reads on.
+/// Most jobs in the list of all jobs: nobody reads further.
 const MAX_JOBS: usize = 1_000;
 
-/// Most jobs of a list: what a person goes through one by one.
+/// Most jobs of one list: as many as a person can go through individually.
 const MAX_LISTED: usize = 50;
 
-/// A run's state, for people: a table of counts, the jobs as a grid where it fits, then the jobs that failed, are in doubt, or have
-/// tracks that could not be fetched, then those that were refused and can be bought still, in plan order. Ends in a line break.
+/// The state of a run for people. It has a table of counts and the jobs as a grid if it fits. Then follow, in plan order, the
+/// jobs that failed, are in doubt or have tracks that could not be downloaded, and the refused jobs that can still be bought.
+/// Ends in a line break.
 pub fn status_text(summary: &Summary, state: RunState, view: View) -> String {
     let mut text = head(summary, state);
     let totals = &summary.totals;
@@ -106,7 +107,7 @@ pub fn status_text(summary: &Summary, state: RunState, view: View) -> String {
     ];
     let wide = totals.jobs.to_string().len().max(4);
     for (word, number, style) in rows {
-        // Rare states are shown where there are any.
+        // Rare states are printed only if there are any.
         if matches!(word, "vetoed" | "partial" | "to fetch") && number == 0 {
             continue;
         }
@@ -154,7 +155,7 @@ pub fn status_text(summary: &Summary, state: RunState, view: View) -> String {
     text
 }
 
-/// A status that fits a window: lines are cut to its columns, and the lists at the end to its rows.
+/// A status that fits a window: lines are cut to its width, and the lists at the end to its height.
 pub fn fitted(text: &str, size: Size) -> String {
     let plain = anstream::adapter::strip_str(text).to_string();
     let rows = usize::from(size.rows).saturating_sub(2).max(1);
@@ -186,7 +187,7 @@ pub fn fitted(text: &str, size: Size) -> String {
     fitted
 }
 
-/// A job that is not bought for a reason that is known.
+/// The reason why a job is not bought, if it is known.
 fn unbought(job: &JobSummary) -> Option<String> {
     let why = job.error.as_deref();
     let why = why.filter(|_| job.state == JobStatus::Planned)?;
@@ -208,7 +209,7 @@ fn style(sign: Sign) -> Style {
     }
 }
 
-/// The manifest's jobs as a grid, with what its signs mean; where it does not fit, how to list them.
+/// The manifest's jobs as a grid, with a legend of its signs. If it does not fit, the command that lists them.
 fn cells(summary: &Summary, view: View) -> String {
     let steps = Steps::of(summary);
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
@@ -238,7 +239,7 @@ fn cells(summary: &Summary, view: View) -> String {
     }
 }
 
-/// `steps kept: wav 4 of 4, stems 3 of 4`, as a line; nothing without steps.
+/// `steps kept: wav 4 of 4, stems 3 of 4`, as a line; empty if there are no steps.
 fn steps_line<'a>(steps: impl Iterator<Item = StepOf<'a>>) -> String {
     let tally = tally(steps);
     if tally.is_empty() {
@@ -303,7 +304,7 @@ fn head(summary: &Summary, state: RunState) -> String {
     )
 }
 
-/// What needs a person's attention about a job; none when all is well with it.
+/// Why a job needs a person's attention; `None` if it needs none.
 fn attention(job: &JobSummary) -> Option<String> {
     let state = match job.state {
         JobStatus::Failed => format!("{ERROR}failed{ERROR:#}  "),

@@ -1,4 +1,4 @@
-//! Which jobs process the tracks of which song: reports show steps with their song, not as songs of their own.
+//! Assigns steps to the songs whose tracks they process: reports show steps with their song, not as songs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,25 +9,25 @@ use indexmap::IndexMap;
 
 use crate::text::count;
 
-/// The operation of a job that is no step.
+/// The operation of songs.
 pub(crate) const SONG: &str = "add-instrumental";
 
-/// Most parents between a step and its song. A plan has two: MIDI is made of stems, stems of a song.
+/// Most parents between a step and its song. A plan has at most two: MIDI is made from stems, and stems from a song.
 const MAX_PARENTS: usize = 8;
 
 /// The steps of a summary, by their songs.
 pub struct Steps<'a> {
     of_song: HashMap<&'a str, Vec<&'a JobSummary>>,
-    /// The keys of the steps that have a song here.
+    /// The keys of the steps whose song is in the summary.
     with_song: HashSet<&'a str>,
 }
 
-/// A file that a step has made, or was to make.
+/// A step of a song: a job that made files, or should have made them.
 #[derive(Debug, Clone, Copy)]
 pub struct StepOf<'a> {
     /// The job.
     pub job: &'a JobSummary,
-    /// What it does.
+    /// The step of the job.
     pub step: &'a JobStep,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Steps<'a> {
             if job.step.is_none() {
                 continue;
             }
-            // A song that is bought under the key of an earlier version has another key than its steps name.
+            // A song that was bought under the key of an earlier version has another key than the one that its steps name.
             let song = by_parents(job, &by_key).or_else(|| by_place.get(&place(job)).copied());
             if let Some(song) = song {
                 of_song.entry(&song.key).or_default().push(job);
@@ -61,7 +61,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Whether a job is shown on its own: a song, or a step whose song the summary does not have.
+    /// Whether a job is shown on its own: it is a song, or a step whose song is not in the summary.
     pub(crate) fn is_alone(&self, job: &JobSummary) -> bool {
         !self.with_song.contains(job.key.as_str())
     }
@@ -81,7 +81,7 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// How many steps of each name are kept, of how many, in plan order.
+/// For each step name, the numbers of kept steps and of all steps, in plan order.
 pub(crate) fn tally<'a>(
     steps: impl IntoIterator<Item = StepOf<'a>>,
 ) -> IndexMap<&'a str, (usize, usize)> {
@@ -99,7 +99,7 @@ pub(crate) fn operation(job: &JobSummary) -> &str {
     job.step.as_ref().map_or(SONG, |step| &step.operation)
 }
 
-/// `4 tracks and 31 files of steps`; without the latter where there are none.
+/// `4 tracks and 31 files of steps`; without the files if there are none.
 pub(crate) fn tracks_and_artefacts(tracks: u64, artefacts: u64) -> String {
     let tracks = count(tracks, "track");
     match artefacts {
@@ -109,7 +109,7 @@ pub(crate) fn tracks_and_artefacts(tracks: u64, artefacts: u64) -> String {
     }
 }
 
-/// What a song and its steps share.
+/// The properties that a song and its steps share.
 type Place<'a> = (&'a str, &'a str, Vec<(&'a String, &'a String)>, u32, bool);
 
 fn place(job: &JobSummary) -> Place<'_> {
@@ -117,7 +117,7 @@ fn place(job: &JobSummary) -> Place<'_> {
     (&job.stem, &job.preset, sweep, job.take, job.in_manifest)
 }
 
-/// The song that a step's parents lead to.
+/// The song at the end of a step's chain of parents.
 fn by_parents<'a>(
     step: &JobSummary,
     by_key: &HashMap<&str, &'a JobSummary>,

@@ -1,4 +1,4 @@
-//! `summary.csv`: one line a file that a job has made, for spreadsheets and data frames.
+//! `summary.csv`: one line for each file of a job, for spreadsheets and data frames.
 //!
 //! ```csv
 //! run,key,stem,preset,sweep.model,take,state,task_id,attempts,credits,error_code,error,track,track_id,title,audio_url,…
@@ -7,19 +7,30 @@
 //! 0193…,9f00…,verse,lofi,V5,1,failed,,1,0,400,'=the vendor's words,,,,,…
 //! ```
 //!
-//! A [spreadsheet's table](crate::spreadsheet): a header line, then every job of the manifest in plan order and its tracks in the vendor's.
-//! The columns are [`COLUMNS_BEFORE_SWEEP`], one `stem.vars.NAME` for each variable of the stems (a catalogue's columns), one
-//! `sweep.NAME` for each setting of the sweep (both in the order of the first job that has it), and [`COLUMNS_AFTER_SWEEP`]. `run`
-//! is the run that submitted the job last, `in_manifest` is `no` for a job that the manifest does not have any more. `operation` is what was bought: `add-instrumental` for a song. A row of a step has its `step`'s
-//! name, the key of the job whose result it processed (`parent`), the track of the song that it is about (`song_track`, for a song's own row its
-//! `track`) and what its file is (`artefact`: `wav`, `vocal`, `midi`). A job without tracks has one line whose track columns are empty. What belongs to the job stands on each
-//! of its lines: to add credits up, take the lines whose `track` is empty or 1. `credits` are credits, `bytes` bytes, `duration_s`
-//! seconds, `lufs` and `true_peak_dbtp` the loudness that `output.loudness` or a hook recorded (`lufs` else as it was measured for the page), `key_signature`, `tempo_bpm`, `metre`
-//! (each with the provider's confidence from 0 to 1, where it reports one), `instruments`, `chords` and `remarks` what the provider reports about the
-//! music; `star`, `note` and the `blind_…` counts are the ratings that `--ratings` joins; `unverified` why a kept file could not be verified to be whole; `created` and `expires` are RFC 3339 in UTC. An embedded studio ends with its run, so its links are left out. What is not known is empty, and so is a time that RFC 3339 can't write.
+//! A [spreadsheet's table](crate::spreadsheet): a header line, then every job of the manifest in plan order, with its tracks in
+//! the vendor's order. The columns are [`COLUMNS_BEFORE_SWEEP`], one `stem.vars.NAME` for each variable of the stems (a
+//! catalogue's columns), one `sweep.NAME` for each setting of the sweep (both in the order of the first job that has it), and
+//! [`COLUMNS_AFTER_SWEEP`].
 //!
-//! Each text stands on one line: line breaks and tabs are spaces, and what would steer a terminal (control characters, marks that reorder
-//! or hide text) is `�`. `summary.json` has the texts as they were sent.
+//! * `run` is the last run that submitted the job. `in_manifest` is `no` for a job that is no longer in the manifest.
+//! * `operation` is what was bought: `add-instrumental` for a song. The row of a step has the name of its `step`, the key of
+//!   the job whose result it processed (`parent`), the track of the song (`song_track`; in a song's own row its `track`) and
+//!   the kind of its file (`artefact`: `wav`, `vocal`, `midi`).
+//! * A job without tracks has one line with empty track columns. A job's own values are repeated on each of its lines: to sum
+//!   credits, use the lines whose `track` is empty or 1.
+//! * `credits` are credits, `bytes` bytes, `duration_s` seconds. `lufs` and `true_peak_dbtp` are the loudness that
+//!   `output.loudness` or a hook recorded; without one, `lufs` is the page's measurement.
+//! * `key_signature`, `tempo_bpm`, `metre` (each with the provider's confidence from 0 to 1, if it reports one), `instruments`,
+//!   `chords` and `remarks` are what the provider reports about the music.
+//! * `star`, `note` and the `blind_…` counts are the ratings that `--ratings` joins. `unverified` is the reason why a kept file
+//!   could not be verified to be complete.
+//! * `created` and `expires` are RFC 3339 in UTC.
+//!
+//! An embedded studio ends with its run, so its links are left out. An unknown value is empty, and so is a time that RFC 3339
+//! can't represent.
+//!
+//! Each text is on one line: line breaks and tabs are spaces, and a character that could control a terminal (control
+//! characters, marks that reorder or hide text) is `�`. `summary.json` has the original texts.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -36,10 +47,11 @@ use crate::spreadsheet::{csv_text as text, csv_writer};
 use crate::steps::operation;
 use crate::text::{figure, rfc3339};
 
-/// The columns left of the stem's variables and the sweep's.
+/// The columns before those of the stems' variables and the sweep.
 pub(crate) const COLUMNS_BEFORE_SWEEP: [&str; 4] = ["run", "key", "stem", "preset"];
 
-/// The columns right of the sweep's: the job's, then its track's; then those that came later, so that the others keep their places.
+/// The columns after those of the sweep: first the job's, then its track's. Columns that were added later come last, so that
+/// the others keep their places.
 pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 45] = [
     "take",
     "state",
@@ -90,7 +102,7 @@ pub(crate) const COLUMNS_AFTER_SWEEP: [&str; 45] = [
 
 /// Writes the report.
 ///
-/// `sound_cache` has what was measured of files for the page.
+/// `sound_cache` is the folder of the measurements that were made for the page.
 pub(crate) fn write(
     summary: &Summary,
     sound_cache: Option<&Path>,
@@ -129,7 +141,7 @@ pub(crate) fn write(
     table.flush()
 }
 
-/// The names of a table's columns: those of the first job in its order, then what only later jobs have.
+/// The names of a table's columns: those of the first job in its order, then those that only later jobs have.
 fn names<'a>(
     summary: &'a Summary,
     of: impl Fn(&'a JobSummary) -> &'a IndexMap<String, String>,
@@ -169,15 +181,15 @@ fn job_cells(job: &JobSummary, vars: &[&str], sweep: &[&str]) -> Vec<String> {
     cells
 }
 
-/// What a row has of a track beside its summary.
+/// The data of a track's row that are not in its summary.
 struct More {
     /// The loudness.
     lufs: Option<f64>,
-    /// Whether the provider's links lead somewhere.
+    /// Whether the provider's links work.
     links: bool,
 }
 
-/// The columns from `track` on; all empty for a job without tracks.
+/// The columns from `track` on; all empty if the job has no tracks.
 fn track_cells(track: Option<(&TrackSummary, More)>) -> [String; 32] {
     let Some((track, more)) = track else {
         return Default::default();

@@ -1,4 +1,4 @@
-//! `summary.json`: everything of a summary, for programs.
+//! `summary.json`: the whole summary, for programs.
 //!
 //! ```json
 //! {
@@ -24,13 +24,14 @@
 //! }
 //! ```
 //!
-//! A step has `"step": { "operation": "stems", "name": "split_stem", "parent": "5b1c…", "track": 1, "settings": { "type": "split_stem" } }`:
-//! `parent` is the key of the job whose result it processes, `track` the track of the song. Its tracks are what it made, each with its
-//! `artefact`, such as `wav`, `vocal` or `midi`. A song has neither.
+//! A step has `"step": { "operation": "stems", "name": "split_stem", "parent": "5b1c…", "track": 1, "settings": { "type":
+//! "split_stem" } }`: `parent` is the key of the job whose result it processes, and `track` is the track of the song. Its
+//! tracks are its results, each with an `artefact`, such as `wav`, `vocal` or `midi`. A song has neither.
 //!
-//! The types here are the format; the engine's working type is converted into them when it is written. Every field is
-//! always there, `null` when it is not known; so are the links of an embedded studio, which ends with its run; jobs stand in plan order. Times are RFC 3339 in UTC, `null` where RFC 3339 can't write them.
-//! `version` is raised when a field changes its meaning or goes away, not when one is added.
+//! The types here define the format; the engine's working type is converted into them. Every field is always present, and
+//! `null` if it is not known. The links of an embedded studio are `null`, because it ends with its run. Jobs are in plan order.
+//! Times are RFC 3339 in UTC, and `null` if RFC 3339 can't represent them. `version` increases when a field changes its meaning
+//! or is removed, not when one is added.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -61,7 +62,7 @@ struct SummaryFile<'a> {
     jobs: JobFiles<'a>,
 }
 
-/// The run, as [`summary.json`](self) and the last line of an event stream say it.
+/// The run, in [`summary.json`](self) and in the last line of an event stream.
 #[derive(Serialize)]
 pub(crate) struct RunFile<'a> {
     id: &'a str,
@@ -130,7 +131,7 @@ struct TrackFile<'a> {
     mix: Option<&'a KeptFile>,
     loudness: Option<TrackLoudness>,
     mix_loudness: Option<TrackLoudness>,
-    /// The recorded loudness, else the one that was measured for the page.
+    /// The recorded loudness, else the page's measurement.
     lufs: Option<f64>,
     music: Option<&'a Music>,
     copies: &'a [String],
@@ -138,9 +139,9 @@ struct TrackFile<'a> {
     rating: Option<&'a Rating>,
 }
 
-/// Writes the report, with a line end after the last brace.
+/// Writes the report, with a line break after the last brace.
 ///
-/// `sound_cache` has what was measured of files for the page.
+/// `sound_cache` is the folder of the measurements that were made for the page.
 pub(crate) fn write(
     summary: &Summary,
     sound_cache: Option<&Path>,
@@ -161,7 +162,8 @@ pub(crate) fn write(
     out.write_all(b"\n")
 }
 
-/// The jobs, each converted when it is written: all of a large album's together would take more memory than the album.
+/// The jobs, each converted when it is written: all converted jobs of a large album together would need more memory than the
+/// album.
 struct JobFiles<'a> {
     jobs: &'a [JobSummary],
     links: bool,

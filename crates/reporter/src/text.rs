@@ -1,4 +1,4 @@
-//! Texts for people: excerpts that fit a terminal, and figures written the same way everywhere.
+//! Text for people: excerpts that fit a terminal, and numbers in one format everywhere.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -6,15 +6,15 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::printable::clean;
 
-/// Longest text of a vendor's that the console shows, in columns. The reports keep all of it.
+/// Longest vendor message on the console, in columns. The reports have the whole text.
 pub(crate) const MAX_EXCERPT_COLUMNS: usize = 300;
 
-/// A vendor's words: clean, and cut where a person has read enough.
+/// A vendor's message: clean, and cut to a readable length.
 pub(crate) fn excerpt(text: &str) -> String {
     fit(&clean(text), MAX_EXCERPT_COLUMNS)
 }
 
-/// A vendor's words behind its code.
+/// A vendor's code and message.
 pub(crate) fn failure_text(code: Option<i64>, message: &str) -> String {
     match (code, excerpt(message)) {
         (Some(code), message) if message.is_empty() => format!("code {code}, without a message"),
@@ -24,12 +24,12 @@ pub(crate) fn failure_text(code: Option<i64>, message: &str) -> String {
     }
 }
 
-/// How many columns a clean text takes.
+/// The width of a clean text in columns.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().map(|c| c.width().unwrap_or(0)).sum()
 }
 
-/// `text`, cut at the end with `…` when it takes more than `most` columns. Never cuts a character from its combining marks.
+/// `text`, cut at the end with `…` if it has more than `most` columns. Never separates a character from its combining marks.
 pub(crate) fn fit(text: &str, most: usize) -> String {
     if columns(text) <= most {
         return text.to_owned();
@@ -47,14 +47,14 @@ pub(crate) fn fit(text: &str, most: usize) -> String {
     cut
 }
 
-/// `text` filled with spaces up to `wide` columns.
+/// `text` padded with spaces to `wide` columns.
 pub(crate) fn pad(text: &str, wide: usize) -> String {
     let mut padded = text.to_owned();
     padded.extend(std::iter::repeat_n(' ', wide.saturating_sub(columns(text))));
     padded
 }
 
-/// A time as RFC 3339 in UTC; none for one outside the years 0 to 9999, which RFC 3339 can't write.
+/// A time as RFC 3339 in UTC; `None` outside the years 0 to 9999, which RFC 3339 can't represent.
 pub(crate) fn rfc3339(unix_ms: i64) -> Option<String> {
     let time = Timestamp::from_millisecond(unix_ms).ok()?;
     (0..=9999)
@@ -73,7 +73,7 @@ pub(crate) fn time_of_day(unix_ms: i64, zone: &TimeZone) -> String {
     }
 }
 
-/// A length of time as people say it: `40 s`, `2 min 5 s`, `14 min`, `1 h 20 min`; never shorter than it is.
+/// A duration for people: `40 s`, `2 min 5 s`, `14 min`, `1 h 20 min`; rounded up.
 pub(crate) fn span(ms: i64) -> String {
     let seconds = ms.max(0).saturating_add(999) / 1000;
     let minutes = seconds.saturating_add(59) / 60;
@@ -85,7 +85,7 @@ pub(crate) fn span(ms: i64) -> String {
     }
 }
 
-/// The same of a guess: from two minutes on to the nearest minute.
+/// The same for an estimate: from two minutes on, rounded to the nearest minute.
 pub(crate) fn about(ms: i64) -> String {
     match ms {
         ..120_000 => span(ms),
@@ -103,7 +103,7 @@ pub(crate) fn elapsed(ms: i64) -> String {
     }
 }
 
-/// Credits, or another figure, without the dust that adding decimal fractions leaves.
+/// Credits, or another number, without the rounding errors of decimal fractions.
 pub fn figure(value: f64) -> String {
     let rounded = (value * 10_000.0).round() / 10_000.0;
     // Adding zero turns a negative zero into a positive one.
@@ -117,7 +117,7 @@ pub fn figure(value: f64) -> String {
     )
 }
 
-/// The deepest folder that all of `paths` lie in; none when there is no path or the folder has no name.
+/// The deepest folder that contains all of `paths`; `None` if there is no path or the folder has no name.
 pub(crate) fn common_folder<'a>(mut paths: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let folder = |path: &'a str| path.rfind('/').map_or("", |at| &path[..at]);
     let mut common = folder(paths.next()?);
@@ -131,7 +131,7 @@ pub(crate) fn common_folder<'a>(mut paths: impl Iterator<Item = &'a str>) -> Opt
     (!common.is_empty()).then_some(common)
 }
 
-/// Wilson's 95 % interval of a share that was found in `number` trials.
+/// Wilson's 95 % interval of a share that was measured in `number` trials.
 pub(crate) fn wilson(share: f64, number: f64) -> (f64, f64) {
     const Z: f64 = 1.959_964;
     let scale = 1.0 + Z * Z / number;
@@ -146,7 +146,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `text` as one word of a POSIX shell, for commands that a person copies.
+/// `text` quoted as one word of a POSIX shell, for commands that a person copies.
 pub fn shell_word(text: &str) -> String {
     let text = clean(text);
     let plain = |c: char| {

@@ -1,5 +1,5 @@
-//! Puts reports on disk: each written beside its place, synced, then renamed over it, so that a reader sees the old report or
-//! the new one and never a half.
+//! Writes reports to disk. Each is written beside its place, synced, and renamed over the old report, so a reader sees the old
+//! or the new report and never a partial one.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::replace::{Readers, TEMPORARY, replace_with};
 use crate::sound::Progress;
 use crate::{events_jsonl, html, junit, markdown, summary_csv, summary_json};
 
-/// Writes a report of each kind into `dir`, which is made if it is missing. Returns a result for each of `kinds`, in their order: one
-/// that fails stops none of the others.
+/// Writes a report of each kind into `dir`, which is created if it is missing. Returns a result for each of `kinds`, in their
+/// order. If one fails, the others are still written.
 ///
-/// `progress` receives how many sound files are measured for the page, and how many there are, from any thread.
+/// `progress` receives the number of measured sound files and the number of all sound files for the page, from any thread.
 ///
-/// What a killed program left of its own in `dir` is taken away. A report that is there is replaced; if writing the new one fails, the old one stays as it is. On Unix a report gets the
-/// permissions that any new file would get (0666 less the umask).
+/// Removes temporary files that a killed program left in `dir`. An existing report is replaced; if writing the new one fails,
+/// the old one stays unchanged. On Unix a report gets the permissions of any new file (0666 less the umask).
 pub fn write_reports(
     material: &ReportInput<'_>,
     kinds: &[ReportKind],
@@ -27,7 +27,7 @@ pub fn write_reports(
     progress: &Progress<'_>,
 ) -> Vec<Result<PathBuf, ReportError>> {
     for dir in [Some(dir), material.sound_cache].into_iter().flatten() {
-        // One that is missing contains nothing; one that can't be opened is the error of the first report.
+        // A missing folder has no such files. If the folder can't be opened, the first report returns the error.
         if let Ok(folder) = Folder::open(dir) {
             sweep(&folder, TEMPORARY);
         }
@@ -44,7 +44,7 @@ pub fn write_reports(
             }),
         }
     };
-    // The page first: the tables have the loudness that is measured for it.
+    // The page comes first, because the tables use the loudness that is measured for it.
     let is_page = |kind: &ReportKind| *kind == ReportKind::Html;
     let mut page = kinds.iter().find(|kind| is_page(kind)).map(written);
     let next = |kind: &ReportKind| match is_page(kind) {
@@ -54,7 +54,7 @@ pub fn write_reports(
     kinds.iter().map(next).collect()
 }
 
-/// The name of a report's file.
+/// The file name of a report.
 pub fn file_name(kind: ReportKind) -> &'static str {
     match kind {
         ReportKind::Csv => "summary.csv",
@@ -66,10 +66,10 @@ pub fn file_name(kind: ReportKind) -> &'static str {
     }
 }
 
-/// A report's bytes, as it has to be when it lies in `dir`: the same ones for the same material.
+/// The bytes of a report that lies in `dir`: the same bytes for the same input.
 ///
 /// # Errors
-/// Only by a bug: a summary can always be laid out.
+/// Only because of a bug: every summary can be rendered.
 pub fn render(material: &ReportInput<'_>, kind: ReportKind, dir: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     lay_out(material, kind, dir, &|_, _| {}, &mut bytes)?;
@@ -93,7 +93,7 @@ fn lay_out(
     }
 }
 
-/// Events contain what the others leave out, down to the addresses of paid files.
+/// Events contain data that other reports leave out, such as the addresses of paid files.
 fn readers(kind: ReportKind) -> Readers {
     match kind {
         ReportKind::Jsonl => Readers::Owner,

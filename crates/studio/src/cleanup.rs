@@ -1,6 +1,6 @@
-//! Removes what has outlived its time: finished tasks with their files, and uploads that nobody waits for.
+//! Removes expired data: finished tasks with their files, and uploads that no unfinished task needs.
 //!
-//! No file outlives its row: a stop in between leaves at most a row whose links are dead, which the next round removes.
+//! No file outlives its row. An interruption leaves at most a row without files, which the next round removes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::store::{StudioStoreError, transitions, uploads};
 /// Rows handled in one transaction.
 const BATCH: u32 = 256;
 
-/// Sweeps at the start and then every [`SWEEP_INTERVAL`], until the studio stops.
+/// Removes expired data at the start and then every [`SWEEP_INTERVAL`], until the studio stops.
 pub(crate) async fn run(shared: Arc<StudioState>) {
     let mut rounds = tokio::time::interval(SWEEP_INTERVAL);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -34,7 +34,7 @@ pub(crate) async fn run(shared: Arc<StudioState>) {
     }
 }
 
-/// Removes everything that has outlived its time at `now_ms`.
+/// Removes everything that has expired at `now_ms`.
 pub(crate) async fn sweep(shared: &StudioState, now_ms: i64) -> Result<(), StudioStoreError> {
     let tasks_before_ms = before(now_ms, shared.config.task_retention);
     loop {
@@ -49,7 +49,7 @@ pub(crate) async fn sweep(shared: &StudioState, now_ms: i64) -> Result<(), Studi
         let folders: Vec<_> = outlived.iter().map(|id| folder.result(id)).collect();
         let sources: Vec<_> = outlived.iter().map(|id| folder.source(id)).collect();
         remove_files(folders, sources).await;
-        tracing::info!(tasks = outlived.len(), "removed outlived tasks");
+        tracing::info!(tasks = outlived.len(), "removed expired tasks");
         shared
             .store
             .write("forget outlived tasks", move |connection| {
@@ -72,9 +72,9 @@ pub(crate) async fn sweep(shared: &StudioState, now_ms: i64) -> Result<(), Studi
         if outlived.is_empty() {
             return Ok(());
         }
-        tracing::info!(uploads = outlived.len(), "removing outlived uploads");
+        tracing::info!(uploads = outlived.len(), "removing expired uploads");
         let files = shared.folder.files();
-        // Row and file go together on the writer's thread, where no upload can note itself anew in between.
+        // The row and the file are removed together on the writer's thread, so that no upload can record itself in between.
         let forget = move |connection: &rusqlite::Connection| {
             for path in &outlived {
                 if uploads::forget(connection, path, uploads_before_ms)? {
@@ -94,8 +94,8 @@ fn before(now_ms: i64, retention: Duration) -> i64 {
     now_ms.saturating_sub(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Removes `folders` and `sources` off the runtime's threads. What can't be removed is logged and let go: its row goes all the same, or the
-/// sweep would never end.
+/// Removes `folders` and `sources` on a blocking thread. A file that can't be removed is logged and skipped. Its row is removed
+/// anyway; otherwise the sweep would never end.
 async fn remove_files(folders: Vec<PathBuf>, sources: Vec<PathBuf>) {
     let removal = tokio::task::spawn_blocking(move || {
         for folder in folders {
@@ -106,7 +106,7 @@ async fn remove_files(folders: Vec<PathBuf>, sources: Vec<PathBuf>) {
         }
     });
     if let Err(error) = removal.await {
-        tracing::warn!(%error, "could not remove outlived files");
+        tracing::warn!(%error, "could not remove expired files");
     }
 }
 

@@ -1,6 +1,6 @@
-//! What a caller chooses about a studio, and the limits that nobody chooses.
+//! The settings of a studio that the caller chooses, and the fixed limits.
 //!
-//! [`StudioConfig`] is the caller's part. The constants below it are the studio's own limits, each with the reason for its value.
+//! [`StudioConfig`] has the caller's settings. The constants below it are fixed limits, each with the reason for its value.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,46 +15,46 @@ use crate::soundfont::SoundFont;
 /// How a studio behaves. Build it with [`StudioConfig::new`] and change the fields that should differ.
 #[derive(Clone)]
 pub struct StudioConfig {
-    /// The folder of all the studio's files; created when it is missing. One studio at a time may use it.
+    /// The folder of all the studio's files. It is created if it is missing. Only one studio at a time may use it.
     pub data_dir: PathBuf,
-    /// The one API key that is let in. `None` lets any non-empty bearer key in.
+    /// The only API key that is accepted. `None` accepts any bearer key that is not empty.
     pub key: Option<String>,
-    /// The credits that the account was ever given. What is left is this less everything charged in `data_dir` so far.
-    /// `None` never runs out: the balance starts at [`UNLIMITED_CREDITS`] and may fall below zero.
+    /// All credits that the account was ever given. The balance is this number less everything charged in `data_dir` so far.
+    /// `None` means unlimited credits: the balance starts at [`UNLIMITED_CREDITS`] and may fall below zero.
     pub credits: Option<f64>,
-    /// What accepted requests cost.
+    /// The prices of accepted requests.
     pub prices: Prices,
-    /// How many new generations one key may start within a sliding window. `None` turns the limit off.
+    /// How many generations one key may start within a sliding window. `None` means no limit.
     pub rate: Option<(u32, Duration)>,
-    /// Finish every task at once with a short stored recording: no listening, no rendering. For load tests.
+    /// Finish every task at once with a short stored recording, without analysis and rendering. For load tests.
     pub instant: bool,
-    /// Mixed into every take's seed: another number gives other takes for the same requests.
+    /// Part of every take's seed: another number gives other takes for the same requests.
     pub seed: u64,
     /// The format of the finished tracks.
     pub encoding: Encoding,
-    /// The SoundFont that the band plays with. `None` is the band's own synthesis.
+    /// The SoundFont that the band plays with. `None` means the band's own synthesis.
     pub soundfont: Option<SoundFont>,
-    /// The address that links are built from, when it is not the listener's own (behind a proxy, say).
+    /// The base address of links, if it is not the listener's own (behind a proxy, for example).
     pub public_url: Option<Url>,
     /// Let `uploadUrl` and `fileUrl` name private and loopback addresses other than the studio's own.
     pub allow_private_sources: bool,
-    /// Tasks that may be unfinished at once; one more request gets code 430.
+    /// Most unfinished tasks; a request beyond it gets code 430.
     pub queue_limit: usize,
-    /// Recordings rendered at the same time.
+    /// Most recordings that are rendered at the same time.
     pub render_limit: usize,
     /// How long a finished task and its files are kept.
     pub task_retention: Duration,
     /// How long an uploaded file is kept.
     pub upload_retention: Duration,
-    /// The wait before each repeat of a callback without a 2xx response; its length is the number of repeats.
+    /// The waits before the repeats of a callback that got no 2xx response. One repeat for each wait.
     pub callback_backoff: Vec<Duration>,
-    /// What goes wrong on purpose. `None` behaves.
+    /// The faults to show on purpose. `None` means no faults.
     pub misbehaviour: Option<Misbehaviour>,
 }
 
 impl StudioConfig {
-    /// The vendors' own manners: 20 generations per 10 s, their prices, results for 14 days, uploads for 3, and
-    /// credits that never run out.
+    /// The vendors' usual values: 20 generations per 10 s, their prices, results for 14 days, uploads for 3 days. Credits are
+    /// unlimited.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         StudioConfig {
             data_dir: data_dir.into(),
@@ -82,18 +82,18 @@ impl StudioConfig {
     }
 }
 
-/// What accepted requests cost, in credits.
+/// The prices of accepted requests, in credits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prices {
     /// A song.
     pub song: f64,
     /// A WAV file.
     pub wav: f64,
-    /// Vocal and instrumental.
+    /// Stems: vocal and instrumental.
     pub separate_vocal: f64,
-    /// All stems.
+    /// Stems: all.
     pub split_stem: f64,
-    /// A named stem.
+    /// Stems: one by name.
     pub split_stem_advanced: f64,
     /// The notes of stems.
     pub midi: f64,
@@ -102,7 +102,7 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Nothing costs anything.
+    /// All prices are 0.
     pub const FREE: Prices = Prices {
         song: 0.0,
         wav: 0.0,
@@ -115,7 +115,7 @@ impl Prices {
 }
 
 impl Default for Prices {
-    /// Those of the vendors.
+    /// The vendors' prices.
     fn default() -> Self {
         Prices {
             song: 12.0,
@@ -129,7 +129,7 @@ impl Default for Prices {
     }
 }
 
-// Written by hand so that the key can't reach a log.
+// Written by hand, so that the key can't appear in a log.
 impl std::fmt::Debug for StudioConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StudioConfig")
@@ -145,44 +145,45 @@ impl std::fmt::Debug for StudioConfig {
 
 const DAY_S: u64 = 24 * 60 * 60;
 
-/// What is granted where credits never run out: enough for any plan, small enough for every client's integer.
+/// The granted credits of an unlimited account: enough for any plan, and small enough for the integers of every client.
 pub const UNLIMITED_CREDITS: f64 = 1_000_000.0;
 
-/// The body of a submission has a few texts of at most some thousand characters.
+/// Largest JSON body: a submission has a few texts of at most some thousand characters.
 pub(crate) const JSON_BODY_BYTES: usize = 1024 * 1024;
-/// 100 MB of audio in base64, and some air.
+/// Largest body with base64: 100 MB of audio in base64, with some margin.
 pub(crate) const BASE64_BODY_BYTES: usize = 140 * 1024 * 1024;
-/// An hour of 16-bit stereo WAV has some 600 MB; a stem of ten minutes fits well.
+/// Largest multipart body: an hour of 16-bit stereo WAV has about 600 MB; a stem of ten minutes fits well.
 pub(crate) const STREAM_BODY_BYTES: usize = 200 * 1024 * 1024;
-/// The vendors' own cap on a file that is fetched from an address.
+/// Largest source that is fetched from an address: the vendors' own limit.
 pub(crate) const SOURCE_BYTES: u64 = 100 * 1024 * 1024;
-/// The vendors' own time limit on such a fetch.
+/// Time limit of such a fetch: the vendors' own limit.
 pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Redirects followed on the way to a source; each one is checked again.
+/// Most redirects that are followed to a source; each one is checked again.
 pub(crate) const SOURCE_REDIRECTS: usize = 5;
-/// Sources fetched at the same time, by tasks and by `file-url-upload` together.
+/// Most sources that are fetched at the same time, by tasks and by `file-url-upload` together.
 pub(crate) const FETCH_LIMIT: usize = 8;
-/// Base64 bodies in memory at the same time; with their decoded bytes each takes up to 245 MB.
+/// Most base64 bodies in memory at the same time; each takes up to 245 MB with its decoded bytes.
 pub(crate) const BASE64_LIMIT: usize = 2;
-/// Uploads by multipart at the same time: each has one file handle and one buffer.
+/// Most multipart uploads at the same time; each has one file handle and one buffer.
 pub(crate) const STREAM_LIMIT: usize = 32;
-/// Longest time for one request, its body included: 200 MB at some 3 Mbit/s.
+/// Longest time for a request, its body included: 200 MB at about 3 Mbit/s.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// What peers may take: more connections than any run's concurrency needs and, with a file for each, fewer than the 1,024 file
-/// descriptors that systems commonly give; heads within the time of the slowest link.
+/// Limits of the server's connections. The number is higher than any run's concurrency needs and, with one file for each
+/// connection, below 1,024, the limit of file descriptors on many systems. A request head must arrive within a time that the
+/// slowest link can meet.
 pub(crate) const CONNECTIONS: Limits = Limits {
     connections: 400,
     head: Duration::from_secs(15),
     body: REQUEST_TIMEOUT,
     stall: Duration::from_secs(30),
 };
-/// The contract's time-out for one callback.
+/// The contract's timeout of one callback.
 pub(crate) const CALLBACK_TIMEOUT: Duration = Duration::from_secs(15);
-/// Tasks whose callbacks are on their way at the same time.
+/// Most tasks whose callbacks are sent at the same time.
 pub(crate) const CALLBACK_LIMIT: usize = 32;
-/// How often expired files and rows are removed.
+/// The interval at which expired files and rows are removed.
 pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_secs(10 * 60);
-/// How long a stop waits for responses that are under way before it closes connections.
+/// How long a stopping studio waits for running responses before it closes connections.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// Distinct keys whose windows are remembered; past it, windows that have emptied are dropped.
+/// Most keys whose windows are stored. Above this, empty windows are dropped.
 pub(crate) const KEYS_REMEMBERED: usize = 4096;

@@ -1,9 +1,9 @@
-//! The picture of a track: a small drawing that its id decides. Pure.
+//! Draws the cover of a track: a small picture that depends on the track's id alone. Pure.
 
 use std::f64::consts::TAU;
 use std::fmt::Write;
 
-/// Width and height in pixels; the drawing scales.
+/// Width and height in pixels; the drawing is scalable.
 const SIZE: f64 = 512.0;
 /// Rays around the record.
 const RAYS: usize = 48;
@@ -18,7 +18,7 @@ pub(crate) fn draw(id: &[u8; 16]) -> String {
     let mut rays = String::new();
     for ray in 0..RAYS {
         let angle = TAU * ray as f64 / RAYS as f64;
-        // Neighbouring bytes are blended, so that the outline swells like sound and does not bristle.
+        // Neighbouring bytes are blended, so that the outline is smooth.
         let (here, next) = (noise[ray % 32], noise[(ray + 1) % 32]);
         let length = 30.0 + 90.0 * (f64::from(here) + f64::from(next)) / 510.0;
         let (sin, cos) = angle.sin_cos();

@@ -1,12 +1,12 @@
 //! Delivers callbacks.
 //!
 //! ```text
-//! store: what is owed and due ─► delivery ─► POST (≤ 32 tasks at once, 15 s each) ─► store: delivered, put off, or given up
+//! store: due callbacks ─► delivery ─► POST (≤ 32 tasks at once, 15 s each) ─► store: delivered, postponed, or given up
 //! ```
 //!
-//! The store decides what is next, so a task's callbacks come in order and survive a restart; the delivery keeps nothing but
-//! the list of tasks it is busy with. A receiver that is down costs its own callbacks and nobody else's: a wait is spent in the
-//! store, not in a slot. Private receivers are welcome, as the studio is local; redirects are not followed.
+//! The store decides which callback is next, so a task's callbacks come in order and survive a restart. The delivery itself
+//! stores only the list of tasks that it is working on. A receiver that is down delays only its own callbacks: a waiting
+//! callback occupies no slot. Private receivers are allowed, because the studio is local; redirects are not followed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::store::tasks::StoredTask;
 /// How long the delivery waits after the store failed.
 const STORE_RETRY_WAIT: Duration = Duration::from_secs(1);
 
-/// The client that callbacks are made with.
+/// The client that sends callbacks.
 pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -40,12 +40,12 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
-/// Delivers until the studio stops. A callback that is under way then is repeated by the next start.
+/// Delivers callbacks until the studio stops. A callback that is interrupted by the stop is sent again at the next start.
 pub(crate) async fn run(shared: Arc<StudioState>, client: reqwest::Client) {
     let mut busy: Vec<i64> = Vec::new();
     let mut deliveries: JoinSet<i64> = JoinSet::new();
     loop {
-        // Read before the query, so that a callback that becomes due meanwhile is not missed.
+        // The notification is created before the query, so that a callback that becomes due meanwhile is not missed.
         let rung = shared.callback_waits.notified();
         let rest = match start_due(&shared, &client, &mut busy, &mut deliveries).await {
             Ok(rest) => rest,
@@ -71,8 +71,9 @@ pub(crate) async fn run(shared: Arc<StudioState>, client: reqwest::Client) {
             Some(finished) = deliveries.join_next() => match finished {
                 Ok(seq) => busy.retain(|other| *other != seq),
                 Err(error) => {
-                    // Which task it was is lost with it; the others are requested again and come twice at worst.
-                    tracing::error!(%error, "a delivery broke");
+                    // The id of the failed delivery's task is lost with it, so all are read again. At worst a callback comes
+                    // twice.
+                    tracing::error!(%error, "a delivery failed");
                     deliveries.abort_all();
                     busy.clear();
                 }
@@ -81,7 +82,7 @@ pub(crate) async fn run(shared: Arc<StudioState>, client: reqwest::Client) {
     }
 }
 
-/// Starts what is due, as far as there are free places, and returns the time until the next is due.
+/// Starts due callbacks while there are free slots; returns the time until the next one is due.
 async fn start_due(
     shared: &Arc<StudioState>,
     client: &reqwest::Client,
@@ -99,7 +100,7 @@ async fn start_due(
             callbacks::next_due_ms(connection, now_ms)?,
         ))
     };
-    let (due, next_ms) = shared.store.read("look for callbacks", look).await?;
+    let (due, next_ms) = shared.store.read("find callbacks", look).await?;
     for owed in due {
         busy.push(owed.task.seq);
         let (shared, client) = (Arc::clone(shared), client.clone());
@@ -113,7 +114,7 @@ async fn start_due(
         .map(|next_ms| Duration::from_millis(next_ms.saturating_sub(now_ms).unsigned_abs() + 1)))
 }
 
-/// The request that makes a callback.
+/// The request of a callback.
 fn post(
     shared: &StudioState,
     client: &reqwest::Client,
@@ -168,7 +169,7 @@ fn post(
     }
 }
 
-/// Makes one callback and notes what came of it.
+/// Sends one callback and records the result.
 async fn deliver(shared: &StudioState, client: &reqwest::Client, owed: DueCallback) {
     let DueCallback {
         task,
@@ -180,7 +181,7 @@ async fn deliver(shared: &StudioState, client: &reqwest::Client, owed: DueCallba
     let notes = notes::of(shared, &task).await.unwrap_or_default();
     let request = post(shared, client, &task, &url, call, &notes);
     let failure = match request.send().await {
-        // Nobody repeats what somebody else made up.
+        // A forged callback is never repeated.
         _ if matches!(call, ScriptedCallback::Forged(_)) => None,
         Ok(response) if response.status().is_success() => None,
         Ok(response) => Some(format!("HTTP status {}", response.status().as_u16())),
@@ -203,14 +204,14 @@ async fn deliver(shared: &StudioState, client: &reqwest::Client, owed: DueCallba
             let due_ms = now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
             shared
                 .store
-                .write("put a callback off", move |connection| {
+                .write("postpone a callback", move |connection| {
                     callbacks::put_off(connection, &task, due_ms)
                 })
                 .await
         }
         (failure, _) => {
             if let Some(reason) = failure {
-                tracing::warn!(task = id, stage, reason, "a callback was given up");
+                tracing::warn!(task = id, stage, reason, "gave up a callback");
             }
             shared
                 .store
@@ -222,10 +223,10 @@ async fn deliver(shared: &StudioState, client: &reqwest::Client, owed: DueCallba
     };
     shared.progress.send_replace(());
     if let Err(error) = noted {
-        // Still owed in the store: it is tried again, which the contract allows.
+        // The store still lists the callback as owed, so it is sent again. The contract allows that.
         tracing::warn!(
             error = &error as &dyn std::error::Error,
-            "could not note a callback"
+            "could not record a callback"
         );
         tokio::time::sleep(STORE_RETRY_WAIT).await;
     }

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use crate::store::StudioStoreError;
 
-/// Why [`Studio::start`](crate::Studio::start) gave up. Nothing was served.
+/// Why [`Studio::start`](crate::Studio::start) failed. Nothing was served.
 #[derive(Debug, thiserror::Error)]
 pub enum StudioError {
     /// The folder or something in it could not be made or opened.
     #[error("could not {operation} {path}", path = path.display())]
     Folder {
-        /// What was tried: "make", "open", "lock", "empty", "write".
+        /// The operation that failed: "make", "open", "lock", "empty", "write".
         operation: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
         /// The system's error.
         source: std::io::Error,
@@ -26,19 +26,19 @@ pub enum StudioError {
     /// The task database could not be opened or migrated.
     #[error("could not open the studio's tasks")]
     Store(#[from] StudioStoreError),
-    /// The listener's own address could not be read.
+    /// The listener's address could not be read.
     #[error("could not read the listener's address")]
     Listener(#[source] std::io::Error),
-    /// `public_url` can't carry links.
+    /// `public_url` can't be the base of links.
     #[error("`{0}` can't be the public address: it must be an http or https address with a host")]
     PublicUrl(String),
-    /// The process has no rustls crypto provider; installing one is the program's first act.
+    /// The process has no rustls crypto provider; the program must install one first.
     #[error("no TLS crypto provider is installed in this process")]
     NoCryptoProvider,
     /// The client for sources and callbacks could not be built.
     #[error("could not build the HTTP client")]
     Client(#[source] reqwest::Error),
-    /// The stored recording of instant mode could not be made.
+    /// The stored recording of instant mode could not be written.
     #[error("could not make the instant recording: {0}")]
     InstantRecording(String),
 }

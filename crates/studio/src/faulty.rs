@@ -1,4 +1,4 @@
-//! The details and callbacks of a task, with what a misbehaviour plan does to them. Pure.
+//! Writes the details and callbacks of a task, with the faults of a misbehaviour plan. Pure.
 
 use std::io::Write;
 
@@ -21,10 +21,10 @@ use crate::store::callbacks::Notice;
 use crate::store::tasks::{StoredTask, TaskProgress};
 use crate::wire;
 
-/// Where forged tracks lie: the address of many clouds' metadata services, which nobody must be led to.
+/// The address of forged tracks: the metadata service of many clouds, which a client must never fetch.
 const FORGED_FILES: &str = "http://169.254.169.254/forged";
 
-/// The body of a task's details as they truly are, whichever operation made it.
+/// The details of a task without faults, for any operation.
 pub(crate) fn truth(task: &StoredTask, with: Writing<'_>) -> Value {
     match task.kind {
         OperationKind::Song => {
@@ -37,11 +37,11 @@ pub(crate) fn truth(task: &StoredTask, with: Writing<'_>) -> Value {
 /// The result of a poll.
 #[derive(Debug, PartialEq)]
 pub(crate) enum PollResult {
-    /// A response without information.
+    /// A response without information about the task.
     Nothing(PollResponse),
     /// The body.
     Body(Value),
-    /// Another code than 200, over `data: null`.
+    /// A code other than 200, with `data: null`.
     Failed {
         /// The code.
         code: i64,
@@ -90,9 +90,9 @@ pub(crate) fn poll(task: &StoredTask, with: Writing<'_>, number: u32) -> PollRes
     PollResult::Body(body)
 }
 
-/// Does to a song's details what the plan has for its `number`th poll.
+/// Applies the plan's faults for the `number`th poll to a song's details.
 fn alter_song(data: &mut Value, shown: &StoredTask, links: &Links, number: u32) {
-    // The first of two faults that say the same counts, so the last is done first.
+    // The first of two conflicting faults wins, so the last is applied first.
     for fault in shown.faults.iter().rev() {
         match fault {
             Fault::Fail(fail) if shown.stage == TaskProgress::Failed => {
@@ -129,7 +129,7 @@ fn alter_song(data: &mut Value, shown: &StoredTask, links: &Links, number: u32) 
     }
 }
 
-/// Does to a step's body what the plan has for its `number`th poll. Faults that are about a song's tracks do nothing here.
+/// Applies the plan's faults for the `number`th poll to a step's body. Faults of a song's tracks have no effect here.
 fn alter_step(body: &mut Value, shown: &StoredTask, number: u32) {
     for fault in shown.faults.iter().rev() {
         match fault {
@@ -142,7 +142,7 @@ fn alter_step(body: &mut Value, shown: &StoredTask, number: u32) {
                         body["data"]["successFlag"] = 2.into();
                     }
                     (OperationKind::Midi | OperationKind::Recovery, _) => {}
-                    // Each operation has a name of its own for it.
+                    // Each operation has its own name for this status.
                     (_, FailedStatus::GenerateAudioFailed) => {}
                     (_, status) => body["data"]["successFlag"] = status_name(status).into(),
                 }
@@ -176,7 +176,7 @@ fn alter_step(body: &mut Value, shown: &StoredTask, number: u32) {
     }
 }
 
-/// Gives a step another status: a recovery's is the code, MIDI's a number.
+/// Sets another status of a step: a recovery's is the code, MIDI's is a number.
 fn set_flag(body: &mut Value, kind: OperationKind, name: &str) {
     let number = name.parse::<i64>().map_or(Value::from(name), Value::from);
     match kind {
@@ -186,7 +186,7 @@ fn set_flag(body: &mut Value, kind: OperationKind, name: &str) {
     }
 }
 
-/// Empties every address of a step's results.
+/// Empties every address in a step's results.
 fn empty_urls(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(empty_urls),
@@ -203,7 +203,8 @@ fn empty_urls(value: &mut Value) {
     }
 }
 
-/// The highest stage that is shown when each of the first three lasts for `polls_each` polls; a step has the first one only.
+/// The highest visible stage at the `number`th poll if each of the first three stages lasts for `polls_each` polls. A step has
+/// only the first of them.
 fn early(kind: OperationKind, number: u32, polls_each: u32) -> TaskProgress {
     match number.saturating_sub(1) / polls_each.max(1) {
         0 => TaskProgress::Pending,
@@ -231,7 +232,7 @@ fn status_name(status: FailedStatus) -> &'static str {
     }
 }
 
-/// A callback on its way.
+/// A callback to be sent.
 pub(crate) struct Sent {
     /// The address.
     pub(crate) url: String,
@@ -241,7 +242,7 @@ pub(crate) struct Sent {
     pub(crate) gzip: bool,
 }
 
-/// A true callback of `task` to the address `url`.
+/// A genuine callback of `task` to the address `url`.
 pub(crate) fn callback(task: &StoredTask, notice: Notice, with: Writing<'_>, url: &str) -> Sent {
     let mut body = match task.kind {
         OperationKind::Song => callback_body(task, notice, with.links),
@@ -278,7 +279,7 @@ pub(crate) fn compress(bytes: &[u8]) -> Vec<u8> {
         .expect("a vector takes every byte")
 }
 
-/// The body of a true callback of `task`.
+/// The body of a genuine callback of `task`.
 fn callback_body(task: &StoredTask, notice: Notice, links: &Links) -> Value {
     let mut body = wire::callback(task, notice, links).to_json();
     for fault in &task.faults {
@@ -303,12 +304,12 @@ fn callback_body(task: &StoredTask, notice: Notice, links: &Links) -> Value {
     body
 }
 
-/// The id of a task that nobody made, which a forged callback about `task` names.
+/// An id that no task has, for a forged callback about `task`.
 pub(crate) fn other_id(task_id: &str) -> String {
     blake3::hash(task_id.as_bytes()).to_hex()[..32].to_owned()
 }
 
-/// A callback that the studio never meant: its address and its body.
+/// A forged callback: its address and its body.
 pub(crate) fn forged(task: &StoredTask, url: &str, forgery: Forgery) -> (String, Vec<u8>) {
     let other = other_id(&task.id);
     let (url, task_id) = match forgery {
@@ -339,7 +340,7 @@ pub(crate) fn forged(task: &StoredTask, url: &str, forgery: Forgery) -> (String,
     (url, body.to_json().to_string().into_bytes())
 }
 
-/// `X-Webhook-Signature` of a callback about `task_id` at `timestamp_s`.
+/// The `X-Webhook-Signature` of a callback about `task_id` at `timestamp_s`.
 pub(crate) fn signature(key: &str, task_id: &str, timestamp_s: i64) -> String {
     let mut mac =
         Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");

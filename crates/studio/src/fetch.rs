@@ -1,8 +1,9 @@
-//! Fetches a source from an address that somebody else chose.
+//! Fetches a source from an address that a client chose.
 //!
-//! Everything about it is bounded: scheme, addresses, redirects, time, size and number at once. The name is resolved and
-//! judged in one step, so what was checked is what is connected to; literals, which never reach the resolver, are judged
-//! before, and every redirect anew. Proxies from the environment are not used: behind one, nothing could be checked.
+//! Everything is bounded: scheme, addresses, redirects, time, size, and number of fetches at once. The resolver checks
+//! addresses as it resolves a name, so the checked address is the connected one. Literal addresses, which never reach the
+//! resolver, are checked before, and so is every redirect. Proxies of the environment are not used, because behind a proxy no
+//! address can be checked.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,10 +20,10 @@ use crate::config::{FETCH_LIMIT, SOURCE_BYTES, SOURCE_REDIRECTS, SOURCE_TIMEOUT}
 use crate::guard::{self, Forbidden};
 use crate::intake::{Intake, IntakeError, Received};
 
-/// What the studio calls itself.
+/// The studio's `User-Agent`.
 pub(crate) const USER_AGENT: &str = concat!("backline-studio/", env!("CARGO_PKG_VERSION"));
 
-/// Why a source was not fetched. The texts are shown to clients and never contain the address, which may carry a signature.
+/// Why a source was not fetched. Clients see these texts. They never contain the address, which may have a signature.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     #[error("{0}")]
@@ -31,9 +32,7 @@ pub(crate) enum FetchError {
     Unreachable(#[source] reqwest::Error),
     #[error("the response of the address has the HTTP status {0}")]
     Status(u16),
-    #[error(
-        "the address redirects to something that is no address, or more than {SOURCE_REDIRECTS} times"
-    )]
+    #[error("the address redirects to an invalid address, or more than {SOURCE_REDIRECTS} times")]
     Redirects,
     #[error("the file did not arrive within {} seconds", SOURCE_TIMEOUT.as_secs())]
     TooSlow,
@@ -68,7 +67,7 @@ impl Fetcher {
         })
     }
 
-    /// Fetches `url`, waiting for a free slot first; the time limit counts from there.
+    /// Fetches `url` after waiting for a free slot. The time limit does not include the wait.
     pub(crate) async fn fetch(&self, url: Url) -> Result<Received, FetchError> {
         let _slot = self
             .slots
@@ -136,7 +135,7 @@ fn unreachable(error: reqwest::Error) -> FetchError {
     FetchError::Unreachable(error.without_url())
 }
 
-/// Resolves a name and drops every address that may not be fetched from, in one step.
+/// Resolves a name and drops every address that must not be fetched.
 struct JudgingResolver {
     allow_private: bool,
 }

@@ -1,4 +1,4 @@
-//! The data folder: its layout, its lock, and how a finished file gets into it.
+//! The data folder: its layout, its lock, and the placement of finished files.
 //!
 //! ```text
 //! data_dir/
@@ -7,14 +7,14 @@
 //!   files/uploads/<path>/<name>     what clients sent; served at /files/uploads/…, kept 3 days
 //!   files/results/<task id>/        1.mp3, 1-mix.mp3, 2.mp3, 2-mix.mp3, or the files of a step; kept 14 days
 //!   files/instant/                  the recordings of instant mode
-//!   sources/<task id>               what a song was made of, for its steps; kept as long as the song
+//!   sources/<task id>               source of a song, for its steps; kept as long as the song
 //!   tmp/                            half-written files; emptied at every start
-//!   bill.key                        what opens the bill of a studio without a key; another one at every start
+//!   bill.key                        secret for reading the bill of a studio without an API key; new at every start
 //! ```
 //!
-//! Only the owner may read it: the database contains the secrets of attempts, the files are other people's music.
+//! Only the owner may read the folder: the database contains secrets of attempts, and the files are other people's music.
 //!
-//! A file appears under `files/` only by a rename from `tmp/`: it is there whole or not at all.
+//! A file gets into `files/` only by a rename from `tmp/`, so it is complete or absent.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -23,10 +23,10 @@ use std::path::{Path, PathBuf};
 use crate::error::StudioError;
 use crate::store::DATABASE;
 
-/// The file that is locked, and by which a studio's folder is known.
+/// The file that is locked. It also identifies a studio's folder.
 const LOCK: &str = "studio.lock";
 
-/// An opened data folder; the lock lasts as long as the value.
+/// An opened data folder. The lock lasts as long as this value.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     root: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct DataFolder {
 }
 
 impl DataFolder {
-    /// Makes what is missing, takes the lock, and empties `tmp/`.
+    /// Creates missing folders, takes the lock, and empties `tmp/`.
     pub(crate) fn open(root: &Path) -> Result<DataFolder, StudioError> {
         let failed = |operation: &'static str, path: &Path| {
             let path = path.to_owned();
@@ -46,7 +46,7 @@ impl DataFolder {
         };
         make(root).map_err(failed("make", root))?;
         examine(root).map_err(failed("use", root))?;
-        // Absolute, so that a later change of the working directory moves nothing.
+        // The path is made absolute, so that a later change of the working directory has no effect.
         let root = root.canonicalize().map_err(failed("open", root))?;
         only_for_owner(&root, 0o700).map_err(failed("close to others", &root))?;
         let lock_path = root.join(LOCK);
@@ -79,7 +79,7 @@ impl DataFolder {
         for path in [folder.files(), folder.scratch(), folder.sources()] {
             only_for_owner(&path, 0o700).map_err(failed("close to others", &path))?;
         }
-        // SQLite gives the files beside it the permissions of the database.
+        // SQLite gives its auxiliary files the permissions of the database.
         let database = folder.database();
         private_file(&database).map_err(failed("make", &database))?;
         for suffix in ["-wal", "-shm"] {
@@ -93,7 +93,7 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// Writes the secret that opens the bill of a studio without a key, for the users that may read this folder.
+    /// Writes the secret for reading the bill of a studio without an API key, for users who may read this folder.
     pub(crate) fn keep_bill_key(&self, key: &str) -> Result<(), StudioError> {
         let path = self.root.join("bill.key");
         let written = private_file(&path).and_then(|mut file| {
@@ -107,39 +107,39 @@ impl DataFolder {
         })
     }
 
-    /// Lets another studio have the folder. Nothing may be written to it afterwards.
+    /// Releases the lock, so that another studio can use the folder. Nothing may be written to it afterwards.
     pub(crate) fn release(&self) {
         if let Err(error) = self.lock.unlock() {
             tracing::warn!(%error, "could not unlock the data folder; it is unlocked when the program ends");
         }
     }
 
-    /// Where the task database lies.
+    /// Path of the task database.
     pub(crate) fn database(&self) -> PathBuf {
         self.root.join(DATABASE)
     }
 
-    /// The root of everything that is served.
+    /// Root of all served files.
     pub(crate) fn files(&self) -> PathBuf {
         self.root.join("files")
     }
 
-    /// What clients sent.
+    /// Folder of uploads.
     pub(crate) fn uploads(&self) -> PathBuf {
         self.files().join("uploads")
     }
 
-    /// Finished tracks, one folder a task.
+    /// Folder of finished tracks, with one folder for each task.
     pub(crate) fn results(&self) -> PathBuf {
         self.files().join("results")
     }
 
-    /// One task's finished tracks.
+    /// Folder of one task's finished tracks.
     pub(crate) fn result(&self, task_id: &str) -> PathBuf {
         self.results().join(task_id)
     }
 
-    /// What a song was made of. It is not served.
+    /// Path of a song's source. It is not served.
     pub(crate) fn source(&self, task_id: &str) -> PathBuf {
         self.sources().join(task_id)
     }
@@ -148,19 +148,19 @@ impl DataFolder {
         self.root.join("sources")
     }
 
-    /// The recordings that instant mode hands out.
+    /// Folder of instant mode's recordings.
     pub(crate) fn instant(&self) -> PathBuf {
         self.files().join("instant")
     }
 
-    /// Half-written files, on the same file system as `files/`.
+    /// Folder of half-written files, on the same file system as `files/`.
     pub(crate) fn scratch(&self) -> PathBuf {
         self.root.join("tmp")
     }
 }
 
-/// Refuses a folder through which another user could redirect writes: one that is a link or another user's, that contains a link, or
-/// that has files and is no studio's. What a stranger planted there would be emptied, overwritten or closed to others.
+/// Refuses a folder through which another user could redirect writes: a link, another user's folder, one that contains a link,
+/// or one with files that is not a studio's. The studio would empty, overwrite or restrict files that a stranger put there.
 fn examine(root: &Path) -> std::io::Result<()> {
     let refuse = |message: String| Err(std::io::Error::other(message));
     let metadata = fs::symlink_metadata(root)?;
@@ -199,12 +199,15 @@ fn examine(root: &Path) -> std::io::Result<()> {
         ));
     }
     if !names.is_empty() && !names.iter().any(|name| name == LOCK) {
-        return refuse("it contains files and is no studio's folder; name an empty one".to_owned());
+        return refuse(
+            "it contains files and is not a studio's folder; name an empty folder".to_owned(),
+        );
     }
     Ok(())
 }
 
-/// Whether a rollback journal names a further journal, which SQLite would remove wherever it lies. A studio's never does.
+/// Whether a rollback journal names another journal. SQLite would remove that file, wherever it lies. A studio's journal never
+/// names one.
 fn names_another_file(journal: &Path) -> std::io::Result<bool> {
     const ENDING: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
     let mut file = match File::open(journal) {
@@ -219,7 +222,7 @@ fn names_another_file(journal: &Path) -> std::io::Result<bool> {
     Ok(end == ENDING)
 }
 
-/// Makes a folder and those above it that are missing, for their owner alone.
+/// Creates a folder and its missing parents, readable by their owner alone.
 fn make(path: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -228,7 +231,7 @@ fn make(path: &Path) -> std::io::Result<()> {
     builder.create(path)
 }
 
-/// Opens a file for writing that nobody but its owner may read; makes it when it is missing.
+/// Opens a file for writing that only its owner can read; creates it if it is missing.
 fn private_file(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
@@ -250,20 +253,20 @@ fn only_for_owner(_: &Path, _: u32) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes `bytes` to `target` so that it is there whole, durable, or not at all. Blocks.
+/// Writes `bytes` to `target` durably and atomically. Blocks.
 pub(crate) fn write_whole(scratch: &Path, target: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(scratch)?;
     file.write_all(bytes)?;
     persist(file, target)
 }
 
-/// Syncs a scratch file and renames it to `target`, over whatever was there. Blocks.
+/// Syncs a scratch file and renames it to `target`, replacing an existing file. Blocks.
 pub(crate) fn persist(file: tempfile::NamedTempFile, target: &Path) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     let parent = target.parent().ok_or(std::io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(parent)?;
     file.persist(target).map_err(|failed| failed.error)?;
-    // The rename itself is durable only once the folder is.
+    // The rename is durable only after the folder is synced.
     #[cfg(unix)]
     File::open(parent)?.sync_all()?;
     Ok(())
@@ -342,7 +345,7 @@ mod tests {
             }
             assert_eq!(fs::read_dir(&home).unwrap().count(), 2);
         };
-        refused(&home, "is no studio's folder");
+        refused(&home, "is not a studio's folder");
         let link = lab.path().join("link");
         symlink(&home, &link).unwrap();
         refused(&link, "it is a link");

@@ -1,4 +1,4 @@
-//! Who may come in, and how fast. Pure: the time and the headers are handed in.
+//! Access control and rate limits. Pure: the caller passes the time and the headers.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use url::Url;
 
 use crate::config::KEYS_REMEMBERED;
 
-/// A digest that represents an API key in the bill and in logs; the key itself is never stored.
+/// A digest that identifies an API key in the bill and in logs. The key itself is never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct KeyPrint(pub(crate) String);
 
-/// The caller's key, if it is the one that is expected: `None` expects any that is not empty.
+/// The digest of the caller's key if the key is accepted. `expected: None` accepts any key that is not empty.
 pub(crate) fn admit_key(headers: &HeaderMap, expected: Option<&str>) -> Option<KeyPrint> {
     let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = header.split_once(' ')?;
@@ -22,32 +22,32 @@ pub(crate) fn admit_key(headers: &HeaderMap, expected: Option<&str>) -> Option<K
         return None;
     }
     let digest = blake3::hash(key.as_bytes());
-    // Comparing digests of this type takes the same time wherever they differ.
+    // A comparison of digests of this type takes constant time.
     let known = expected.is_none_or(|expected| blake3::hash(expected.as_bytes()) == digest);
     known.then(|| KeyPrint(digest.to_hex()[..16].to_owned()))
 }
 
-/// Whether the request names its program; the vendors turn away those that don't.
+/// Whether the request has a `User-Agent`; the vendors refuse requests without one.
 pub(crate) fn has_user_agent(headers: &HeaderMap) -> bool {
     headers
         .get(header::USER_AGENT)
         .is_some_and(|agent| !agent.is_empty())
 }
 
-/// The host that a request names.
+/// The host in a request's `Host` header.
 fn host_of(headers: &HeaderMap) -> Option<Url> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     Url::parse(&format!("http://{host}/")).ok()
 }
 
-/// Whether a request names this machine by a loopback name.
+/// Whether the request's `Host` is a loopback name.
 pub(crate) fn names_loopback(headers: &HeaderMap) -> bool {
     host_of(headers).as_ref().is_some_and(is_loopback_address)
 }
 
-/// The sliding window of new generations: at most `count` within any `window`, for each key by itself.
+/// The sliding window of generations: at most `count` within any `window`, for each key.
 ///
-/// What goes over is refused and does not count. The window is not kept over a restart.
+/// A request beyond it is refused and does not count. A restart empties the window.
 #[derive(Debug)]
 pub(crate) struct RateWindow {
     count: usize,
@@ -64,7 +64,7 @@ impl RateWindow {
         }
     }
 
-    /// Admits one generation, or returns how long it must wait.
+    /// Admits one generation, or returns the wait until the next one is admitted.
     pub(crate) fn admit(&mut self, key: &KeyPrint, now: Instant) -> Result<(), Duration> {
         if self.admitted.len() >= KEYS_REMEMBERED {
             let window = self.window;

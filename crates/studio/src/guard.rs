@@ -1,7 +1,7 @@
-//! Which addresses a source may be fetched from. Pure.
+//! Checks the address of a source before it is fetched. Pure.
 //!
-//! A studio that fetched every address could reach services of this machine or its network on behalf of a request.
-//! Only addresses that are routed on the public internet pass ([`is_public`]).
+//! Without this check, a request could make the studio reach services of this machine or its network. Only addresses of the
+//! public internet pass ([`is_public`]).
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub(crate) enum Forbidden {
     Private,
 }
 
-/// Checks everything about `url` that can be known before its name is resolved.
+/// Checks everything about `url` that is known before its name is resolved.
 pub(crate) fn check_url(url: &Url, allow_private: bool) -> Result<(), Forbidden> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Forbidden::Scheme);

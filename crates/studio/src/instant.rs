@@ -1,4 +1,4 @@
-//! Instant mode's recordings: two short chords, made once at the start, with what steps make of them.
+//! The recordings of instant mode: two short chords, written once at the start, and the results of steps on them.
 
 use std::f32::consts::TAU;
 
@@ -16,19 +16,19 @@ use crate::store::tasks::{StoredTask, StoredTrack};
 use crate::validate_step::{Stems, ValidStep};
 use crate::wire::TRACKS;
 
-/// Long enough to be a real recording in every check, short enough for a load test's traffic.
+/// Length in seconds: long enough to pass as a real recording in every check, short enough for a load test's traffic.
 const LENGTH_S: f32 = 1.0;
 const RATE_HZ: u32 = 44_100;
-/// How fast the chord dies away, in seconds to 1/e.
+/// Decay time of the chord, in seconds to 1/e.
 const DECAY_S: f32 = 0.4;
-/// Peak of each of the three tones: together below full scale.
+/// Peak of each of the three tones; their sum stays below full scale.
 const TONE_PEAK: f32 = 0.2;
 /// C major and A minor, in hertz (equal temperament, A4 = 440 Hz).
 const CHORDS_HZ: [[f32; 3]; TRACKS as usize] = [[261.63, 329.63, 392.0], [220.0, 261.63, 329.63]];
 
-/// Where the recordings lie below `files/`.
+/// The folder of the recordings below `files/`.
 const FOLDER: &str = "instant";
-/// The stems that the tones of a chord are, by the vendors' names.
+/// The vendors' stem names for the tones of a chord.
 const STEMS: [&str; 3] = ["bass", "guitar", "keyboard"];
 
 /// Writes the recordings into the folder and returns them as finished tracks. Blocks.
@@ -57,7 +57,7 @@ pub(crate) fn prepare(
         let name = format!("{number}.{extension}");
         keep(&name, &written(&audio, encoding)?)?;
         keep(&wav_name(number), &written(&audio, Encoding::Wav16)?)?;
-        // Each tone of the chord is a stem: they add up to the track.
+        // Each tone of the chord is a stem; the stems add up to the track.
         for (stem, hz) in STEMS.iter().zip(chord_hz) {
             let alone = written(&play(&[hz]), encoding)?;
             keep(&format!("{number}-{stem}.{extension}"), &alone)?;
@@ -88,7 +88,7 @@ fn notes_name(number: u8) -> String {
     format!("{number}-notes.json")
 }
 
-/// The notes of a chord, one a stem.
+/// The notes of a chord, one for each stem.
 fn midi_data(chord_hz: [f32; 3]) -> Value {
     let instruments: Vec<Value> = STEMS
         .iter()
@@ -102,7 +102,7 @@ fn midi_data(chord_hz: [f32; 3]) -> Value {
     json!({ "state": "complete", "instruments": instruments })
 }
 
-/// The stored files of a step of an instant song's task, or of a step of one; none where the band played.
+/// The stored files of a step on an instant song, or on a step of one; `None` if the band played the song.
 pub(crate) fn step(
     kind: OperationKind,
     shared: &StudioState,
@@ -160,7 +160,7 @@ pub(crate) fn step(
     })
 }
 
-/// One tone or more that die away.
+/// Plays one or more decaying tones.
 fn play(chord_hz: &[f32]) -> Audio {
     let sample = |frame: u32| {
         let time_s = frame as f32 / RATE_HZ as f32;

@@ -1,16 +1,16 @@
-//! Bytes that come in bit by bit, written to a scratch file, counted, capped and digested on the way.
+//! Receives bytes in pieces: writes them to a scratch file, counts, limits and hashes them.
 //!
-//! Uploads and fetched sources both pass through here, so that no body is ever in memory as a whole.
+//! Uploads and fetched sources are received here, so that no body is ever in memory as a whole.
 
 use std::path::Path;
 
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-/// Bytes that are read to detect the format of a file.
+/// Bytes at the start of a file that are stored to detect its format.
 pub(crate) const HEAD_BYTES: usize = 4096;
 
-/// Why bytes were not taken in.
+/// Why bytes were not received.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IntakeError {
     #[error("the file is larger than {cap_bytes} bytes")]
@@ -29,17 +29,17 @@ pub(crate) struct Intake {
     cap_bytes: u64,
 }
 
-/// A file that was received whole, still in the scratch folder.
+/// A completely received file, still in the scratch folder.
 pub(crate) struct Received {
     pub(crate) file: NamedTempFile,
     pub(crate) bytes: u64,
     pub(crate) content: [u8; 32],
-    /// The first bytes, to detect its format.
+    /// The first bytes, to detect the format.
     pub(crate) head: Vec<u8>,
 }
 
 impl Intake {
-    /// Opens a scratch file that takes up to `cap_bytes`.
+    /// Opens a scratch file of at most `cap_bytes`.
     pub(crate) fn open(scratch: &Path, cap_bytes: u64) -> Result<Intake, IntakeError> {
         let file = NamedTempFile::new_in(scratch)?;
         let writer = BufWriter::with_capacity(64 * 1024, tokio::fs::File::from_std(file.reopen()?));
@@ -53,7 +53,7 @@ impl Intake {
         })
     }
 
-    /// Takes the next bytes.
+    /// Receives the next bytes.
     pub(crate) async fn push(&mut self, chunk: &[u8]) -> Result<(), IntakeError> {
         self.bytes += chunk.len() as u64;
         if self.bytes > self.cap_bytes {
@@ -68,7 +68,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Ends the file.
+    /// Completes the file.
     pub(crate) async fn finish(mut self) -> Result<Received, IntakeError> {
         self.writer.flush().await?;
         Ok(Received {

@@ -1,4 +1,4 @@
-//! The studio's addresses: how they are built and recognised.
+//! Builds and recognises the studio's addresses.
 
 use backline_api::is_loopback_address;
 use url::Url;
@@ -9,12 +9,12 @@ use crate::names;
 #[derive(Debug, Clone)]
 pub(crate) struct Links {
     base: Url,
-    /// The port that the listener is bound to: every loopback name with it is the studio too.
+    /// The listener's port. The studio recognises every loopback name with this port as its own.
     port: u16,
 }
 
 impl Links {
-    /// `base` must end in a slash and be able to carry paths.
+    /// `base` must end in a slash, and its scheme must support paths.
     pub(crate) fn new(base: Url, port: u16) -> Links {
         Links { base, port }
     }
@@ -23,7 +23,7 @@ impl Links {
         &self.base
     }
 
-    /// The address of `path`, which is relative and made of plain segments.
+    /// The address of `path`, which is relative and consists of plain segments.
     pub(crate) fn to(&self, path: &str) -> String {
         format!("{}{path}", self.base)
     }

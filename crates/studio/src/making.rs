@@ -1,4 +1,4 @@
-//! What making a song and making a step share: sources, seeds, files, and why a task was not made.
+//! Code that songs and steps share: sources, seeds, files, and errors.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +15,17 @@ use crate::store::tasks::{self, PendingTask};
 
 /// The code of a source that can't be read as a recording.
 pub(crate) const BAD_SOURCE: i64 = 400;
-/// The code of a source that is not there.
+/// The code of a source that does not exist.
 const NO_SOURCE: i64 = 451;
-/// The code of the studio's own faults, a full disk among them: the credits are given back, and the same request may be sent again.
+/// The code of the studio's own faults, such as a full disk: the credits are given back, and the same request may be sent
+/// again.
 pub(crate) const OWN_FAULT: i64 = tasks::REFUNDED;
 
-/// Why a task was not made.
+/// Why a task was not finished.
 pub(crate) enum MakingError {
-    /// It can't be; the client sees this.
+    /// The task fails; the client sees this error.
     Task { code: i64, message: String },
-    /// The studio stops, or its store failed: the next start resumes the task.
+    /// The studio is stopping, or its store failed: the next start resumes the task.
     Later(String),
 }
 
@@ -34,7 +35,7 @@ impl From<StudioStoreError> for MakingError {
     }
 }
 
-/// Writes one of a task's files and returns its path below `files/`.
+/// Writes one of a task's files; returns its path below `files/`.
 pub(crate) async fn write_result(
     shared: &StudioState,
     work: &PendingTask,
@@ -48,7 +49,7 @@ pub(crate) async fn write_result(
     match written {
         Ok(Ok(())) => Ok(path),
         Ok(Err(error)) => {
-            tracing::error!(task = work.id, name, %error, "could not keep a track");
+            tracing::error!(task = work.id, name, %error, "could not store a track");
             Err(MakingError::Task {
                 code: OWN_FAULT,
                 message: not_stored("the track", &error),
@@ -60,11 +61,11 @@ pub(crate) async fn write_result(
 
 /// A source that is on this machine.
 pub(crate) enum LocalSource {
-    /// The one that a song was made of.
+    /// The stored source of a song.
     Kept(PathBuf),
     /// The studio's own upload.
     Upload(PathBuf),
-    /// It was fetched, and is removed when this is dropped.
+    /// A fetched source; it is removed when this value is dropped.
     Fetched(NamedTempFile),
 }
 
@@ -75,7 +76,7 @@ fn no_source(message: String) -> MakingError {
     }
 }
 
-/// Returns the source's bytes: it is fetched unless it is the studio's own file.
+/// Returns the source; fetches it unless it is the studio's own file.
 pub(crate) async fn bring_source(
     shared: &StudioState,
     work: &PendingTask,
@@ -110,7 +111,7 @@ pub(crate) async fn bring_source(
     Ok(LocalSource::Fetched(received.file))
 }
 
-/// Returns what a song was made of: steps play it again.
+/// Returns a song's source, from which steps play the song again.
 pub(crate) async fn song_source(
     shared: &StudioState,
     song: &PendingTask,
@@ -119,17 +120,17 @@ pub(crate) async fn song_source(
     let kept = shared.folder.source(&song.id);
     match tokio::fs::try_exists(&kept).await {
         Ok(true) => Ok(LocalSource::Kept(kept)),
-        // The song is of a studio that kept no sources: the upload, or the address, may still be good.
+        // A studio of an earlier version did not store sources; the upload or the address may still exist.
         _ => bring_source(shared, song, url).await,
     }
 }
 
-/// Keeps a song's source for as long as the song. Without it, steps fall back to the upload or fetch it again.
+/// Stores a song's source for as long as the song. If this fails, steps use the upload or fetch the source again.
 pub(crate) async fn keep_source(shared: &StudioState, work: &PendingTask, source: LocalSource) {
     let target = shared.folder.source(&work.id);
     let kept = tokio::task::spawn_blocking(move || match source {
         LocalSource::Kept(_) => Ok(()),
-        // A second name of the same file takes no room, and stays when the upload is removed or replaced.
+        // A hard link takes no space and stays when the upload is removed or replaced.
         LocalSource::Upload(path) => match std::fs::hard_link(&path, &target) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
@@ -141,8 +142,8 @@ pub(crate) async fn keep_source(shared: &StudioState, work: &PendingTask, source
     });
     match kept.await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(task = work.id, %error, "could not keep a source"),
-        Err(error) => tracing::warn!(task = work.id, %error, "could not keep a source"),
+        Ok(Err(error)) => tracing::warn!(task = work.id, %error, "could not store a source"),
+        Err(error) => tracing::warn!(task = work.id, %error, "could not store a source"),
     }
 }
 
@@ -153,7 +154,7 @@ impl LocalSource {
             LocalSource::Upload(path) => tokio::fs::read(path).await.map_err(|error| {
                 tracing::debug!(task = work.id, path = %path.display(), %error, "an upload can't be read");
                 no_source(
-                    "could not download the source audio: the uploaded file is not there (any more)"
+                    "could not download the source audio: the uploaded file does not exist, or no longer exists"
                         .into(),
                 )
             }),
@@ -178,8 +179,8 @@ fn not_stored(what: &str, error: &std::io::Error) -> String {
     format!("{what} could not be stored: {}", error.kind())
 }
 
-/// The seed of a task's takes: from the request without its addresses, the source's bytes, the studio's seed, and how often
-/// the same request had been accepted before, so that equal requests give other takes and a fresh folder gives them again.
+/// The seed of a task's takes: from the request without its addresses, the source's bytes, the studio's seed, and the number of
+/// earlier requests of the same kind. So a repeated request gives other takes, and in a new folder the same ones again.
 pub(crate) fn seed(work: &PendingTask, source: &[u8], studio_seed: u64) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&work.digest);

@@ -1,7 +1,7 @@
-//! Which content type a served file has. Pure.
+//! The content types of served files. Pure.
 //!
-//! A short list of what a studio has to do with. Everything else is bytes: an uploaded page or script must never be run by a
-//! browser as if it were the studio's own.
+//! The list has only the formats of the studio. Every other file is served as bytes: a browser must never run an uploaded page
+//! or script as if it were the studio's own.
 
 const TYPES: &[(&str, &str)] = &[
     ("mp3", "audio/mpeg"),
@@ -22,12 +22,12 @@ const TYPES: &[(&str, &str)] = &[
     ("json", "application/json"),
 ];
 
-/// The content type of a file called `name`.
+/// The content type of a file named `name`.
 pub(crate) fn of_name(name: &str) -> &'static str {
     entry(name).map_or("application/octet-stream", |(_, mime)| mime)
 }
 
-/// The extension of `name`, if it is one of the list.
+/// The extension of `name`, if the list contains it.
 pub(crate) fn known_extension(name: &str) -> Option<&'static str> {
     entry(name).map(|(extension, _)| *extension)
 }

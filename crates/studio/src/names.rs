@@ -1,15 +1,15 @@
-//! Safe names for what clients upload. Pure.
+//! Makes safe names for uploads. Pure.
 //!
-//! A client's `fileName` and `uploadPath` are wishes: what comes out of here is always a relative path of plain segments that
-//! every file system takes and that can't leave the upload folder. The same requested always gives the same name, so uploading
-//! under one `fileName` twice overwrites, as it does at the vendors; two different wishes never share a name.
+//! A client's `fileName` and `uploadPath` are only requests. The result is always a relative path of plain segments that every
+//! file system accepts and that can't leave the upload folder. The same request always gives the same name, so a second upload
+//! under one `fileName` overwrites the first, as at the vendors. Two different requests never share a name.
 
-/// Longest name of a file or folder in bytes: every common file system takes 255, and URLs stay readable.
+/// Longest name of a file or folder in bytes: every common file system accepts 255, and URLs stay readable.
 const NAME_BYTES: usize = 120;
-/// Deepest `uploadPath` that is kept.
+/// Deepest `uploadPath` that is accepted.
 const DEPTH: usize = 8;
 
-/// The folder that `uploadPath` means, relative to the uploads: `segment/segment`, or empty. `None` when it is too deep.
+/// The folder that `uploadPath` names, relative to the uploads: `segment/segment`, or empty. `None` if it is too deep.
 pub(crate) fn upload_folder(requested: &str) -> Option<String> {
     let segments: Vec<String> = requested
         .split(['/', '\\'])
@@ -19,7 +19,7 @@ pub(crate) fn upload_folder(requested: &str) -> Option<String> {
     (segments.len() <= DEPTH).then(|| segments.join("/"))
 }
 
-/// A portable file name for `requested`, of which only the last path segment counts.
+/// A portable file name for `requested`; only the last path segment is used.
 pub(crate) fn file_name(requested: &str) -> String {
     let requested = requested.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut safe: String = requested
@@ -41,7 +41,7 @@ pub(crate) fn file_name(requested: &str) -> String {
     if safe == requested && safe.len() <= NAME_BYTES {
         return safe;
     }
-    // Something was changed, so another requested could have ended up here too: a digest of the requested keeps them apart.
+    // The name was changed, so another request could give the same name. A digest of the request distinguishes them.
     let (stem, extension) = match safe.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() && extension.len() <= 8 => {
             (stem, Some(extension))
@@ -56,7 +56,7 @@ pub(crate) fn file_name(requested: &str) -> String {
     }
 }
 
-/// Whether `path` is one that this module could have made: plain segments and nothing hidden.
+/// Whether `path` could come from this module: plain segments, none hidden.
 pub(crate) fn is_plain_path(path: &str) -> bool {
     !path.is_empty()
         && path.split('/').all(|segment| {
@@ -68,7 +68,7 @@ pub(crate) fn is_plain_path(path: &str) -> bool {
         })
 }
 
-/// Names that Windows gives to devices, whatever their extension.
+/// Names that Windows reserves for devices, with any extension.
 fn is_device(name: &str) -> bool {
     let stem = name
         .split('.')

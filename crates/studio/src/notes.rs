@@ -1,4 +1,5 @@
-//! The notes of a MIDI task. They are a file, for a row of some hundred thousand characters would be read at every poll.
+//! The notes of a MIDI task. They are stored in a file, because every poll would read a row of several hundred thousand
+//! characters.
 
 use serde_json::{Value, json};
 
@@ -7,10 +8,10 @@ use crate::responses::RequestError;
 use crate::shared::StudioState;
 use crate::store::tasks::{StoredTask, TaskProgress};
 
-/// What a stems task keeps of its notes, beside its files.
+/// The file with the notes of a stems task, beside its other files.
 pub(crate) const FILE: &str = "notes.json";
 
-/// The `midiData` of a finished MIDI task; null for every other one.
+/// The `midiData` of a finished MIDI task; `null` for every other task.
 pub(crate) async fn of(shared: &StudioState, task: &StoredTask) -> Result<Value, RequestError> {
     let is_done = task.kind == OperationKind::Midi && task.stage == TaskProgress::Complete;
     let Some(kept) = task.tracks.first().filter(|_| is_done) else {
@@ -28,8 +29,8 @@ pub(crate) async fn of(shared: &StudioState, task: &StoredTask) -> Result<Value,
     })
 }
 
-/// The `midiData` of the instruments of `all` that belong to the stem `stem`, or to any where it is none. `all` is what a stems task
-/// keeps: each instrument has the name of its stem.
+/// The `midiData` of the instruments in `all` that belong to the stem `stem`; of all instruments if `stem` is `None`. `all` is
+/// the file of a stems task, in which each instrument has the name of its stem.
 pub(crate) fn selected(all: &Value, stem: Option<&str>) -> Value {
     let instruments = all["instruments"].as_array().into_iter().flatten();
     let selected: Vec<Value> = instruments

@@ -1,18 +1,18 @@
-//! What the studio sells: songs, and the steps that process their results.
+//! The studio's operations: songs, and the steps that process their results.
 
 use backline_api::{Operation, Profile};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::misbehave::Codes;
 
-/// An operation. Its name is in the database, on the bill and in the plans of misbehaviour.
+/// An operation. Its name is in the database, on the bill and in misbehaviour plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OperationKind {
     /// Add-instrumental.
     Song,
     /// A track as a WAV file.
     Wav,
-    /// A track, taken apart.
+    /// A track, split into stems.
     Stems,
     /// The notes of stems.
     Midi,
@@ -39,7 +39,7 @@ impl OperationKind {
         }
     }
 
-    /// The vendor's row of a step, for its paths and fields; none for songs.
+    /// The vendor's operation of a step, with its paths and fields; `None` for songs.
     pub(crate) fn row(self, codes: Codes) -> Option<Operation> {
         let profile = match codes {
             Codes::Sunoapi => Profile::sunoapi(),

@@ -1,7 +1,7 @@
-//! One task's sound: bytes of a recording in, bytes of finished tracks out. Blocking; no files, no store.
+//! Renders one task: bytes of a recording in, bytes of finished tracks out. Blocking; no files, no store.
 //!
-//! The worker calls [`render`] on a blocking thread and is notified of every step, so that clients see the stages
-//! when they are true.
+//! The worker calls [`render`] on a blocking thread and gets an event for every finished part, so that clients see each stage
+//! in time.
 
 use backline_audio::{Audio, EncodeError, Encoding, decode_within, encode, label};
 use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, SoundSource, Take};
@@ -17,12 +17,12 @@ use crate::validate::{Gender, ValidRequest};
 use crate::validate_step::Stems;
 use crate::wire::TRACKS;
 
-/// What the band's defaults are where a request leaves a weight out: the middle.
+/// The band's default for a weight that a request leaves out: the middle.
 const DEFAULT_WEIGHT: f32 = 0.5;
 
-/// Something that is done.
+/// A finished part of a render.
 pub(crate) enum RenderEvent {
-    /// The source was understood.
+    /// The source was analysed.
     Heard,
     /// A track is finished.
     Track(RenderedTrack),
@@ -39,15 +39,15 @@ pub(crate) struct RenderedTrack {
     /// The notes, as a standard MIDI file.
     pub(crate) midi: Vec<u8>,
     pub(crate) duration_s: f64,
-    /// What the band found and did.
+    /// The band's analysis and choices.
     pub(crate) facts: Value,
 }
 
-/// Nobody wants the rest.
+/// The receiver is gone, so the render stops.
 #[derive(Debug)]
 pub(crate) struct Stopped;
 
-/// Why there is no track. The texts are shown to clients.
+/// Why there is no track. Clients see these texts.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RenderError {
     #[error("could not read the source audio: {0}")]
@@ -67,7 +67,7 @@ pub(crate) enum RenderError {
 }
 
 impl RenderError {
-    /// Whether the client's recording is to blame, and another one would do.
+    /// Whether the fault is in the client's recording, so that another recording would work.
     pub(crate) fn is_the_sources(&self) -> bool {
         matches!(
             self,
@@ -83,23 +83,23 @@ impl From<Stopped> for RenderError {
     }
 }
 
-/// One file of a step that is written out.
+/// One file of a step.
 pub(crate) struct MadeFile {
-    /// What the step calls it.
+    /// Its name in the step.
     pub(crate) name: &'static str,
     pub(crate) extension: &'static str,
     pub(crate) bytes: Vec<u8>,
     pub(crate) duration_s: f64,
 }
 
-/// What a render of a step hands over.
+/// A result of a step's render.
 pub(crate) enum Made {
     File(MadeFile),
     /// The notes of all stems.
     Notes(Value),
 }
 
-/// What a render of a step is to make.
+/// The task of a step's render.
 pub(crate) struct StepOrder {
     pub(crate) kind: OperationKind,
     pub(crate) stems: Stems,
@@ -110,16 +110,16 @@ pub(crate) struct StepOrder {
     pub(crate) facts: Option<Value>,
 }
 
-/// How tracks are made, whatever the request.
+/// The settings of a render that do not depend on the request.
 #[derive(Debug, Clone)]
 pub(crate) struct RenderConfig {
     pub(crate) encoding: Encoding,
-    /// What plays; none is the band's own synthesis.
+    /// The SoundFont; `None` means the band's own synthesis.
     pub(crate) soundfont: Option<SoundFont>,
 }
 
 impl RenderConfig {
-    /// As a studio has it.
+    /// The settings of a studio.
     pub(crate) fn of(config: &StudioConfig) -> RenderConfig {
         RenderConfig {
             encoding: config.encoding,
@@ -128,7 +128,7 @@ impl RenderConfig {
     }
 }
 
-/// Renders both tracks of `valid` for `source`, telling `step` of each thing that is done; ends when `step` says so.
+/// Renders both tracks of `valid` for `source`. Calls `step` for each finished part and ends when `step` returns an error.
 pub(crate) fn render(
     source: &[u8],
     valid: &ValidRequest,
@@ -140,7 +140,7 @@ pub(crate) fn render(
     step(RenderEvent::Heard)?;
     let session = session(&vocal, valid, seed, render_config)?;
     drop(vocal);
-    // One take at a time: a long one is large.
+    // One take at a time, because a long take needs much memory.
     for number in 1..=TRACKS {
         let take = session.take(usize::from(number) - 1)?;
         let tags = take.facts.label(&valid.title, &valid.tags);
@@ -171,7 +171,7 @@ pub(crate) fn render(
     Ok(())
 }
 
-/// Plays one take of `valid` again and hands over what a step is about, file by file.
+/// Plays one take of `valid` again and passes on the files of a step, one by one.
 pub(crate) fn render_step(
     source: &[u8],
     valid: &ValidRequest,
@@ -184,7 +184,7 @@ pub(crate) fn render_step(
     let session = session(&vocal, valid, seed, render_config)?;
     drop(vocal);
     let mut take = session.take(usize::from(order.number.max(1)) - 1)?;
-    // Nobody orders it here, and of a long song it is a third of a gigabyte.
+    // The step does not need the mix, which takes a third of a gigabyte for a long song.
     take.mix.channels.clear();
     if !is_same_take(order.facts.as_ref(), &facts(&take, render_config)?) {
         return Err(RenderError::AnotherTake);
@@ -205,7 +205,7 @@ pub(crate) fn render_step(
     let encoding = render_config.encoding;
     let groups = stems::groups(&take.score, order.codes);
     let all: Vec<usize> = (0..take.score.parts.len()).collect();
-    // The vocal is a stem of its own, so that it plays alone and not twice.
+    // The vocal is a separate stem, so that it is not in the others too.
     let voice = || within_scale(session.voice_over(&take));
     let sung = |stem| stems::sung(stem, &session.analysis.notes);
     let mut instruments = Vec::new();
@@ -265,7 +265,7 @@ pub(crate) fn render_step(
     Ok(out(Made::Notes(json!({ "instruments": instruments })))?)
 }
 
-/// The recording, quieter where it would leave full scale.
+/// The recording, attenuated if it would exceed full scale.
 fn within_scale(mut audio: Audio) -> Audio {
     let samples = audio.channels.iter().flatten();
     let peak = samples.fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
@@ -277,7 +277,7 @@ fn within_scale(mut audio: Audio) -> Audio {
     audio
 }
 
-/// What the band found and did.
+/// The band's analysis and choices.
 fn facts(take: &Take, render_config: &RenderConfig) -> Result<Value, serde_json::Error> {
     let mut facts = serde_json::to_value(&take.facts)?;
     if let Some(soundfont) = &render_config.soundfont {
@@ -286,7 +286,7 @@ fn facts(take: &Take, render_config: &RenderConfig) -> Result<Value, serde_json:
     Ok(facts)
 }
 
-/// Listens to `vocal` with what `valid` says.
+/// Analyses `vocal` with the settings of `valid`.
 fn session(
     vocal: &Audio,
     valid: &ValidRequest,
@@ -313,7 +313,7 @@ fn session(
     Session::new(vocal, &request, sound)
 }
 
-/// Whether a take is the one that a song's track was made of.
+/// Whether a take is the same as the one that a song's track was made from.
 fn is_same_take(before: Option<&Value>, now: &Value) -> bool {
     const COMPARED: [&str; 4] = ["seed", "style", "instruments", "soundfont"];
     before.is_none_or(|before| COMPARED.iter().all(|name| before[*name] == now[*name]))

@@ -1,8 +1,7 @@
 //! The studio's responses in the vendors' envelopes.
 //!
-//! What the generation paths refuse arrives as HTTP 200 with the reason's code in the body, as it does at the vendors; only
-//! an unknown path has its HTTP status too. The upload paths use real statuses and another envelope. Codes are those
-//! of the reference vendor's table.
+//! A refusal on the generation paths is HTTP 200 with the code in the body, as at the vendors; only an unknown path also has
+//! its HTTP status. The upload paths use HTTP statuses and another envelope. The codes come from the reference vendor's table.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use serde_json::{Value, json};
 use crate::misbehave::Codes;
 use crate::operation::OperationKind;
 
-/// A response of the generation paths with `data`.
+/// A successful response of the generation paths with `data`.
 pub(crate) fn success(data: impl Serialize) -> Response {
     Json(Envelope::success(data)).into_response()
 }
@@ -27,36 +26,36 @@ pub(crate) fn success(data: impl Serialize) -> Response {
 pub(crate) enum RequestError {
     /// A field is missing or wrong.
     Invalid(String),
-    /// No key, or not the one that is expected.
+    /// The key is missing or wrong.
     Unauthorized,
-    /// No such path or method.
+    /// The path or the method does not exist.
     NoSuchPath,
-    /// More requests than the window takes; the next is admitted after this time.
+    /// The window is full; the next request is admitted after this time.
     RateLimited(Duration),
-    /// The same `Idempotency-Key` came with another body before.
+    /// The same `Idempotency-Key` was sent with another body before.
     TokenMisused,
     /// A text or the whole body is too long.
     TooLong(String),
-    /// The file is not one of the studio's.
+    /// The file does not belong to the studio.
     NotOurs(String),
-    /// A step processes a task or a track that is not known (any more): `what` names it and what was expected.
+    /// A step processes a task or a track that is unknown or no longer known. `what` names it and what was expected.
     UnknownInput { kind: OperationKind, what: String },
     /// No recovery has this id.
     UnknownRecovery,
-    /// The WAV file exists already, or is being made: its task.
+    /// The WAV file exists already or is being made by this task.
     Exists { task_id: String },
     /// The balance does not cover the price.
     NoCredits,
-    /// As many tasks wait as the studio takes.
+    /// The queue is full.
     QueueFull,
     /// The studio is stopping.
     Maintenance,
-    /// The studio's own fault; the log has the reason.
+    /// A fault of the studio; the log has the reason.
     Internal,
 }
 
 impl RequestError {
-    /// The code in the body, as the imitated vendor's table has it.
+    /// The code in the body, from the imitated vendor's table.
     pub(crate) fn code(&self, codes: Codes) -> u16 {
         match codes {
             Codes::Sunoapi => self.reference_code(),
@@ -97,7 +96,7 @@ impl RequestError {
         }
     }
 
-    /// The text in the body.
+    /// The message in the body.
     pub(crate) fn message(&self, codes: Codes) -> Cow<'_, str> {
         let text = match self {
             RequestError::UnknownInput {
@@ -129,11 +128,11 @@ impl RequestError {
     }
 }
 
-/// The text for a path that the studio does not serve: what it does serve.
+/// The message for an unknown path: a list of the known ones.
 const NO_SUCH_PATH: &str = "Invalid method or path. This studio has POST /api/v1/generate/add-instrumental, /api/v1/wav/generate, \
      /api/v1/vocal-removal/generate, /api/v1/midi/generate and /api/v1/suno/recovery";
 
-/// The `Retry-After` when the queue is full: the time of a render or two.
+/// The `Retry-After` when the queue is full: the time of one or two renders.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
 
 impl RequestError {
@@ -151,12 +150,12 @@ impl RequestError {
         let code = self.code(codes);
         let mut body = Envelope::<Value>::refusal(code.into(), self.message(codes));
         if let (RequestError::Exists { task_id }, Codes::Sunoapi) = (self, codes) {
-            // The other vendor's refusals name no task, as far as they are known.
+            // The other vendor's refusals name no task, as far as is known.
             body.data = Some(json!({ "taskId": task_id }));
         }
         let mut response = (status, Json(body)).into_response();
         if let Some(wait) = wait {
-            // Rounded up: a client that waits this long is let in.
+            // Rounded up, so that a client that waits this long is admitted.
             let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
             response
                 .headers_mut()
@@ -204,12 +203,12 @@ impl From<crate::store::StudioStoreError> for RequestError {
     }
 }
 
-/// The bare page that the vendors' edge gives to a program that does not name itself.
+/// The plain page that the vendors' front end sends to a client without a `User-Agent`.
 pub(crate) fn no_user_agent() -> Response {
     (StatusCode::FORBIDDEN, "error code: 1010").into_response()
 }
 
-/// Why an upload path did not take a file: a real HTTP status, and the upload service's own envelope.
+/// Why an upload path refused a file: an HTTP status and the upload service's own envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UploadRefusal {
     pub(crate) status: StatusCode,

@@ -1,4 +1,4 @@
-//! What the parts of a running studio share.
+//! The state that the parts of a running studio share.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::step_wire::Writing;
 use crate::store::StudioStore;
 use crate::store::tasks::StoredTrack;
 
-/// One studio's state. Handlers and workers share it through an `Arc`.
+/// The state of one studio. Handlers and workers share it through an `Arc`.
 pub(crate) struct StudioState {
     pub(crate) config: StudioConfig,
     pub(crate) folder: DataFolder,
@@ -30,26 +30,26 @@ pub(crate) struct StudioState {
     /// Instant mode's finished tracks.
     pub(crate) instant: Option<Vec<StoredTrack>>,
     pub(crate) unfinished: Unfinished,
-    /// Rung when a task waits for the worker.
+    /// Notified when a task waits for the worker.
     pub(crate) work_waits: Notify,
-    /// Rung when a callback may have become due.
+    /// Notified when a callback may have become due.
     pub(crate) callback_waits: Notify,
-    /// Changes with every step of every task; waiting requests read the task again then.
+    /// Changes whenever a task changes; waiting requests then read the task again.
     pub(crate) progress: watch::Sender<()>,
     pub(crate) base64_slots: Semaphore,
     pub(crate) stream_slots: Semaphore,
-    /// What a misbehaviour plan refuses every submission with, and until when.
+    /// The refusal of every submission that a misbehaviour plan requires, and its end.
     pub(crate) refusing: Mutex<Option<(Instant, Refuse)>>,
-    /// Uploads, by their path below `files/`, that a misbehaviour plan has taken away.
+    /// Uploads that a misbehaviour plan has deleted, by their path below `files/`.
     pub(crate) gone_uploads: Mutex<HashMap<String, UploadGone>>,
-    /// How many calls of each kind a misbehaviour plan has seen since the start.
+    /// The number of calls of each kind since the start, for a misbehaviour plan.
     pub(crate) other_calls: [AtomicU32; OtherKind::COUNT],
-    /// What opens the bill: the studio's key, or a secret of this start.
+    /// The secret for reading the bill: the studio's API key, or a secret of this start.
     pub(crate) bill_key: String,
     pub(crate) stop: CancellationToken,
 }
 
-/// A call that is about no submission.
+/// A kind of call that is not about a submission.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum OtherKind {
     UnknownTask,
@@ -62,14 +62,14 @@ impl OtherKind {
 }
 
 impl StudioState {
-    /// The uploads that are gone, and how that shows.
+    /// The deleted uploads, and how each is reported.
     pub(crate) fn lock_gone_uploads(&self) -> MutexGuard<'_, HashMap<String, UploadGone>> {
         self.gone_uploads
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a misbehaviour plan has for a call of this kind, which is counted.
+    /// Counts a call of this kind and returns a misbehaviour plan's reply to it.
     pub(crate) fn other_reply(&self, kind: OtherKind) -> Option<&Reply> {
         let calls = &self.config.misbehaviour.as_ref()?.other_calls;
         let call: &OtherCall = match kind {
@@ -83,13 +83,13 @@ impl StudioState {
             .then_some(&call.reply)
     }
 
-    /// The vendor that is imitated where vendors differ.
+    /// The vendor whose codes and formats are used.
     pub(crate) fn codes(&self) -> Codes {
         let plan = self.config.misbehaviour.as_ref();
         plan.map_or_else(Codes::default, |plan| plan.codes)
     }
 
-    /// What details and callbacks are written with.
+    /// The values that details and callbacks are written with.
     pub(crate) fn writing<'a>(&'a self, notes: &'a Value) -> Writing<'a> {
         Writing {
             links: &self.links,
@@ -98,14 +98,14 @@ impl StudioState {
         }
     }
 
-    /// Notifies everybody who waits that a task has moved.
+    /// Notifies all waiting tasks that a task has changed.
     pub(crate) fn task_moved(&self) {
         self.progress.send_replace(());
         self.callback_waits.notify_one();
     }
 }
 
-/// The number of tasks that are not finished, bounded.
+/// The number of unfinished tasks, with a limit.
 pub(crate) struct Unfinished {
     count: AtomicUsize,
     limit: usize,
@@ -119,7 +119,7 @@ impl Unfinished {
         }
     }
 
-    /// Takes a place in the queue if there is one.
+    /// Takes a place in the queue, if one is free.
     pub(crate) fn enter(&self) -> bool {
         let enter = |count| (count < self.limit).then_some(count + 1);
         self.count

@@ -1,4 +1,4 @@
-//! A SoundFont from the disk, with the hash by which a task's result names it.
+//! A SoundFont file, with the hash that identifies it in a task's result.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use backline_band::{Font, Instrument, SoundSource, Take};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// The largest file that is read: the fullest General MIDI banks stay below it, and a wrong file does not fill the memory.
+/// The largest file that is read: the largest General MIDI banks are smaller, and a wrong file does not fill the memory.
 pub const SOUNDFONT_BYTES: u64 = 1 << 31;
 
 /// A SoundFont (`.sf2`) that the band can play.
@@ -16,7 +16,7 @@ pub struct SoundFont {
     sha256: String,
 }
 
-/// Why a file is no SoundFont that can be played.
+/// Why a file can't be played as a SoundFont.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SoundFontError {
@@ -39,7 +39,7 @@ pub enum SoundFontError {
         /// Its size.
         bytes: u64,
     },
-    /// It is something else.
+    /// It has another format.
     #[error(
         "read SoundFont {}: {reason}; expected an uncompressed .sf2 (a compressed .sf3 is not read)",
         .path.display()
@@ -56,7 +56,7 @@ impl SoundFont {
     /// Reads the whole file. Blocks.
     ///
     /// # Errors
-    /// When it can't be read, is too large, or is no SoundFont.
+    /// When it can't be read, is too large, or is not a SoundFont.
     pub fn open(path: &Path) -> Result<Self, SoundFontError> {
         let unread = |source| SoundFontError::Read {
             path: path.to_owned(),
@@ -82,12 +82,12 @@ impl SoundFont {
         Ok(Self { font, sha256 })
     }
 
-    /// What the band plays with.
+    /// The sound source for the band.
     pub fn sound(&self) -> SoundSource {
         SoundSource::Font(self.font.clone())
     }
 
-    /// Its own name for itself.
+    /// The name that the file contains.
     pub fn name(&self) -> &str {
         self.font.name()
     }
@@ -97,7 +97,7 @@ impl SoundFont {
         &self.sha256
     }
 
-    /// Its name and hash, and the instruments that it played in a take, as they stand in a result.
+    /// Its name and hash, and the instruments that it played in a take, in the format of a result.
     pub fn facts(&self, take: &Take) -> Value {
         let played: Vec<&str> = take
             .font_instruments()

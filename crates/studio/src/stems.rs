@@ -1,4 +1,4 @@
-//! Which parts of the band make which stem, by the vendors' names, and the notes of each. Pure.
+//! Assigns the parts of the band to stems, by the vendors' names, and writes the notes of each. Pure.
 
 use backline_band::{Instrument, Score};
 use serde_json::{Value, json};
@@ -37,8 +37,8 @@ const BAND: [StemName; 12] = [
     stem("woodwinds", "Woodwinds"),
 ];
 
-/// Words in the names of single stems, with the stem of the band that has them; the first that fits counts.
-const WORDS: [(&str, &str); 34] = [
+/// Words in the names of single stems, with the stem of the band that contains them; the first match wins.
+const WORDS: [(&str, &str); 35] = [
     ("backing vocal", "backing_vocals"),
     ("choir", "backing_vocals"),
     ("vocal", "vocal"),
@@ -53,6 +53,7 @@ const WORDS: [(&str, &str); 34] = [
     ("808", "bass"),
     ("guitar", "guitar"),
     ("ukulele", "guitar"),
+    ("banjo", "guitar"),
     ("piano", "piano"),
     ("organ", "keyboard"),
     ("key", "keyboard"),
@@ -81,7 +82,7 @@ const fn stem(name: &'static str, title: &'static str) -> StemName {
 
 /// All names that a response lists, in its order.
 pub(crate) fn listed(codes: Codes) -> impl Iterator<Item = &'static str> {
-    // One vendor's page alone has a piano.
+    // Only one vendor's page lists a piano.
     let band = BAND.iter().map(|stem| stem.name);
     [INSTRUMENTAL.name, VOCAL.name]
         .into_iter()
@@ -95,7 +96,7 @@ pub(crate) fn title_of(name: &str) -> &'static str {
         .map_or("Other", |stem| stem.title)
 }
 
-/// The stem of the band, or the vocal, that a vendor's name of a single stem means.
+/// The stem of the band, or the vocal, that a vendor's name of a single stem refers to.
 pub(crate) fn meant(stem_name: &str, codes: Codes) -> &'static str {
     let wanted = stem_name.to_lowercase();
     let found = WORDS.iter().find(|(word, _)| wanted.contains(word));
@@ -125,18 +126,19 @@ fn of_instrument(instrument: Instrument, codes: Codes) -> &'static str {
         Instrument::SteelGuitar
         | Instrument::NylonGuitar
         | Instrument::Ukulele
+        | Instrument::Banjo
         | Instrument::CleanGuitar
         | Instrument::DistortedGuitar => "guitar",
         Instrument::Harp | Instrument::Strings => "strings",
         Instrument::Brass => "brass",
-        Instrument::Flute => "woodwinds",
+        Instrument::Flute | Instrument::Saxophone => "woodwinds",
         Instrument::SynthPad | Instrument::SynthPluck | Instrument::SynthLead => "synth",
         Instrument::Voices => "backing_vocals",
     };
     of_vendor(name, codes)
 }
 
-/// The stems that the band plays, each with its parts' places in the score. Every part is in one of them.
+/// The stems that the band plays, each with the indices of its parts in the score. Every part belongs to one stem.
 pub(crate) fn groups(score: &Score, codes: Codes) -> Vec<(StemName, Vec<usize>)> {
     let parts_of = |name: &str| -> Vec<usize> {
         let parts = score.parts.iter().enumerate();
@@ -165,7 +167,7 @@ pub(crate) fn instrument(stem: &str, title: &str, score: &Score, parts: &[usize]
     written(stem, title, notes)
 }
 
-/// The notes that were heard in the vocal.
+/// The notes that were detected in the vocal.
 pub(crate) fn sung(stem: &str, notes: &[backline_band::analysis::Note]) -> Value {
     let notes = notes.iter().map(|note| {
         let velocity = 10_f64.powf(f64::from(note.level_db) / 40.0);
@@ -174,8 +176,8 @@ pub(crate) fn sung(stem: &str, notes: &[backline_band::analysis::Note]) -> Value
     written(stem, VOCAL.title, notes)
 }
 
-/// `stem` is the studio's own: it is taken out before anyone is shown the notes. As on the vendors' pages, starts are numbers and ends
-/// are texts.
+/// Writes the notes of an instrument. `stem` is for the studio alone and is removed before clients see the notes. As on the
+/// vendors' pages, starts are numbers and ends are texts.
 fn written(stem: &str, title: &str, notes: impl IntoIterator<Item = (f64, f64, u8, f64)>) -> Value {
     let rounded = |value: f64| (value * 10_000.0).round() / 10_000.0;
     let notes: Vec<Value> = notes
@@ -192,7 +194,7 @@ fn written(stem: &str, title: &str, notes: impl IntoIterator<Item = (f64, f64, u
     json!({ "stem": stem, "name": title, "notes": notes })
 }
 
-/// A response's `camelCase` for a name in `snake_case`.
+/// The `camelCase` form of a `snake_case` name.
 pub(crate) fn camel(name: &str) -> String {
     let mut words = name.split('_');
     let mut camel = words.next().unwrap_or_default().to_owned();

@@ -1,6 +1,6 @@
-//! The wire format of steps: their details and callbacks, in the shape of the vendor that the studio imitates. Pure.
+//! The wire format of steps: details and callbacks in the format of the imitated vendor. Pure.
 //!
-//! Every function returns a whole body, for a recovery's status is the envelope's code.
+//! Every function returns a whole body, because a recovery's status is the code of the envelope.
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
@@ -12,21 +12,21 @@ use crate::stems;
 use crate::store::tasks::{StoredTask, StoredTrack, TaskProgress};
 use crate::wire::{self, TRACKS};
 
-/// What a step's body is written with.
+/// The values that a step's body is written with.
 #[derive(Clone, Copy)]
 pub(crate) struct Writing<'a> {
     pub(crate) links: &'a Links,
     pub(crate) codes: Codes,
-    /// The notes of a MIDI task; null for every other one.
+    /// The notes of a MIDI task; `null` for every other task.
     pub(crate) notes: &'a Value,
 }
 
-/// The id of a stem, which MIDI takes.
+/// The id of a stem, which a MIDI request names.
 pub(crate) fn stem_id(task_id: &str, name: &str) -> String {
     wire::uuid_of(&format!("{task_id}/{name}")).to_string()
 }
 
-/// The code of a task that does not say why it failed.
+/// The code of a failed task without a code of its own.
 const FAILED: i64 = 500;
 
 /// The body of a step's details.
@@ -89,7 +89,7 @@ pub(crate) fn callback(task: &StoredTask, with: Writing<'_>) -> Value {
     let data = match (task.kind, with.codes) {
         (OperationKind::Recovery, _) => return recovered(task, with),
         (OperationKind::Wav | OperationKind::Song, _) => {
-            // The address keeps its camelCase.
+            // The address has a camelCase name.
             let url = done.then(|| url(task, "wav", with));
             json!({ "audioWavUrl": url, "task_id": task.id })
         }
@@ -127,7 +127,7 @@ fn success(data: Value) -> Value {
     json!({ "code": 200, "msg": "success", "data": data })
 }
 
-/// A text of the task's request.
+/// A field of the task's request.
 fn field(task: &StoredTask, name: &str) -> Value {
     let request: Value = serde_json::from_str(&task.request).unwrap_or_default();
     request[name].clone()
@@ -138,14 +138,14 @@ fn completed_ms(task: &StoredTask) -> Option<i64> {
     times.max().filter(|_| task.stage == TaskProgress::Complete)
 }
 
-/// A time as the documents write it.
+/// A time in the documents' format.
 fn civil(ms: i64) -> Option<String> {
     let time = jiff::Timestamp::from_millisecond(ms).ok()?;
     let time = TimeZone::UTC.to_datetime(time);
     Some(time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// The status as the operation has it.
+/// The status in the operation's format.
 fn flag(task: &StoredTask) -> Value {
     match (task.kind, task.stage) {
         (OperationKind::Midi, TaskProgress::Complete) => 1.into(),
@@ -158,7 +158,7 @@ fn flag(task: &StoredTask) -> Value {
     }
 }
 
-/// The address of the file with this name; null where there is none.
+/// The address of the file with this name; `null` if there is none.
 fn url(task: &StoredTask, name: &str, with: Writing<'_>) -> Value {
     let mut kept = task.tracks.iter();
     let kept = kept.find(|kept| kept.name.as_deref() == Some(name));
@@ -179,7 +179,7 @@ enum Casing {
     Snake,
 }
 
-/// The stems: camelCase in details, but for what is within `originData`; snake_case in callbacks.
+/// The stems: camelCase in details, except inside `originData`; snake_case in callbacks.
 fn stems_info(task: &StoredTask, with: Writing<'_>, casing: Casing) -> Value {
     let is_camel = casing == Casing::Camel;
     let mut info = Map::new();
@@ -231,7 +231,7 @@ fn stems_info(task: &StoredTask, with: Writing<'_>, casing: Casing) -> Value {
     info.into()
 }
 
-/// A recovery: the envelope's code is the status, the data are the tracks.
+/// A recovery: the status is the code of the envelope, and the data are the tracks.
 fn recovered(task: &StoredTask, with: Writing<'_>) -> Value {
     if !task.stage.is_final() {
         return json!({ "code": 201, "task_id": task.id, "msg": "processing", "data": null });
@@ -260,7 +260,7 @@ fn recovered(task: &StoredTask, with: Writing<'_>) -> Value {
                         "status": "success",
                         "error": "",
                     });
-                    // As in a song's details: the studio's own extra.
+                    // An extension of the studio, as in a song's details.
                     if let Some(mix) = &kept.mix {
                         track["mix_audio_url"] = with.links.to_file(mix).into();
                     }

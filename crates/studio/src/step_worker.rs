@@ -1,13 +1,13 @@
-//! Makes the results of steps.
+//! Produces the results of steps.
 //!
 //! ```text
-//! wav, stems ─► the song's own source, request and seed ─► the same take again ─► its samples, or its parts
-//! midi       ─► the notes that the stems task kept
+//! wav, stems ─► the song's source, request and seed ─► the same take again ─► its samples, or its parts
+//! midi       ─► the notes that the stems task stored
 //! recovery   ─► the song's files at new addresses
 //! ```
 //!
-//! Nothing is rendered for a song that nobody orders anything of. The take is played again from what the song was made of; where it would
-//! come out otherwise, for the studio was started with another SoundFont or seed, the step fails and its credits come back.
+//! The studio renders a step only when it is ordered. It plays the take again from the song's source. If the result would
+//! differ, because the studio was started with another SoundFont or seed, the step fails and its credits are given back.
 
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
@@ -24,7 +24,7 @@ use crate::store::{steps, transitions};
 use crate::validate;
 use crate::validate_step::{self, StepInput};
 
-/// Makes one step.
+/// Produces the result of one step.
 pub(crate) async fn make(
     shared: &StudioState,
     renders: &Semaphore,
@@ -47,15 +47,15 @@ pub(crate) async fn make(
     Ok(())
 }
 
-/// What the step processes is not there any more: its retention is over.
+/// The task that the step processes no longer exists: its retention has ended.
 fn parent_gone() -> MakingError {
     MakingError::Task {
         code: BAD_SOURCE,
-        message: "the source task is not there any more".to_owned(),
+        message: "the source task no longer exists".to_owned(),
     }
 }
 
-/// What only a damaged row has.
+/// An error that only a damaged row can cause.
 fn damaged(message: &str) -> MakingError {
     MakingError::Task {
         code: OWN_FAULT,
@@ -70,11 +70,11 @@ async fn parent(
 ) -> Result<StoredTask, MakingError> {
     let id = work.parent.clone().unwrap_or_default();
     let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
-    let found = shared.store.read("look a task up", look).await?;
+    let found = shared.store.read("find a task", look).await?;
     found.ok_or_else(parent_gone)
 }
 
-/// Plays a song's take again and keeps what the step is about.
+/// Plays a song's take again and stores the step's files.
 async fn played(
     shared: &StudioState,
     renders: &Semaphore,
@@ -82,7 +82,7 @@ async fn played(
 ) -> Result<Vec<StoredTrack>, MakingError> {
     let id = work.parent.clone().unwrap_or_default();
     let look = move |connection: &rusqlite::Connection| steps::song(connection, &id);
-    let found = shared.store.read("look a song up", look).await?;
+    let found = shared.store.read("find a song", look).await?;
     let (song_work, song) = found.ok_or_else(parent_gone)?;
     let number = work.parent_track.unwrap_or(1);
     let kept = song.tracks.iter().find(|kept| kept.number == number);
@@ -183,7 +183,7 @@ async fn noted(shared: &StudioState, work: &PendingTask) -> Result<Vec<StoredTra
     }])
 }
 
-/// The files of a song under new addresses. One that is gone is left out.
+/// The files of a song at new addresses. A missing file is left out.
 async fn recovered(
     shared: &StudioState,
     work: &PendingTask,

@@ -1,4 +1,4 @@
-//! Starting and stopping a studio.
+//! Starts and stops a studio.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -30,16 +30,17 @@ pub struct Studio {
 }
 
 impl Studio {
-    /// Serves the contract on `listener` with what is kept in `config.data_dir`, and takes up the tasks that an earlier studio
-    /// left unfinished there. Who can reach the studio is the listener's matter: bind it to a loopback address unless others
-    /// are meant to.
+    /// Serves the contract on `listener` with the data in `config.data_dir`, and resumes the tasks that an earlier studio left
+    /// unfinished there. The caller decides who can reach the studio: bind the listener to a loopback address unless others
+    /// should reach it.
     ///
-    /// The process must have a rustls crypto provider installed before, as the clients for sources and callbacks need one.
+    /// The process must have installed a rustls crypto provider, because the clients for sources and callbacks need one.
     ///
     /// # Errors
-    /// When the folder can't be used (another studio has it, say), or `config` can't be satisfied. Nothing is served then.
+    /// When the folder can't be used (another studio uses it, for example), or a setting of `config` is invalid. Then nothing
+    /// is served.
     pub async fn start(listener: TcpListener, config: StudioConfig) -> Result<Studio, StudioError> {
-        // The HTTP library panics without one.
+        // The HTTP library panics without a crypto provider.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(StudioError::NoCryptoProvider);
         }
@@ -72,31 +73,31 @@ impl Studio {
         })
     }
 
-    /// The address that everything is served under; ends in a slash.
+    /// The base address of all links; ends in a slash.
     pub fn base_url(&self) -> &Url {
         self.shared.links.base()
     }
 
-    /// Waits until something of a task could not be written down, for a full disk say, and says why. Such a task may wait for the
-    /// next start: a program that has started the studio for its own tasks need not wait for them any more.
+    /// Waits until a change of a task can't be stored (on a full disk, for example), and returns the reason. Such a task may
+    /// stay unfinished until the next start, so a program that started the studio for its own tasks need not wait for them.
     pub async fn store_failed(&self) -> String {
         self.shared.store.failed_to_write().await
     }
 
-    /// Sends the responses that are under way, then stops. Unfinished tasks and callbacks that are owed go on at the next
-    /// start with the same folder, which is free when this returns.
+    /// Completes running responses, then stops. Unfinished tasks and owed callbacks continue at the next start with the same
+    /// folder. The folder is unlocked when this returns.
     pub async fn stop(mut self) {
         self.shared.stop.cancel();
         if tokio::time::timeout(STOP_PATIENCE, &mut self.serving)
             .await
             .is_err()
         {
-            tracing::debug!("hung up on connections that did not end");
+            tracing::debug!("closed connections that did not end");
             self.serving.abort();
         }
         while let Some(ended) = self.workers.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(%error, "a part of the studio broke");
+                tracing::error!(%error, "a part of the studio failed");
             }
         }
         let shared = Arc::clone(&self.shared);
@@ -127,7 +128,7 @@ impl Studio {
     }
 }
 
-/// Opens everything that lies in the folder. Blocks.
+/// Opens everything in the data folder. Blocks.
 fn open(config: StudioConfig, links: Links) -> Result<StudioState, StudioError> {
     let folder = DataFolder::open(&config.data_dir)?;
     let store = StudioStore::open(&folder.database())?;
@@ -174,7 +175,7 @@ fn open(config: StudioConfig, links: Links) -> Result<StudioState, StudioError> 
     })
 }
 
-/// The address that links are built from; always ends in a slash.
+/// The base address of links; always ends in a slash.
 fn base_url(config: &StudioConfig, address: SocketAddr) -> Result<Url, StudioError> {
     let Some(public) = &config.public_url else {
         let reachable = match address.ip() {

@@ -1,8 +1,8 @@
 //! Checks the body of a submission. Pure.
 //!
-//! The body is read as plain JSON. Its fields are checked by the rows of the settings table, those that the contract requires first, so
-//! that the first mistake is named as the vendors name it. Any model name passes: the list of models changes too often. Fields that the
-//! contract does not know pass, too.
+//! The body is parsed as plain JSON. Its fields are checked by the rows of the settings table, the required ones first, so that
+//! the first mistake gets the same message as at the vendors. Any model name is accepted, because the list of models changes
+//! too often. Unknown fields are accepted, too.
 
 use backline_api::{SETTINGS, Setting, SettingKind, SettingRow};
 use serde_json::{Map, Value};
@@ -10,40 +10,40 @@ use url::Url;
 
 use crate::responses::RequestError;
 
-/// Longest tags in characters: the sibling endpoint's limit, as none is documented here.
+/// Longest tags in characters: the limit of the sibling endpoint, because no limit is documented here.
 const TAGS_CHARS: usize = 1000;
-/// Longest model name in characters: far beyond any that vendors have.
+/// Longest model name in characters: far longer than any vendor's.
 const NAME_CHARS: usize = 100;
-/// Longest address in characters: no browser or proxy takes much longer ones.
+/// Longest address in characters: browsers and proxies accept hardly longer ones.
 pub(crate) const URL_CHARS: usize = 8192;
-/// Farthest a weight may lie from a multiple of 0.01: what binary fractions and single precision make of one.
+/// Largest distance of a weight from a multiple of 0.01: the rounding error of binary fractions and single precision.
 const WEIGHT_SLACK: f64 = 1e-6;
 
-/// A submit body that passed.
+/// A valid submission.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ValidRequest {
     pub(crate) upload_url: Url,
     pub(crate) title: String,
     pub(crate) tags: String,
     pub(crate) negative_tags: String,
-    /// As it was sent: placeholders that are no address pass too.
+    /// The text as sent. A placeholder that is not an address is valid, too.
     pub(crate) callback_url: String,
     pub(crate) vocal_gender: Option<Gender>,
     pub(crate) style_weight: Option<f32>,
     pub(crate) weirdness_constraint: Option<f32>,
     pub(crate) audio_weight: Option<f32>,
-    /// Digest of the request without its addresses: equal where the same music is requested.
+    /// Digest of the request without its addresses: equal requests for the same music have equal digests.
     pub(crate) digest: [u8; 32],
 }
 
-/// Whose voice is accompanied.
+/// The voice that is accompanied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gender {
     M,
     F,
 }
 
-/// Reads the body of a submission, or returns what is wrong with it.
+/// Reads the body of a submission, or returns its first mistake.
 pub(crate) fn validate(body: &[u8]) -> Result<ValidRequest, RequestError> {
     let fields = object(body)?;
     let upload_url = required(&fields, "uploadUrl", URL_CHARS)?;
@@ -139,7 +139,7 @@ fn check_text(
     }
 }
 
-/// A field's value; null counts as absent.
+/// A field's value; `null` counts as absent.
 fn present<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     fields.get(name).filter(|value| !value.is_null())
 }
@@ -200,7 +200,7 @@ fn weight(fields: &Map<String, Value>, name: &str) -> Result<Option<f32>, Reques
     Ok(Some((hundredths / 100.0) as f32))
 }
 
-/// Digest of an operation's name and the fields but for those in `without`, whatever order they were sent in.
+/// Digest of an operation's name and of the fields that are not in `without`, independent of their order.
 pub(crate) fn digest(fields: &Map<String, Value>, without: &[&str], operation: &str) -> [u8; 32] {
     let mut names: Vec<&String> = fields
         .keys()
@@ -210,7 +210,7 @@ pub(crate) fn digest(fields: &Map<String, Value>, without: &[&str], operation: &
     let mut hasher = blake3::Hasher::new();
     hasher.update(operation.as_bytes());
     for name in names {
-        // A name can't be mistaken for a value: both are JSON texts with their quotes.
+        // A name can't be mistaken for a value, because both are JSON texts with quotes.
         hasher.update(Value::from(name.as_str()).to_string().as_bytes());
         hasher.update(b":");
         hasher.update(fields[name].to_string().as_bytes());

@@ -1,4 +1,4 @@
-//! Checks the body of a step's submission, by the vendor's row of the operation. Pure.
+//! Checks the body of a step's submission by the vendor's definition of the operation. Pure.
 
 use backline_api as api;
 use serde_json::{Map, Value};
@@ -10,23 +10,23 @@ use crate::operation::OperationKind;
 use crate::responses::RequestError;
 use crate::validate::{URL_CHARS, digest, object, required, text};
 
-/// Longest id in characters: far beyond any that vendors have.
+/// Longest id in characters: far longer than any vendor's.
 const ID_CHARS: usize = 200;
 
-/// A step's body that passed.
+/// A valid submission of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ValidStep {
     pub(crate) kind: OperationKind,
     pub(crate) input: StepInput,
-    /// The type of stems and the name of the single one.
+    /// The type of the stems, and the name of a single one.
     pub(crate) stems: Stems,
-    /// As it was sent; empty where it may be left out and was.
+    /// The text as sent; empty if the field is optional and was left out.
     pub(crate) callback_url: String,
     /// Digest of the operation and the request without its callback address.
     pub(crate) digest: [u8; 32],
 }
 
-/// What a step processes, as the request names it.
+/// The input of a step, as the request names it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StepInput {
     Track { task: String, audio: String },
@@ -35,7 +35,7 @@ pub(crate) enum StepInput {
     Song { task: String },
 }
 
-/// Which stems are made.
+/// The stems that are made.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) enum Stems {
     /// Vocal and instrumental.
@@ -43,12 +43,12 @@ pub(crate) enum Stems {
     Two,
     /// The vocal and each group of instruments.
     All,
-    /// One, by the vendor's name, and the rest.
+    /// The stem with this vendor's name, and the rest.
     Named(String),
 }
 
 impl ValidStep {
-    /// What it costs.
+    /// The price in credits.
     pub(crate) fn price(&self, prices: &Prices) -> f64 {
         match (self.kind, &self.stems) {
             (OperationKind::Song, _) => prices.song,
@@ -62,7 +62,7 @@ impl ValidStep {
     }
 }
 
-/// Reads the body of a step's submission, or returns what is wrong with it.
+/// Reads the body of a step's submission, or returns its first mistake.
 pub(crate) fn validate(
     kind: OperationKind,
     codes: Codes,
@@ -131,11 +131,11 @@ pub(crate) fn validate(
     })
 }
 
-/// How the vendors write the fields of a recovery: the studio takes either, whichever vendor it speaks for.
+/// The names of a recovery's fields at the vendors. The studio accepts both, whichever vendor it imitates.
 const SONG_FIELDS: [&str; 2] = ["sunoTaskId", "task_id"];
 const CALLBACK_FIELDS: [&str; 2] = ["callBackUrl", "call_back_url"];
 
-/// The name under which a body has a field: `own`, the vendor's, unless only another of `all` is there.
+/// The name that a body uses for a field: the vendor's name `own`, unless the body has only another name of `all`.
 fn written(fields: &Map<String, Value>, own: &'static str, all: &[&'static str]) -> &'static str {
     let mut others = all.iter().copied();
     match is_given(fields, own) {
@@ -164,7 +164,7 @@ fn stems(fields: &Map<String, Value>, row: &api::Operation) -> Result<Stems, Req
     match chosen {
         "separate_vocal" => Ok(Stems::Two),
         "split_stem" => Ok(Stems::All),
-        // The other types pass with or without a name, as at the vendors.
+        // The other types accept a name or none, as at the vendors.
         _ => required(fields, "stemName", ID_CHARS).map(|name| Stems::Named(name.to_owned())),
     }
 }

@@ -1,6 +1,6 @@
 //! The wire format of a task. Pure.
 //!
-//! The one place where kept rows become the contract's types, which know both casings.
+//! The only place that converts stored rows into the contract's types, which know both casings.
 
 use backline_api::{CallbackBody, CallbackKind, RecordInfo, TaskId, TaskStatus, Track};
 use serde_json::Value;
@@ -10,9 +10,9 @@ use crate::misbehave::of_task;
 use crate::store::callbacks::Notice;
 use crate::store::tasks::{StoredTask, StoredTrack, TaskProgress};
 
-/// Tracks of one task.
+/// Number of tracks of a task.
 pub(crate) const TRACKS: u8 = 2;
-/// The model name of every track.
+/// The model name in every track.
 const MODEL_NAME: &str = "backline-band";
 
 /// A song's details.
@@ -34,7 +34,7 @@ pub(crate) fn record_info(task: &StoredTask, links: &Links) -> Value {
         error_message: task.error_message.clone(),
     };
     let mut data = info.to_json();
-    // The studio's own extras, which other vendors' clients pass over.
+    // Extensions of the studio, which other vendors' clients ignore.
     let tracks = data.pointer_mut("/response/sunoData");
     if let Some(tracks) = tracks.and_then(Value::as_array_mut) {
         for (track, number) in tracks.iter_mut().zip(1..) {
@@ -89,12 +89,12 @@ pub(crate) fn callback(task: &StoredTask, notice: Notice, links: &Links) -> Call
     }
 }
 
-/// A track's id: it follows from the task, so it is the same in every response.
+/// A track's id. It is derived from the task, so it is the same in every response.
 pub(crate) fn track_id(task_id: &str, number: u8) -> uuid::Uuid {
     uuid_of(&format!("{task_id}/{number}"))
 }
 
-/// The id that belongs to a text.
+/// The id that is derived from a text.
 pub(crate) fn uuid_of(text: &str) -> uuid::Uuid {
     let digest = blake3::hash(text.as_bytes());
     let mut bytes = [0; 16];
@@ -102,7 +102,7 @@ pub(crate) fn uuid_of(text: &str) -> uuid::Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-/// The kept track `number`, if there is one at `stage`.
+/// The stored track `number`, if it is visible at `stage`.
 fn shown(task: &StoredTask, stage: TaskProgress, number: u8) -> Option<&StoredTrack> {
     let ready = match stage {
         TaskProgress::Pending | TaskProgress::Text | TaskProgress::Failed => 0,
@@ -114,13 +114,13 @@ fn shown(task: &StoredTask, stage: TaskProgress, number: u8) -> Option<&StoredTr
         .find(|kept| kept.number == number && number <= ready)
 }
 
-/// When a track was made, as it is shown at `stage`.
+/// The creation time of a track at `stage`.
 pub(crate) fn created_ms(task: &StoredTask, stage: TaskProgress, number: u8) -> i64 {
     let true_ms = shown(task, stage, number).map_or(task.accepted_ms, |kept| kept.created_ms);
     true_ms.saturating_add(of_task::clock_offset_ms(&task.faults))
 }
 
-/// The tracks that are shown at `stage`: none before the text, then both, each with its file once the stage has one.
+/// The visible tracks at `stage`: none before the text, then both, each with its file once the stage has one.
 fn shown_tracks(task: &StoredTask, stage: TaskProgress, links: &Links) -> Option<Vec<Track>> {
     if matches!(stage, TaskProgress::Pending | TaskProgress::Failed) {
         return None;

@@ -1,11 +1,11 @@
-//! Carries tasks out in the order of acceptance: fetches the source, renders, stores the tracks.
+//! Processes tasks in the order of acceptance: fetches the source, renders, stores the tracks.
 //!
 //! ```text
 //! store ─next unfinished─► source (disk, or ≤ 8 fetches) ─► render (≤ cores, blocking thread) ─► files ─► store: stage
 //! ```
 //!
-//! The database is the queue, so nothing is lost at a stop: what is unfinished is taken up again by the next start, from its
-//! beginning, and since all chance comes from the seed it comes out the same.
+//! The database is the queue, so a stop loses nothing: the next start begins each unfinished task again. All chance comes from
+//! the seed, so the result is the same.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +29,10 @@ use crate::wire::TRACKS;
 
 /// How long the worker waits after the store failed.
 const STORE_RETRY_WAIT: Duration = Duration::from_secs(1);
-/// Makes tasks until the studio stops; what is under way then is left for the next start.
+/// Processes tasks until the studio stops. Interrupted tasks are left for the next start.
 pub(crate) async fn run(shared: Arc<StudioState>) {
     let renders = Arc::new(Semaphore::new(shared.config.render_limit.max(1)));
-    // Some more than are rendered: their sources are fetched meanwhile.
+    // More tasks than are rendered: their sources are fetched meanwhile.
     let places = Arc::new(Semaphore::new(
         shared.config.render_limit.max(1) + FETCH_LIMIT,
     ));
@@ -62,13 +62,13 @@ pub(crate) async fn run(shared: Arc<StudioState>) {
     under_way.shutdown().await;
 }
 
-/// The next task after `seq`, waited for; `None` when the studio stops.
+/// Waits for the next task after `seq`; `None` when the studio stops.
 async fn next(shared: &StudioState, seq: i64) -> Option<PendingTask> {
     loop {
         let rung = shared.work_waits.notified();
         let found = shared
             .store
-            .read("look for tasks", move |connection| {
+            .read("find tasks", move |connection| {
                 tasks::next_unfinished(connection, seq)
             })
             .await;
@@ -110,11 +110,11 @@ async fn make_one(shared: &StudioState, renders: &Semaphore, work: PendingTask) 
             let note = move |connection: &rusqlite::Connection| {
                 transitions::fail(connection, seq, code, &message, now_ms)
             };
-            if let Err(error) = shared.store.write("note a failed task", note).await {
+            if let Err(error) = shared.store.write("record a failed task", note).await {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     task = id,
-                    "could not note a failed task"
+                    "could not record a failed task"
                 );
                 return;
             }
@@ -129,7 +129,7 @@ async fn make(
     renders: &Semaphore,
     work: PendingTask,
 ) -> Result<(), MakingError> {
-    // It was read when it was accepted; only a damaged row comes out differently.
+    // The request was validated when it was accepted; only a damaged row fails here.
     let valid =
         validate::validate(work.request.as_bytes()).map_err(|refusal| MakingError::Task {
             code: OWN_FAULT,
@@ -140,13 +140,13 @@ async fn make(
         .acquire()
         .await
         .map_err(|closed| MakingError::Later(closed.to_string()))?;
-    // Not before: what waits for its turn waits on the disk.
+    // The source is read here and not earlier: the sources of waiting tasks stay on disk.
     let local = source;
     let source = local.read(&work).await?;
     keep_source(shared, &work, local).await;
     let seed = seed(&work, &source, shared.config.seed);
     let render_config = RenderConfig::of(&shared.config);
-    // One step may wait while the next is computed. A dropped receiver ends the render at its next step.
+    // One part may wait while the next is computed. A dropped receiver ends the render at its next part.
     let (steps, mut made) = mpsc::channel(1);
     let render = tokio::task::spawn_blocking(move || {
         render::render(&source, &valid, seed, &render_config, |step| {
@@ -181,7 +181,7 @@ async fn make(
     }
 }
 
-/// Keeps the result of a step, durable, and moves the task forward.
+/// Stores a finished part durably and moves the task forward.
 async fn keep_step(
     shared: &StudioState,
     work: &PendingTask,

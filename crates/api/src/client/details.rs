@@ -1,4 +1,4 @@
-//! Details of tasks.
+//! Requests for the details of tasks.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::{CallError, CallSubject, Client, endpoint};
 use crate::{ApiCall, Operation, RecordInfo, Refusal, StepView, TaskId, TaskView};
 
 impl Client {
-    /// Requests the details of a task. A failed or unknown task is a view like any other.
+    /// Requests the details of a task. A failed or unknown task is a normal view, not an error.
     pub async fn record_info(&self, task: &TaskId) -> Result<TaskView, CallError> {
         let read = |status, body: &[u8]| self.profile.read_record_info(status, body, task);
         self.details(
@@ -18,7 +18,7 @@ impl Client {
         .await
     }
 
-    /// Requests the details of a task of any operation. A failed or unknown task is a view like any other.
+    /// Requests the details of a task of any operation. A failed or unknown task is a normal view, not an error.
     pub async fn step_details(
         &self,
         operation: &Operation,
@@ -29,7 +29,7 @@ impl Client {
             .await
     }
 
-    /// Returns the request that made a task, as JSON text; none where the task or its request is unknown.
+    /// Returns the request that created a task, as JSON text; `None` if the task or its request is unknown.
     pub async fn request_of(&self, task: &TaskId) -> Result<Option<String>, CallError> {
         let read = |status, body: &[u8]| self.profile.read_data(ApiCall::Details, status, body);
         let data = self

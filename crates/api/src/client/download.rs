@@ -1,10 +1,11 @@
-//! Fetching results from wherever they lie, guarded, bounded and resumable.
+//! Downloads results from any host: guarded, bounded and resumable.
 //!
-//! A download goes on where an earlier one stopped only if the host proves that it is the same file: by the validator that it gave
-//! then (`If-Range`). Otherwise it begins anew; from a host that can't serve a range, the whole file is requested, once.
+//! A download resumes only if the host proves that the file is the same: by the validator that it sent earlier (`If-Range`).
+//! Otherwise the download starts again from the first byte. If a host can't serve a range, the client requests the whole file
+//! once.
 //!
-//! It is bounded in size, in time, and by a least rate: what is slower is as good as silent. What the bytes are is the caller's to
-//! judge: an error page with status 200 looks like a file from here.
+//! A download is bounded in size, in time and by a minimum rate. The caller checks what the bytes are: here, an error page with
+//! status 200 looks like a file.
 
 use bytes::Bytes;
 use reqwest::header::{
@@ -19,60 +20,61 @@ use super::{CallError, CallErrorKind, CallSubject, Client, response};
 use crate::redact_url;
 use crate::unpack::{self, Unpacker};
 
-/// Longest validator that is kept; entity tags have some tens of characters.
+/// Longest validator that is stored; entity tags have some tens of characters.
 const VALIDATOR_LIMIT_BYTES: usize = 256;
 
-/// A file that was changed less than this before it was sent may have been changed again within the same second.
+/// `Last-Modified` has a resolution of one second. A file that changed less than this before the response may have changed
+/// again within the same second.
 const SETTLED_MS: i64 = 60_000;
 
-/// What is here already of a file.
+/// The part of a file that is already on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partial {
-    /// Its first bytes: as many as this.
+    /// Number of bytes on disk, counted from the start of the file.
     pub length_bytes: u64,
-    /// What the host calls the file as it was then: see [`Download::validator`].
+    /// The validator that the host sent with them; see [`Download::validator`].
     pub validator: String,
-    /// Length of the whole file, where it was known.
+    /// Length of the whole file, if it is known.
     pub total_len: Option<u64>,
 }
 
-/// A file on its way. Take its bytes with [`Download::chunk`] until there are no more.
+/// A running download. Call [`Download::chunk`] until it returns `None`.
 #[derive(Debug)]
 pub struct Download {
-    /// The media type that the host gives it.
+    /// The media type that the host sent.
     pub content_type: Option<String>,
-    /// Length of the whole file, where the host gives it.
+    /// Length of the whole file, if the host sent it.
     pub total_len: Option<u64>,
-    /// Whether the bytes begin where the caller wanted to go on; otherwise they begin at 0.
+    /// Whether the bytes start at the requested position; otherwise they start at 0.
     pub resumed: bool,
-    /// What the host calls the file as it is now: a strong entity tag, or the time of a change that is long enough ago. A download
+    /// The validator of this version of the file: a strong entity tag, or a `Last-Modified` time that is old enough. A download
     /// without one can't be resumed.
     pub validator: Option<String>,
     response: Response,
     client: Client,
     subject: String,
-    /// Unpacks a file that came gzipped although no encoding was accepted.
+    /// Decompresses a file that the host sent gzipped although the client accepted no encoding.
     unpacker: Option<Unpacker>,
-    /// Bytes of the whole file that have come, those before the resumption included.
+    /// Bytes of the whole file received so far, including those before the resumption.
     received: u64,
     limit_bytes: u64,
     pace: MinimumSpeed,
 }
 
-/// How fast a download has to be.
+/// The minimum rate of a download.
 #[derive(Debug)]
 struct MinimumSpeed {
     ends: Instant,
-    /// Bytes that came over the network.
+    /// Bytes received over the network.
     came_bytes: u64,
-    /// When the current stretch of time is over, and what has to have come by then.
+    /// The end of the current interval. `due_bytes` must have arrived by then.
     stretch_ends: Instant,
     due_bytes: u64,
 }
 
 impl Client {
-    /// Fetches `url`, going on after what is here already if the host can and the file is still the same: see
-    /// [`Download::resumed`]. More than `limit_bytes`, or than the client's own limit, is refused.
+    /// Fetches `url`. Resumes after `here` if the host supports it and the file is still the same; see [`Download::resumed`].
+    /// Refuses a file that is longer than `limit_bytes` or than the client's own limit.
     pub async fn download(
         &self,
         url: &str,
@@ -85,7 +87,7 @@ impl Client {
         };
         let parsed = Url::parse(url).map_err(|error| {
             call.error(CallErrorKind::Forbidden {
-                reason: format!("no valid address: {error}"),
+                reason: format!("the address is not valid: {error}"),
             })
         })?;
         let forbidden = |reason: String| call.error(CallErrorKind::Forbidden { reason });
@@ -101,7 +103,7 @@ impl Client {
                 let total = span.total.or(here.total_len);
                 return self.begin(&call, response, total, Some(here), limit_bytes);
             }
-            // Another file, another part of it, or a host that refuses every range.
+            // The response has another file or another part of it, or the host refuses ranges.
             let status = response.status().as_u16();
             if !matches!(status, 200 | 408 | 425 | 429 | 500..) {
                 response = self.fetch(&call, &parsed, None).await?;
@@ -113,9 +115,9 @@ impl Client {
                 let span = span(response.headers());
                 let whole = span.filter(|it| it.first == 0 && it.total == Some(it.last + 1));
                 let Some(span) = whole else {
-                    return Err(
-                        call.unreadable("it contains a part of the file, the whole was requested")
-                    );
+                    return Err(call.unreadable(
+                        "it contains a part of the file, although the whole file was requested",
+                    ));
                 };
                 span.total
             }
@@ -146,7 +148,7 @@ impl Client {
                 encoding.unwrap_or_default()
             )));
         };
-        // The length of a packed file says nothing about the file; a file that was cut does not unpack to its end.
+        // The length of a compressed file says nothing about the file itself. A truncated file fails to decompress at its end.
         let total_len = total_len.filter(|_| !packed);
         if total_len.is_some_and(|total| total > limit_bytes) {
             return Err(call.error(CallErrorKind::TooLarge { limit_bytes }));
@@ -204,7 +206,8 @@ impl Client {
 }
 
 impl Download {
-    /// The next bytes; `None` when the file is whole. Fails when it breaks off, grows beyond the limit, or is too slow.
+    /// Returns the next bytes; `None` when the file is complete. Fails when the connection breaks, the file exceeds the limit,
+    /// or the download is too slow.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, CallError> {
         let call = CallSubject {
             operation: "download",
@@ -251,7 +254,7 @@ impl Download {
         Ok(Some(chunk))
     }
 
-    /// The next bytes as they come over the network, if they come fast enough.
+    /// Returns the next bytes as received; fails when they come too slowly.
     async fn raw_chunk(&mut self, call: &CallSubject) -> Result<Option<Bytes>, CallError> {
         let least = self.client.options.least_rate;
         let chunk = loop {
@@ -261,19 +264,19 @@ impl Download {
             }
             if until == self.pace.ends {
                 let limit_s = self.client.options.download_timeout.as_secs_f64();
-                let reason = format!("it was not whole after {limit_s} seconds");
+                let reason = format!("it did not finish within {limit_s} seconds");
                 return Err(call.error(CallErrorKind::Broken { reason }));
             }
             if self.pace.came_bytes < self.pace.due_bytes {
                 let (bytes, seconds) = (least.bytes, least.every.as_secs_f64());
-                let reason = format!("less than {bytes} bytes came in {seconds} seconds");
+                let reason = format!("less than {bytes} bytes arrived in {seconds} seconds");
                 return Err(call.error(CallErrorKind::Broken { reason }));
             }
             self.pace.stretch_ends += least.every;
             self.pace.due_bytes = self.pace.came_bytes + least.bytes;
         };
         let chunk = chunk.map_err(|error| {
-            // A response arrived, so a connection error now is a broken one.
+            // A response arrived, so a connection error here means that the connection broke.
             let reason = self.client.scrub(&response::reason(error));
             call.error(CallErrorKind::Broken { reason })
         })?;
@@ -282,7 +285,7 @@ impl Download {
     }
 }
 
-/// Whether a response goes on where `here` ends, in the same file.
+/// Whether a response continues the same file where `here` ends; returns its range.
 fn continues(response: &Response, here: &Partial) -> Option<ContentRange> {
     let headers = response.headers();
     let packed = unpack::is_gzip(text(headers, &CONTENT_ENCODING)) != Some(false);
@@ -295,7 +298,7 @@ fn continues(response: &Response, here: &Partial) -> Option<ContentRange> {
         (Some(now), Some(then)) => now == then,
         _ => true,
     };
-    // A host that does not know `If-Range` may give a part of another file, and then says so here.
+    // A host that ignores `If-Range` may send a part of another file; its validator then differs.
     let is_same = match here.validator.starts_with('"') {
         true => text(headers, &ETAG).is_none_or(|tag| tag == here.validator),
         false => text(headers, &LAST_MODIFIED).is_none_or(|time| time == here.validator),
@@ -303,8 +306,8 @@ fn continues(response: &Response, here: &Partial) -> Option<ContentRange> {
     (at_the_place && as_long && is_same).then_some(span)
 }
 
-/// What tells this file from what may come in its place: a strong entity tag, or the time of its last change (RFC 9110, 8.8.2.2
-/// and 13.1.5).
+/// The validator that identifies this version of the file: a strong entity tag, or the time of its last change (RFC 9110,
+/// 8.8.2.2 and 13.1.5).
 fn validator(headers: &HeaderMap) -> Option<String> {
     let short = |text: &&str| text.len() <= VALIDATOR_LIMIT_BYTES;
     if let Some(tag) = text(headers, &ETAG).filter(|tag| tag.starts_with('"')) {
@@ -328,7 +331,7 @@ fn span(headers: &HeaderMap) -> Option<ContentRange> {
     ContentRange::read(text(headers, &CONTENT_RANGE)?)
 }
 
-/// `Content-Range: bytes first-last/total`, the total may be `*`.
+/// `Content-Range: bytes first-last/total`; the total may be `*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ContentRange {
     first: u64,

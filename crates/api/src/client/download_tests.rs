@@ -238,7 +238,7 @@ async fn what_trickles_is_given_up() {
     let minute = Duration::from_secs(60);
     let said = broken(client_with(&slow, 500, minute), slow.clone()).await;
     assert!(
-        said.contains("less than 500 bytes came in 0.1 seconds"),
+        said.contains("less than 500 bytes arrived in 0.1 seconds"),
         "{said}"
     );
 
@@ -248,7 +248,7 @@ async fn what_trickles_is_given_up() {
         steady.clone(),
     )
     .await;
-    assert!(said.contains("not whole after 0.3 seconds"), "{said}");
+    assert!(said.contains("did not finish within 0.3 seconds"), "{said}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
-//! Everything that can go wrong with a call, split by what the caller can do about it.
+//! All errors of a call, split by what the caller can do about them.
 //!
-//! Sources are kept as text, with addresses redacted and the key cut out: the errors of the HTTP library quote whole
-//! addresses, and vendors quote what they were sent.
+//! Error sources are stored as text, with addresses redacted and the key removed: the errors of the HTTP library quote whole
+//! addresses, and vendors quote what they received.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub struct CallError {
     pub(super) subject: String,
     pub(super) kind: CallErrorKind,
     pub(super) retry_after_ms: Option<u64>,
-    /// What an HTTP status means at this call; none for other kinds.
+    /// The meaning of an HTTP status for this call; `None` for other kinds.
     pub(super) status_class: Option<ResponseClass>,
 }
 
@@ -22,17 +22,17 @@ pub struct CallError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallErrorKind {
-    /// The other side was not reached: nothing was sent.
+    /// The host was not reached: nothing was sent.
     NotSent {
         /// Why.
         reason: String,
     },
-    /// It was reached, and then the connection broke or went silent.
+    /// The host was reached; then the connection broke or timed out.
     Broken {
         /// Why.
         reason: String,
     },
-    /// The vendor's response is not a success.
+    /// The vendor's response is an error.
     Refused(Refusal),
     /// A file's host responded with this HTTP status.
     Status(u16),
@@ -41,12 +41,12 @@ pub enum CallErrorKind {
         /// Why.
         reason: String,
     },
-    /// Longer than is accepted.
+    /// The response is longer than the limit.
     TooLarge {
         /// The limit.
         limit_bytes: u64,
     },
-    /// The address may not be followed.
+    /// The address must not be followed.
     Forbidden {
         /// Why.
         reason: String,
@@ -56,14 +56,14 @@ pub enum CallErrorKind {
         /// Why.
         reason: String,
     },
-    /// The vendor has no such call.
+    /// The vendor does not offer this call.
     Unsupported,
-    /// The recording has no response to it.
+    /// The recording has no response to this call.
     NotOnTape,
 }
 
 impl CallError {
-    /// The same about another name of its subject: that by which the caller's user knows it.
+    /// The same error with another name for its subject, one that the user knows.
     pub fn about(self, subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
@@ -76,7 +76,7 @@ impl CallError {
         &self.kind
     }
 
-    /// What follows from it.
+    /// The consequence of the error.
     pub fn class(&self) -> ResponseClass {
         match &self.kind {
             CallErrorKind::NotSent { .. } => ResponseClass::NotSent,
@@ -93,7 +93,7 @@ impl CallError {
         }
     }
 
-    /// Whether the same call may succeed later. Every call that ends in this error buys nothing, so making it again is safe.
+    /// Whether the same call may succeed later. A call that ends in this error bought nothing, so a repeat is safe.
     pub fn is_retryable(&self) -> bool {
         self.class().is_retryable()
     }
@@ -103,7 +103,7 @@ impl CallError {
         self.retry_after_ms
     }
 
-    /// The HTTP status of a file's host.
+    /// The HTTP status that a file's host sent.
     pub fn http_status(&self) -> Option<u16> {
         match self.kind {
             CallErrorKind::Status(status) => Some(status),
@@ -121,7 +121,7 @@ impl fmt::Display for CallError {
         f.write_str(": ")?;
         match &self.kind {
             CallErrorKind::NotSent { reason } => write!(f, "not reached: {reason}"),
-            CallErrorKind::Broken { reason } => write!(f, "no whole response: {reason}"),
+            CallErrorKind::Broken { reason } => write!(f, "no complete response: {reason}"),
             CallErrorKind::Refused(Refusal {
                 code: Some(code),
                 message,
@@ -138,24 +138,24 @@ impl fmt::Display for CallError {
             CallErrorKind::Forbidden { reason } | CallErrorKind::File { reason } => {
                 f.write_str(reason)
             }
-            CallErrorKind::Unsupported => f.write_str("this provider has no such call"),
-            CallErrorKind::NotOnTape => f.write_str("the tape has no response to it"),
+            CallErrorKind::Unsupported => f.write_str("this provider does not offer this call"),
+            CallErrorKind::NotOnTape => f.write_str("the tape has no response to this request"),
         }
     }
 }
 
 impl std::error::Error for CallError {}
 
-/// Why a client could not be made.
+/// Why a client could not be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// The program must install a rustls crypto provider before it makes clients.
+    /// The program must install a rustls crypto provider before it creates clients.
     #[error("no crypto provider for TLS is installed in this process")]
     NoCryptoProvider,
-    /// Some vendors refuse requests that do not say who sends them.
+    /// Some vendors refuse requests without a user agent.
     #[error("the user agent is empty or can't be sent in an HTTP header")]
     UserAgent,
-    /// A variable of the environment names no proxy.
+    /// An environment variable does not contain the address of a proxy.
     #[error("${name} names no proxy: {reason}")]
     Proxy {
         /// The variable.

@@ -1,10 +1,11 @@
-//! Which addresses a result may be fetched from: the guard against being sent into our own network.
+//! Decides which addresses a result may be fetched from: protection against server-side request forgery.
 //!
-//! A vendor, or the sender of a callback, names the addresses that are fetched. Only addresses of the public internet are
-//! followed, those of hosts that the manifest names, and under a loopback profile this machine's. The check has three places, for
-//! none sees everything: names as they are resolved (so that what was checked is what is connected to), literal addresses (which
-//! are never resolved), and every redirect. Behind a proxy names are resolved by the proxy: there, literal addresses and names
-//! that belong to private networks are refused, and what the proxy may reach is its own configuration.
+//! A vendor, or the sender of a callback, chooses the addresses that are fetched. The client follows addresses of the public
+//! internet, addresses of hosts that the manifest names, and, under a loopback profile, addresses of this machine. The check
+//! runs in three places, because no single place sees every address: when a name is resolved (so the checked address is the
+//! connected one), for literal addresses (which are never resolved), and at every redirect. A proxy resolves names itself.
+//! Behind one, the client refuses literal private addresses and names that belong to private networks; the proxy's own
+//! configuration decides what else it reaches.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +20,7 @@ use super::Proxies;
 use crate::addresses::{bare, is_loopback, is_private_name, is_public};
 use crate::{PrivateAddresses, Profile};
 
-/// Redirects followed on the way to a file: vendors need one or two.
+/// Most redirects that are followed to a file: vendors need one or two.
 const REDIRECT_LIMIT: usize = 5;
 
 /// Why an address is not followed.
@@ -37,19 +38,19 @@ pub(super) enum Forbidden {
     TooManyRedirects,
 }
 
-/// The rule of one client.
+/// The guard of one client.
 #[derive(Debug, Clone)]
 pub(super) struct Guard(Arc<Rule>);
 
 #[derive(Debug)]
 struct Rule {
     reach: Reach,
-    /// Hosts that may lie in a private network, as `Url` writes them.
+    /// Hosts that may lie in a private network, in the spelling of `Url`.
     named: Vec<String>,
     proxies: Proxies,
 }
 
-/// Which addresses beside those of the public internet.
+/// The addresses that are allowed besides those of the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reach {
     Public,
@@ -58,7 +59,7 @@ enum Reach {
 }
 
 impl Guard {
-    /// The rule for a provider's results.
+    /// The guard for a provider's results.
     pub(super) fn of(profile: &Profile, proxies: Proxies) -> Self {
         let mut named = Vec::new();
         let reach = match &profile.allow_private {
@@ -74,7 +75,7 @@ impl Guard {
             }
         };
         if profile.loopback {
-            // A studio elsewhere in the network serves its own files.
+            // A studio on another machine of the network serves its own files.
             let own = [&profile.base_url, &profile.upload_url];
             named.extend(own.into_iter().filter_map(|url| url.host_str().map(bare)));
         }
@@ -85,7 +86,7 @@ impl Guard {
         }))
     }
 
-    /// The rule for addresses that a user names one by one.
+    /// The guard for addresses that a user names individually.
     pub(super) fn of_any(allow_private: bool, proxies: Proxies) -> Self {
         let reach = if allow_private {
             Reach::Private
@@ -99,7 +100,7 @@ impl Guard {
         }))
     }
 
-    /// Checks what can be known of `url` before its name is resolved.
+    /// Checks everything about `url` that is known before its name is resolved.
     pub(super) fn check(&self, url: &Url) -> Result<(), Forbidden> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Forbidden::Scheme);
@@ -117,7 +118,7 @@ impl Guard {
         if rule.proxies.hosts().iter().any(|host| bare(host) == name) {
             return Err(Forbidden::Proxy);
         }
-        // The proxy resolves it: what can't be public by its name is refused here.
+        // The proxy resolves the name, so a name that is never public is refused here.
         let open = rule.reach == Reach::Private || !is_private_name(&name);
         if open || !rule.proxies.carries(url) {
             Ok(())
@@ -146,7 +147,7 @@ impl Guard {
         }
     }
 
-    /// A redirect policy that checks every step.
+    /// A redirect policy that checks every redirect.
     pub(super) fn redirects(&self) -> Policy {
         let guard = self.clone();
         Policy::custom(move |attempt| {
@@ -160,12 +161,12 @@ impl Guard {
         })
     }
 
-    /// A resolver that never hands out an address that may not be connected to.
+    /// A resolver that returns only addresses that the guard allows.
     pub(super) fn resolver(&self) -> Arc<GuardedResolver> {
         self.resolver_over(Arc::new(SystemNames))
     }
 
-    /// The same over another source of addresses.
+    /// The same resolver over another source of addresses.
     pub(super) fn resolver_over(&self, names: Arc<dyn Resolver>) -> Arc<GuardedResolver> {
         Arc::new(GuardedResolver {
             guard: self.clone(),
@@ -174,7 +175,7 @@ impl Guard {
     }
 }
 
-/// Where addresses of names come from.
+/// The source of the addresses of a name.
 pub(super) trait Resolver: Send + Sync + 'static {
     /// The addresses of a name; the port is 0.
     fn addresses(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
@@ -189,8 +190,8 @@ impl Resolver for SystemNames {
     }
 }
 
-/// Names behind the guard. One resolution gives the addresses of one connection: what was checked is what is connected to,
-/// whatever the name means a moment later.
+/// A resolver behind the guard. One resolution gives the addresses of one connection, so the checked address is the connected
+/// one, even if the name changes a moment later.
 pub(super) struct GuardedResolver {
     guard: Guard,
     names: Arc<dyn Resolver>,
@@ -203,7 +204,7 @@ impl Resolve for GuardedResolver {
             let host = bare(name.as_str());
             let found = names.addresses(name.as_str().to_owned()).await?;
             let rule = &*guard.0;
-            // A proxy is connected to wherever it lies; requests to its name are refused before this.
+            // A proxy may lie anywhere. Requests to its own name were refused earlier.
             if rule.named.contains(&host) || rule.proxies.hosts().iter().any(|it| bare(it) == host)
             {
                 return Ok(Box::new(found.into_iter()) as Addrs);

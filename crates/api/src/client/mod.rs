@@ -1,13 +1,14 @@
-//! The typed client: one method a call of the contract. The engine's driver calls it.
+//! The typed client: one method for each call of the contract. The engine's driver uses it.
 //!
-//! It repeats nothing by itself, and a submission least of all: retries, pacing and money are the engine's. It follows no
-//! redirect of the vendor's, reads responses up to a limit, and keeps the key and signed addresses out of every error.
+//! The client retries nothing by itself, least of all a submission: the engine decides about retries, pacing and money. It
+//! follows no redirect of the vendor's API, reads responses up to a limit, and keeps the key and signed addresses out of every
+//! error.
 //!
 //! ```text
 //!   api    ── key, no redirects ──────────────► vendor's base URL and upload host
 //!   files  ── no key, guarded ────────────────► wherever results lie
 //!
-//! Both go through the environment's proxies, where there are any ([`Proxies`]).
+//! Both use the proxies of the environment, if there are any ([`Proxies`]).
 //! ```
 
 mod details;
@@ -61,39 +62,39 @@ use crate::{ApiCall, ApiKey, Profile, Refusal, read_credits};
 /// How a client behaves. Build it with [`ClientOptions::new`] and change the fields that should differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// Who is calling; some vendors refuse requests without it.
+    /// The value of `User-Agent`; some vendors refuse requests without one.
     pub user_agent: String,
-    /// Longest time to reach a host, name resolution and TLS included.
+    /// Longest time to connect to a host, including name resolution and TLS.
     pub connect_timeout: Duration,
     /// Longest time for a submission or another call, from the first byte to the last.
     pub call_timeout: Duration,
     /// Longest time for an upload.
     pub upload_timeout: Duration,
-    /// Longest silence within a download.
+    /// Longest time without a byte during a download.
     pub read_timeout: Duration,
     /// Longest file that is downloaded.
     pub download_limit_bytes: u64,
-    /// The proxies; a provider on this machine is called without.
+    /// The proxies; a provider on this machine is called directly.
     pub proxies: Proxies,
-    /// Longest time for a download; one that can be resumed goes on later.
+    /// Longest time for a download; a resumable one continues later.
     pub download_timeout: Duration,
-    /// A slower download is cancelled.
+    /// The minimum rate; a slower download is cancelled.
     pub least_rate: LeastRate,
 }
 
-/// The rate that a download must keep up.
+/// The minimum rate of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeastRate {
-    /// So many bytes …
+    /// Least number of bytes …
     pub bytes: u64,
-    /// … in each stretch of this length.
+    /// … in each interval of this length.
     pub every: Duration,
 }
 
 impl ClientOptions {
-    /// Ten seconds to reach a host, a minute for a call, ten minutes for an upload, half a minute of silence, 512 MiB a file:
-    /// an hour and a half of CD audio is more than any vendor makes. A download may take half an hour and must receive 64 KiB in
-    /// every minute: a tenth of the rate of a modem of 1998.
+    /// Ten seconds to connect, a minute for a call, ten minutes for an upload, half a minute without a byte, 512 MiB a file: an
+    /// hour and a half of CD audio is more than any vendor makes. A download may take half an hour and must receive 64 KiB each
+    /// minute: a tenth of the rate of a modem of 1998.
     pub fn new(user_agent: impl Into<String>) -> Self {
         Self {
             user_agent: user_agent.into(),
@@ -125,7 +126,7 @@ pub struct Client {
     transport: Transport,
 }
 
-/// The account's balance, with the provider's time.
+/// The account's balance and the provider's time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AccountState {
     /// The balance.
@@ -134,14 +135,14 @@ pub struct AccountState {
     pub date_ms: Option<i64>,
 }
 
-/// How long an idle connection is kept for the next call. Common servers hang up after five seconds or later; a submission on a
-/// connection that is closed at that very moment would be in doubt.
+/// How long an idle connection is kept for the next call. Common servers close an idle connection after five seconds or later.
+/// A submission on a connection that is closed at that moment would be in doubt.
 const IDLE: Duration = Duration::from_secs(4);
 
 impl Client {
-    /// A client of `profile` with `key`. The process must have installed a rustls crypto provider.
+    /// A client for `profile` with `key`. The process must have installed a rustls crypto provider.
     pub fn new(profile: Profile, key: ApiKey, options: ClientOptions) -> Result<Self, ClientError> {
-        // The HTTP library panics without one.
+        // The HTTP library panics without a crypto provider.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ClientError::NoCryptoProvider);
         }
@@ -154,7 +155,8 @@ impl Client {
             reason: response::reason(error),
         };
         let builder = || {
-            // A connection that takes longer than the call may must fail as a connection: then nothing was sent.
+            // A slow connection must fail as a connection error, before the call's timeout: that error proves that nothing was
+            // sent.
             let connect_timeout = options.connect_timeout.min(options.call_timeout / 2);
             reqwest::Client::builder()
                 .user_agent(&options.user_agent)
@@ -175,7 +177,7 @@ impl Client {
             true => api.no_proxy(),
             false => proxies.apply(api).map_err(setup)?,
         };
-        // Unpacking would make lengths and ranges meaningless.
+        // Automatic decompression would make lengths and ranges meaningless.
         let files = builder()
             .read_timeout(options.read_timeout)
             .redirect(guard.redirects())
@@ -194,14 +196,14 @@ impl Client {
         })
     }
 
-    /// The same client, whose exchanges are recorded on `tape`, or replayed from it without a network.
+    /// The same client with a tape: it records its exchanges, or replays recorded ones without a network.
     pub fn with_tape(mut self, tape: Tape) -> Self {
         tape.hide(self.key.expose());
         self.transport = Transport::Tape(tape);
         self
     }
 
-    /// Keeps an attempt's secret out of what is read from now on, as the API key is.
+    /// Removes an attempt's secret from everything that is read from now on, as the client does with the API key.
     pub fn hide(&self, token: &str) {
         self.secrets.add(token);
         self.transport.hide(token);
@@ -222,7 +224,7 @@ impl Client {
         self.account().await.credits
     }
 
-    /// The account's balance, and the provider's time.
+    /// The account's balance and the provider's time.
     pub async fn account(&self) -> AccountState {
         let call = CallSubject {
             operation: "read the credits",
@@ -243,15 +245,15 @@ impl Client {
             })
             .await;
         let balance =
-            |data| read_credits(&data).ok_or_else(|| call.unreadable("its data is no number"));
+            |data| read_credits(&data).ok_or_else(|| call.unreadable("its data is not a number"));
         AccountState {
             credits: data.and_then(balance),
             date_ms,
         }
     }
 
-    /// The host of the provider's addresses that lies in a private network although nothing says that it is meant; with it, results
-    /// could be bought and not be fetched. A host whose name a proxy resolves, or nobody, is judged by its spelling.
+    /// Returns the first host of the provider's addresses that lies in a private network without permission. With such a host,
+    /// results could be bought but not fetched. A literal address, or a host that a proxy resolves, is judged by its text.
     pub async fn private_host(&self) -> Option<String> {
         if self.profile.loopback {
             return None;
@@ -281,7 +283,7 @@ impl Client {
         None
     }
 
-    /// Whether the host that recordings are uploaded to responds, whatever it says: nothing is uploaded.
+    /// Checks that the upload host responds, with any status. Uploads nothing.
     pub async fn reach_upload_host(&self) -> Result<(), CallError> {
         let call = CallSubject {
             operation: "reach",
@@ -291,7 +293,7 @@ impl Client {
         self.call(&call, self.api.get(url)).await.map(drop)
     }
 
-    /// Whether a file at `url` could be fetched: any response of a host will do. Without the key.
+    /// Checks that the host of a file at `url` responds, with any status. Sends no key.
     pub async fn reach_file_host(&self, url: &Url) -> Result<(), CallError> {
         let call = CallSubject {
             operation: "reach",
@@ -301,7 +303,7 @@ impl Client {
         self.call(&call, request).await.map(drop)
     }
 
-    /// Requests a short-lived link to a result, where the vendor has such links.
+    /// Requests a short-lived link to a result, if the vendor has such links.
     pub async fn download_link(&self, result_url: &str) -> Result<String, CallError> {
         let call = CallSubject {
             operation: "get a link to",
@@ -340,7 +342,7 @@ impl Client {
         sent.map_err(|error| self.failure(call, error))
     }
 
-    /// Sends a request; a recording finds it by `call`.
+    /// Sends a request. A tape finds its exchange by `call`.
     async fn send(
         &self,
         call: String,
@@ -349,7 +351,7 @@ impl Client {
         self.transport.send(call, request).await
     }
 
-    /// Reads a response of the contract by `read`.
+    /// Reads a response of the contract with `read`.
     async fn read<T>(
         &self,
         call: &CallSubject,
@@ -378,7 +380,7 @@ impl Client {
         })
     }
 
-    /// The error for a request without a response.
+    /// The error for a request that got no response.
     fn failure(&self, call: &CallSubject, error: SendError) -> CallError {
         let error = match error {
             SendError::Http(error) => error,
@@ -401,7 +403,7 @@ impl Client {
         })
     }
 
-    /// `text` without the key, which some vendors quote.
+    /// `text` without the key, which some vendors quote in messages.
     fn scrub(&self, text: &str) -> String {
         hide_secret(text, self.key.expose(), "[key]")
     }
@@ -414,7 +416,7 @@ struct CallSubject {
 }
 
 impl CallSubject {
-    /// The call as text, by which a recording finds its response.
+    /// The call as text, by which a tape finds its response.
     fn text(&self) -> String {
         format!("{} {}", self.operation, self.subject)
     }
@@ -429,7 +431,7 @@ impl CallSubject {
         }
     }
 
-    /// The error for a file's host that responded with `status`.
+    /// The error for a file host's response with `status`.
     fn status(&self, profile: &Profile, status: u16) -> CallError {
         CallError {
             status_class: Some(profile.codes(ApiCall::Download).class(status, None)),
@@ -444,7 +446,7 @@ impl CallSubject {
     }
 }
 
-/// `path` below `base`, which may have a path of its own.
+/// `path` appended to `base`, which may have a path of its own.
 fn endpoint(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!(

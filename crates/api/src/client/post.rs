@@ -1,5 +1,5 @@
-//! Posting to addresses that a user names: the same guard as for results, no key, no redirects, bounded responses. The engine's
-//! hooks call it; what is posted and how often is theirs.
+//! Posts to addresses that a user names: guarded as results are, without the key, without redirects, with bounded responses.
+//! The engine's hooks call it and decide what is posted and how often.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct WebhookClient {
     guard: guard::Guard,
 }
 
-/// The response of an address.
+/// A response to a post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
     /// The HTTP status.
@@ -27,22 +27,23 @@ pub struct Posted {
     pub retry_after_ms: Option<u64>,
 }
 
-/// Why there is no response.
+/// Why a post got no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PostError {
-    /// The address may not be posted to; trying again is no use.
+    /// The guard refuses the address; a retry is useless.
     #[error("the address may not be posted to: {0}")]
     Forbidden(String),
-    /// It was not reached, or did not respond.
+    /// The host was not reached or did not respond.
     #[error("no response: {0}")]
     NoResponse(String),
-    /// The response is longer than is read.
+    /// The response is longer than the limit.
     #[error("the response is longer than {} bytes", response::BODY_LIMIT_BYTES)]
     TooLong,
 }
 
 impl WebhookClient {
-    /// A client; `allow_private` allows addresses of private networks. The process must have installed a rustls crypto provider.
+    /// Creates a client. `allow_private` allows addresses of private networks. The process must have installed a rustls crypto
+    /// provider.
     pub fn new(user_agent: &str, allow_private: bool) -> Result<Self, ClientError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(ClientError::NoCryptoProvider);
@@ -66,7 +67,7 @@ impl WebhookClient {
         Ok(Self { client, guard })
     }
 
-    /// Posts `body` once, as JSON, with these headers beside the usual ones.
+    /// Posts `body` once, as JSON, with `headers` in addition to the usual ones.
     pub async fn post(
         &self,
         url: &Url,

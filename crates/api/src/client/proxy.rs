@@ -1,7 +1,7 @@
-//! The proxies of the environment, as curl reads them: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case.
+//! Reads the proxies of the environment as curl does: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case.
 //!
-//! Addresses of this machine never go through one. A value that is no address of a proxy is an error, not a direct connection:
-//! where a proxy is mandatory, a purchase without it could be made and never fetched.
+//! Requests to this machine never use a proxy. A value that is not the address of a proxy is an error, not a direct connection:
+//! where a proxy is mandatory, a purchase without it could never be fetched.
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{ClientBuilder, NoProxy, Proxy};
@@ -9,10 +9,10 @@ use url::Url;
 
 use super::ClientError;
 
-/// This machine.
+/// The hosts of this machine.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// Schemes of proxies that the HTTP library speaks.
+/// The proxy schemes that the HTTP library supports.
 const SCHEMES: [&str; 6] = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
 
 /// Which proxies are used. Its `Debug` may contain a proxy's password; print [`Proxies::shown`] instead.
@@ -30,17 +30,17 @@ impl std::fmt::Debug for Proxies {
 }
 
 impl Proxies {
-    /// None: every connection is direct.
+    /// No proxies: every connection is direct.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// What the environment of this process says.
+    /// Reads the proxies from the environment of this process.
     pub fn from_env() -> Result<Self, ClientError> {
         Self::read(&|name| std::env::var(name).ok())
     }
 
-    /// What an environment says; `get` reads a variable.
+    /// Reads the proxies from an environment; `get` reads a variable.
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ClientError> {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|&name| {
@@ -48,7 +48,7 @@ impl Proxies {
                 (!value.trim().is_empty()).then(|| (name, value.trim().to_owned()))
             })
         };
-        // A CGI server passes the header `Proxy` of a request as HTTP_PROXY.
+        // A CGI server passes the request header `Proxy` as HTTP_PROXY, so HTTP_PROXY is ignored there.
         let http: &[&'static str] = match get("REQUEST_METHOD") {
             Some(_) => &["http_proxy"],
             None => &["http_proxy", "HTTP_PROXY"],
@@ -68,12 +68,12 @@ impl Proxies {
         })
     }
 
-    /// Whether there is none.
+    /// Whether there is no proxy.
     pub fn is_empty(&self) -> bool {
         self.http.is_none() && self.https.is_none()
     }
 
-    /// The proxies without their user names and passwords, for people.
+    /// The proxies without user names and passwords, for messages.
     pub fn shown(&self) -> Vec<String> {
         let mut shown = Vec::new();
         for (scheme, proxy) in [("http", &self.http), ("https", &self.https)] {
@@ -85,7 +85,7 @@ impl Proxies {
         shown
     }
 
-    /// The hosts that are proxies: connections are made to them although they may lie in a private network.
+    /// The hosts of the proxies. The client connects to them even if they lie in a private network.
     pub(super) fn hosts(&self) -> Vec<String> {
         let proxies = [&self.http, &self.https].into_iter().flatten();
         proxies
@@ -112,7 +112,7 @@ impl Proxies {
         format!("{},{LOOPBACK}", self.direct)
     }
 
-    /// A client that uses these and no other.
+    /// Configures a client to use these proxies and no others.
     pub(super) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, reqwest::Error> {
         let direct = || NoProxy::from_string(&self.direct());
         let mut builder = builder.no_proxy();
@@ -136,7 +136,7 @@ fn proxy_address(name: &'static str, value: &str) -> Result<Url, ClientError> {
     let url = Url::parse(&full).map_err(|error| wrong(error.to_string()))?;
     if !SCHEMES.contains(&url.scheme()) {
         return Err(wrong(format!(
-            "proxies of the kind `{}` are not known",
+            "proxies of the scheme `{}` are not supported",
             url.scheme()
         )));
     }

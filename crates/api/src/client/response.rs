@@ -1,4 +1,4 @@
-//! The parts of an HTTP exchange that every call shares: bounded bodies, `Retry-After`, and what a failure proves.
+//! What all calls share: bounded bodies, `Retry-After`, and what a failure proves.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,19 +11,19 @@ use reqwest::{RequestBuilder, Response};
 use super::guard::Forbidden;
 use crate::{redact_text, redact_url};
 
-/// Longest response that is read. Task details with long lyrics have some ten kilobytes.
+/// Longest response that is read. Task details with long lyrics have about ten kilobytes.
 pub(super) const BODY_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// Longest `Retry-After` that is believed: after an hour it is better to try again.
+/// Longest `Retry-After` that is honoured: after an hour, another try is better.
 const RETRY_AFTER_LIMIT_MS: u64 = 60 * 60 * 1000;
 
-/// Why a body has no end.
+/// Why a body is incomplete.
 pub(super) enum Cut {
     Broken(String),
     TooLong,
 }
 
-/// The body as far as it came: what arrived is worth reading even when the connection broke after it.
+/// Reads the body as far as it arrives: even a truncated body may contain what matters.
 pub(super) async fn read_body(mut response: Response) -> (Vec<u8>, Result<(), Cut>) {
     let mut body = Vec::new();
     loop {
@@ -38,7 +38,7 @@ pub(super) async fn read_body(mut response: Response) -> (Vec<u8>, Result<(), Cu
     }
 }
 
-/// Wait before a request is tried again for which this process had no file descriptor.
+/// Wait before a request is retried that failed because this process had no file descriptor.
 const DESCRIPTOR_WAIT: Duration = Duration::from_millis(100);
 /// The process, or the system, has no file descriptor left: EMFILE and ENFILE (WSAEMFILE on Windows).
 const NO_DESCRIPTOR: [i32; 2] = if cfg!(windows) {
@@ -47,8 +47,8 @@ const NO_DESCRIPTOR: [i32; 2] = if cfg!(windows) {
     [24, 23]
 };
 
-/// Sends a request. While this process has no file descriptor for its connection it waits and tries again: nothing was sent, and the
-/// other side has nothing to do with it.
+/// Sends a request. While this process has no free file descriptor, it waits and retries: nothing was sent, and the other side
+/// is not at fault.
 pub(super) async fn send(mut request: RequestBuilder) -> Result<Response, reqwest::Error> {
     loop {
         let again = request.try_clone();
@@ -71,7 +71,7 @@ fn had_no_descriptor(error: &reqwest::Error) -> bool {
     false
 }
 
-/// Whether an error is for want of a file descriptor: a fault of this process, which passes.
+/// Whether an error means that no file descriptor is free: a temporary fault of this process.
 pub fn lacks_descriptor(error: &std::io::Error) -> bool {
     error
         .raw_os_error()
@@ -83,7 +83,7 @@ pub(super) fn was_not_sent(error: &reqwest::Error) -> bool {
     error.is_builder() || error.is_connect()
 }
 
-/// The guard's reason, if it was the guard that stopped the call.
+/// The guard's reason, if the guard stopped the call.
 pub(super) fn forbidden(error: &reqwest::Error) -> Option<String> {
     let mut source: Option<&(dyn Error + 'static)> = error.source();
     while let Some(cause) = source {
@@ -95,7 +95,7 @@ pub(super) fn forbidden(error: &reqwest::Error) -> Option<String> {
     None
 }
 
-/// The host that was called, as the beginning of a sentence.
+/// The called host, for the beginning of a sentence.
 pub(super) fn host(error: &reqwest::Error) -> String {
     let host = error.url().and_then(|url| url.host_str());
     host.map_or_else(String::new, |host| format!("{host}: "))
@@ -106,7 +106,7 @@ pub(super) fn reason(error: reqwest::Error) -> String {
     redact_text(&chain(&error.without_url()))
 }
 
-/// The same of an error that is still needed.
+/// The same for a borrowed error.
 pub(super) fn reason_of(error: &reqwest::Error) -> String {
     let text = chain(error);
     redact_text(&match error.url() {
@@ -132,7 +132,7 @@ fn chain(error: &reqwest::Error) -> String {
     text
 }
 
-/// Where a redirect points, as the end of a sentence about it; empty for other responses.
+/// The target of a redirect, for the end of a sentence; empty for other responses.
 pub(super) fn moved_to(response: &Response) -> String {
     let target = response.headers().get(LOCATION);
     match target.and_then(|target| target.to_str().ok()) {
@@ -143,8 +143,7 @@ pub(super) fn moved_to(response: &Response) -> String {
     }
 }
 
-/// `Retry-After`: seconds, or a date that is compared with the response's own `Date`, so that a
-/// wrong clock on this side does no harm.
+/// `Retry-After`: seconds, or a date. A date is compared with the response's own `Date`, so a wrong local clock does no harm.
 pub(super) fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
     let wish = text(RETRY_AFTER)?;

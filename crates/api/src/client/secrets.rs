@@ -1,7 +1,7 @@
-//! The secrets that a client sends, kept out of what it reads: a vendor may repeat them in any text of a response.
+//! Removes the client's secrets from what it reads: a vendor may quote them in any text of a response.
 //!
-//! A body is cleaned before it is read, text by text as it is decoded, so no escape hides a secret. What comes out of a response
-//! goes to the ledger, the reports and the console as it is.
+//! The body is cleaned before it is read. Each text is cleaned after decoding, so that no escape sequence hides a secret. The
+//! ledger, the reports and the console then store and show responses unchanged.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -22,7 +22,7 @@ const TOKEN_MARK: &str = "[token]";
 #[derive(Debug, Clone)]
 pub(super) struct Secrets {
     key: ApiKey,
-    /// By their length: a text is searched once for all of a length.
+    /// Secrets by length: a text is searched once for all secrets of the same length.
     tokens: Arc<Mutex<BTreeMap<usize, HashSet<String>>>>,
 }
 
@@ -45,12 +45,12 @@ impl Secrets {
         }
     }
 
-    /// Whether a text contains one of them. The short key of a local studio is none.
+    /// Whether a text contains one of the secrets. The short key of a local studio does not count as a secret.
     pub(super) fn are_in(&self, text: &str) -> bool {
         matches!(self.clean(text), Cow::Owned(_))
     }
 
-    /// A text without them.
+    /// A text without the secrets.
     fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut clean = Cow::Borrowed(text);
         let key = self.key.expose();
@@ -72,8 +72,8 @@ impl Secrets {
         clean
     }
 
-    /// The body of a response without them. A body that contains none, or that is not JSON, stays as it is: of the latter only an
-    /// excerpt is ever shown.
+    /// The body of a response without the secrets. A body without secrets, or one that is not JSON, stays unchanged: of a body
+    /// that is not JSON, only an excerpt is ever shown.
     pub(super) fn clean_body<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
         let escaped = body.contains(&b'\\');
         if !escaped && !std::str::from_utf8(body).is_ok_and(|text| self.are_in(text)) {
@@ -88,7 +88,7 @@ impl Secrets {
         }
     }
 
-    /// Cleans every text of a value under `name`, and returns whether it contained any of them.
+    /// Cleans every text of a value under `name`; returns whether it contained a secret.
     fn clean_value(&self, value: &mut Value, name: &str) -> bool {
         match value {
             Value::String(text) => {
@@ -98,7 +98,7 @@ impl Secrets {
                 *text = clean;
                 true
             }
-            // A key of digits alone.
+            // The key may consist of digits alone.
             Value::Number(number) if self.are_in(&number.to_string()) => {
                 *value = Value::from(KEY_MARK);
                 true
@@ -113,7 +113,7 @@ impl Secrets {
         }
     }
 
-    /// A text without them; none where it has none. Some vendors write JSON into a text.
+    /// A text without secrets; `None` if it contains none. Some vendors write JSON into a text.
     fn clean_text(&self, text: &str, name: &str) -> Option<String> {
         if text.trim_start().starts_with(['{', '['])
             && let Some(mut inner) = read_json(text.as_bytes())
@@ -122,7 +122,7 @@ impl Secrets {
                 .clean_value(&mut inner, name)
                 .then(|| inner.to_string());
         }
-        // A link is signed by its query, which is never shown; without it the file could not be fetched.
+        // A link's query is its signature: without it the file could not be fetched. The query is never shown.
         let is_link = (name == "data" || name.to_ascii_lowercase().ends_with("url"))
             && text.trim_start().to_ascii_lowercase().starts_with("http");
         match text.split_once('?') {

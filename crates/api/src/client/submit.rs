@@ -1,6 +1,6 @@
-//! The one call that costs money.
+//! Submits requests: the only call that costs money.
 //!
-//! It is made once. Whatever is not proved to be unsent, refused or accepted is in doubt.
+//! A submission is sent once. Unless it is proved unsent, refused or accepted, it is in doubt.
 
 use super::tape::{SUBMISSION, SendError};
 use super::{CallSubject, Client, endpoint, response};
@@ -14,42 +14,42 @@ use crate::{
     WrongSource,
 };
 
-/// What became of a submission.
+/// The outcome of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmitOutcome {
-    /// Bought: the id must be made durable before anything else is done.
+    /// Bought: store the id durably before anything else.
     Accepted(TaskId),
     /// Nothing was bought.
     Refused {
-        /// What follows: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits`, `SourceGone` or `Refunded`.
+        /// The consequence: `RefusedJob`, `RefusedRun`, `Wait`, `WaitLong`, `StopForCredits`, `SourceGone` or `Refunded`.
         class: ResponseClass,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
-        /// The vendor's message, without addresses and the key.
+        /// The vendor's message, without addresses and without the key.
         message: String,
         /// The response's `Retry-After`.
         retry_after_ms: Option<u64>,
     },
-    /// The vendor was not reached, not a byte of the request was written: safe to send again.
+    /// The vendor was not reached and no byte of the request was written: safe to send again.
     NotSent {
         /// Why.
         reason: String,
     },
     /// The result exists already: an earlier submission of the same input was accepted, and this one bought nothing. Only an
-    /// operation with [`Repeat::Refused`](crate::Repeat) has such responses.
+    /// operation with [`Repeat::Refused`](crate::Repeat) has this outcome.
     Exists {
-        /// The task of that earlier submission, where the response names it. Otherwise only its callback does.
+        /// The task of the earlier submission, if the response names it. Otherwise only its callback names it.
         task: Option<TaskId>,
         /// The body's code, or the HTTP status where the body had none.
         code: Option<i64>,
-        /// The vendor's message, without addresses and the key.
+        /// The vendor's message, without addresses and without the key.
         message: String,
     },
-    /// It may have been bought: never to be sent again by itself.
+    /// It may have been bought: never send it again automatically.
     InDoubt {
         /// Why.
         reason: String,
-        /// What the response said, where one came: it may contain the only copy of the task's id.
+        /// An excerpt of the response, if one came: it may contain the only copy of the task's id.
         excerpt: Option<Excerpt>,
     },
 }
@@ -67,7 +67,7 @@ impl SubmitOutcome {
 }
 
 impl Client {
-    /// Submits a song, once. `token` travels as `Idempotency-Key`: vendors without such a promise ignore it.
+    /// Submits a song, once. `token` is sent as `Idempotency-Key`; vendors without that feature ignore it.
     pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
         let operation = &self.profile.operation;
         let bare = SubmitRequest {
@@ -80,7 +80,7 @@ impl Client {
             .await
     }
 
-    /// Submits a step, once, as [`Client::submit`] does a song.
+    /// Submits a step, once, like [`Client::submit`].
     ///
     /// # Errors
     /// When the operation does not process such a source; nothing is sent.
@@ -103,7 +103,7 @@ impl Client {
         Ok(self.buy(operation, body, call, token).await)
     }
 
-    /// Sends the one request that buys; a recording finds it by `call`.
+    /// Sends the one request that buys. A tape finds it by `call`.
     async fn buy(
         &self,
         operation: &Operation,
@@ -142,14 +142,14 @@ impl Client {
         let retry_after_ms = response::retry_after_ms(response.headers());
         let status = response.status().as_u16();
         let moved = response::moved_to(&response);
-        // A body that broke off can't be read as JSON, unless all that matters had arrived.
+        // A truncated body is not valid JSON, unless it arrived whole before the connection broke.
         let (body, end) = response::read_body(response).await;
         let clean = self.secrets.clean_body(&body);
         let mut read = operation.read_submit_response(status, &clean);
         if named(&read).is_some()
             && named(&read) != named(&operation.read_submit_response(status, &body))
         {
-            // The id is good for nothing without the secret, and shown everywhere.
+            // Without the secret the id is useless, and ids are shown everywhere.
             let reason = format!("HTTP {status} with a task id that contains a secret");
             read = SubmitResponse::InDoubt { reason };
         }
@@ -205,7 +205,7 @@ fn named(response: &SubmitResponse) -> Option<&TaskId> {
     }
 }
 
-/// What a recording finds the response by: everything that is sent but the addresses, which differ each time.
+/// The text by which a tape finds the response: a hash of the whole body except the addresses, which differ each time.
 fn call_of(operation: &str, bare: &Map<String, Value>) -> String {
     let body = serde_json::to_vec(bare).unwrap_or_default();
     format!("{SUBMISSION}{operation}{}", hex(&Sha256::digest(&body)))

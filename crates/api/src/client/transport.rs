@@ -1,4 +1,4 @@
-//! How a request reaches the provider: over HTTP, or through a tape that records or replays the responses.
+//! Sends requests to the provider: over HTTP, or through a tape that records or replays the responses.
 
 use reqwest::{RequestBuilder, Response};
 
@@ -14,7 +14,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// Sends a request; a tape finds its response by `call`.
+    /// Sends a request. A tape finds its response by `call`.
     pub(super) async fn send(
         &self,
         call: String,

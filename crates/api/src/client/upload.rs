@@ -1,4 +1,5 @@
-//! Uploads: free, to another host than the rest, and safe to repeat, for the same name overwrites.
+//! Uploads recordings. Uploads are free, go to another host than the other calls, and are safe to repeat: the same name
+//! overwrites.
 
 use std::path::PathBuf;
 
@@ -10,29 +11,29 @@ use super::tape::SendError;
 use super::{CallError, CallErrorKind, CallSubject, Client, endpoint};
 use crate::{ApiCall, Uploaded};
 
-/// Where recordings are uploaded to.
+/// The path of the upload call.
 pub(super) const STREAM_PATH: &str = "/api/file-stream-upload";
 
-/// Where an upload is put.
+/// The place of an upload at the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadName {
     /// The folder at the host (`uploadPath`).
     pub folder: String,
-    /// The file's name there. The same name overwrites, so it is best made from the content's hash.
+    /// The file's name there. The same name overwrites, so derive it from the content's hash.
     pub file_name: String,
 }
 
-/// What is uploaded.
+/// The content of an upload.
 #[derive(Debug, Clone)]
 pub enum UploadSource {
-    /// A local file, read as it is sent.
+    /// A local file, read while it is sent.
     File(PathBuf),
     /// Bytes in memory.
     Bytes(Bytes),
 }
 
 impl Client {
-    /// Uploads by multipart, without a whole file in memory. `mime` is the content's media type.
+    /// Uploads by multipart without loading the whole file into memory. `mime` is the content's media type.
     pub async fn upload_stream(
         &self,
         source: UploadSource,
@@ -64,7 +65,7 @@ impl Client {
             .file_name(name.file_name.clone())
             .mime_str(mime)
             .map_err(|error| self.failure(&call, SendError::Http(error)))?;
-        // The names go first, so that a host that streams knows where the file belongs when it comes.
+        // The names come first, so that a streaming host knows the destination before the file arrives.
         let form = Form::new()
             .text("uploadPath", name.folder.clone())
             .text("fileName", name.file_name.clone())
@@ -89,6 +90,6 @@ impl Client {
                 self.profile.read_data(ApiCall::Upload, status, body)
             })
             .await?;
-        Uploaded::read(&data).ok_or_else(|| call.unreadable("it names no address of the file"))
+        Uploaded::read(&data).ok_or_else(|| call.unreadable("it contains no address of the file"))
     }
 }

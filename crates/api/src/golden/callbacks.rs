@@ -1,4 +1,4 @@
-//! Callbacks: read, and written as documented.
+//! Callbacks: reading them, and writing them as documented.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn callbacks_mean_what_their_tracks_show() {
         Stage::Text,
         2,
     );
-    // One track that is ready and no word of another: the callback's own word keeps it from being complete.
+    // One track is ready and nothing is known of another: the callback's own stage keeps the task from being complete.
     check(wire!("callback/first-documented.json"), Stage::First, 1);
     let first = check(wire!("callback/first-observed.json"), Stage::First, 2)
         .view

@@ -1,4 +1,4 @@
-//! Task details: what is read of them, and how they are written.
+//! Task details: reading and writing them.
 
 use super::*;
 
@@ -183,7 +183,7 @@ fn what_says_nothing_about_a_task_is_not_a_view_of_it() {
     );
     check(429, wire!("submit/bad-gateway.html"), ResponseClass::Wait);
     check(200, br#"{"code":200,"data":[1]}"#, ResponseClass::InDoubt);
-    // A failure in the envelope counts for the task that it names only, and an HTTP status alone names none.
+    // A failure in the envelope counts only for the task that it names. An HTTP status alone names none.
     check(
         200,
         br#"{"code":501,"msg":"failed","data":{"taskId":"another"}}"#,

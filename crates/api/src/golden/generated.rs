@@ -1,10 +1,10 @@
-//! Every reader against any bytes and any JSON.
+//! Runs every reader on arbitrary bytes and arbitrary JSON.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// JSON that has the contract's keys in wrong places and with wrong types, so that readers get deep into it.
+/// JSON with the contract's keys in wrong places and with wrong types, so that the readers run deep into it.
 fn odd_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,4 +1,4 @@
-//! The route with one path for all operations: the same songs and files in another shape.
+//! The route with one path for all operations: the same songs and files in another format.
 
 use super::*;
 

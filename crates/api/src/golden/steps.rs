@@ -186,7 +186,7 @@ fn responses_to_steps_mean_what_the_operation_says() {
         read(&wav, wire!("steps/exists-422.json")),
         exists(None, 422, "Wav record already exists")
     );
-    // A refusal of an operation that is charged again says nothing of the first purchase.
+    // A refusal proves nothing about the first purchase if a repeat of the operation is charged again.
     for body in [
         wire!("steps/exists-with-id.json"),
         wire!("steps/exists-without-id.json"),
@@ -222,7 +222,7 @@ fn responses_to_steps_mean_what_the_operation_says() {
     );
     let response = read(&step("recovery"), gone);
     assert!(matches!(response, SubmitResponse::InDoubt { .. }));
-    // What changes a code changes it for all operations.
+    // An override of a code applies to all operations.
     let body = br#"{"code":429,"msg":"x","data":null}"#;
     for (profile, class) in [
         (Profile::sunoapi(), ResponseClass::StopForCredits),
@@ -410,7 +410,7 @@ fn a_recoverys_status_is_the_code_of_its_envelope() {
         details("recovery", wire!("steps/null.json")).stage,
         Stage::Unknown
     );
-    // Without an array it may be a server error: nothing is learnt.
+    // Without an array it may be a server error: it says nothing about the task.
     let unknown = wire!("steps/recovery-unknown.json");
     let refusal = step("recovery").read_step_details(200, unknown, &STEP.into());
     assert_eq!(refusal.unwrap_err().class, ResponseClass::InDoubt);

@@ -1,4 +1,4 @@
-//! The settings of steps: the tables of those there are, and the values of one request.
+//! The settings of steps: their tables, and the values of one request.
 
 use serde::{Serialize, Serializer};
 
@@ -23,14 +23,14 @@ pub(crate) static STEMS_SETTINGS: [SettingRow; 2] = [
         field: "stemName",
         required: false,
         default: SettingDefault::Unset,
-        // The vendors list 98 names and add others: they are never enumerated here.
+        // The vendors list 98 names and add others, so the names are not enumerated here.
         kind: SettingKind::Name,
         description: "The stem that `split_stem_advanced` extracts, by the vendor's name.",
         examples: &["Lead Vocal", "Drum Kit"],
     },
 ];
 
-/// A setting that is required exactly where another has a certain value.
+/// A setting that is required if another setting has a certain value, and refused otherwise.
 struct GoesWith {
     /// The setting.
     setting: &'static str,
@@ -46,11 +46,11 @@ const GOES_WITH: [GoesWith; 1] = [GoesWith {
     value: "split_stem_advanced",
 }];
 
-/// The settings of one step, in the order of its operation's rows. Written as an object of their names.
+/// The settings of one step, in the order of its operation's rows. Serialises as an object with their names.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Choices(Vec<(&'static SettingRow, SettingValue)>);
 
-/// Why settings are not those of an operation.
+/// Why settings do not fit an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// The operation has no such setting.
@@ -72,7 +72,7 @@ pub enum ChoiceError {
     /// A setting is required and has no value.
     #[error("`{0}` has no value")]
     Missing(&'static str),
-    /// A setting is given without the value of another that it belongs to.
+    /// A setting is given, but the setting that it depends on has another value.
     #[error("`{setting}` goes with `{other}: {value}` only")]
     OutOfPlace {
         /// The setting.
@@ -91,7 +91,7 @@ impl Choices {
         value.as_text()
     }
 
-    /// Those that are set, in the order of the operation's rows.
+    /// The settings that are set, in the order of the operation's rows.
     pub fn iter(&self) -> impl Iterator<Item = (&'static SettingRow, &SettingValue)> {
         self.0.iter().map(|(row, value)| (*row, value))
     }
@@ -104,7 +104,7 @@ impl Serialize for Choices {
 }
 
 impl Choices {
-    /// Checks settings, given as names and texts, by the rows of `operation`.
+    /// Checks settings, given as names and texts, against the rows of `operation`.
     pub(crate) fn checked<'a>(
         operation: &'static str,
         settings: &'static [SettingRow],

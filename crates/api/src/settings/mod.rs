@@ -1,4 +1,4 @@
-//! Settings: the table of those there are, and the values of one request.
+//! Settings: their table, and the values of one request.
 
 mod choices;
 mod row;
@@ -19,27 +19,27 @@ pub use self::row::{
 };
 pub use self::table::{SETTINGS, Setting};
 
-/// Everything that a request sends but its addresses, in the order of the settings table.
+/// All values that a request sends except its addresses, in the order of the settings table.
 ///
-/// It is written and read as an object of the settings' names. Reading ignores unknown names, as a later version's are. Clones share
-/// the values until one is changed.
+/// It serialises as an object with the settings' names. Deserialising ignores unknown names, so that files of later versions
+/// can be read. Clones share the values until one is changed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings(Arc<Vec<(Setting, SettingValue)>>);
 
 impl Settings {
-    /// The value of a setting; none where it is not sent.
+    /// The value of a setting; `None` if it is not sent.
     pub fn get(&self, setting: Setting) -> Option<&SettingValue> {
         let at = self.place(setting).ok()?;
         Some(&self.0[at].1)
     }
 
-    /// The text of a setting; empty where it is not sent or no text.
+    /// The text of a setting; empty if it is not sent or is not a text.
     pub fn text(&self, setting: Setting) -> &str {
         let value = self.get(setting).and_then(SettingValue::as_text);
         value.unwrap_or_default()
     }
 
-    /// Gives a setting a value, or takes it out.
+    /// Sets or removes the value of a setting.
     pub fn set(&mut self, setting: Setting, value: Option<SettingValue>) {
         let place = self.place(setting);
         let values = Arc::make_mut(&mut self.0);
@@ -51,19 +51,19 @@ impl Settings {
         }
     }
 
-    /// The same with another text.
+    /// The same settings with another text for one of them.
     #[must_use]
     pub fn with(mut self, setting: Setting, text: &str) -> Self {
         self.set(setting, Some(text.into()));
         self
     }
 
-    /// Whether none is set: those of a step, whose requests have settings of their own.
+    /// Whether no setting is set. The settings of a step's request are empty, because a step has [`Choices`] instead.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Those that are set, in the table's order.
+    /// The settings that are set, in the table's order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static SettingRow, &SettingValue)> {
         self.0.iter().map(|(setting, value)| (setting.row(), value))
     }
@@ -111,7 +111,9 @@ impl<'de> Deserialize<'de> for Settings {
                     }
                     let stored = setting.stored(&value);
                     let value = stored.ok_or_else(|| {
-                        A::Error::custom(format!("`{name}` is no setting's value: {value:.60}"))
+                        A::Error::custom(format!(
+                            "the value of `{name}` is not valid for a setting: {value:.60}"
+                        ))
                     })?;
                     settings.set(setting, Some(value));
                 }

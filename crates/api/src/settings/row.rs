@@ -1,4 +1,4 @@
-//! A row of a settings table: what a setting is called, what it may be, and the rules for its values.
+//! A row of a settings table: a setting's name, type, range and rules.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::Weight;
 /// Longest text of a setting, in bytes.
 pub const SETTING_LIMIT_BYTES: usize = 64 * 1024;
 
-/// A row of the settings table: everything that is known of one setting.
+/// A row of the settings table: all properties of one setting.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SettingRow {
     /// Its key in manifests, hooks, stored plans and reports.
@@ -18,28 +18,28 @@ pub struct SettingRow {
     pub field: &'static str,
     /// Whether the contract requires the field.
     pub required: bool,
-    /// What is sent where the manifest gives nothing.
+    /// The value that is sent if the manifest gives none.
     pub default: SettingDefault,
     /// Its type and range.
     pub kind: SettingKind,
-    /// A sentence about it, for editors.
+    /// A description for editors.
     pub description: &'static str,
     /// Example values, for editors.
     pub examples: &'static [&'static str],
 }
 
-/// What is sent where the manifest gives nothing.
+/// The value that is sent if the manifest gives none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingDefault {
-    /// Nothing: the field is left out. Only such a setting may be `null`.
+    /// No value: the field is left out. Only such a setting may be `null`.
     Unset,
     /// An empty text.
     Empty,
-    /// A text made of the job's names.
+    /// A text made from the job's names.
     Names,
     /// The profile's default model.
     Model,
-    /// Nothing can be: the manifest must give it.
+    /// There is no default: the manifest must give a value.
     MustBeGiven,
 }
 
@@ -53,12 +53,12 @@ pub enum SettingKind {
     },
     /// Tags separated by commas, in one text.
     Tags {
-        /// Whether there may be none.
+        /// Whether the list may be empty.
         may_be_empty: bool,
     },
-    /// A name of the provider's, never blank.
+    /// A name that the provider defines, never blank.
     Name,
-    /// Lines of text, sent as they are written.
+    /// Lines of text, sent unchanged.
     Lines {
         /// Most characters.
         max_chars: usize,
@@ -67,7 +67,7 @@ pub enum SettingKind {
     Choice(&'static [&'static str]),
     /// A [`Weight`].
     Weight,
-    /// A whole number from 0.
+    /// A whole number, at least 0.
     Whole {
         /// The largest.
         max: u8,
@@ -80,7 +80,7 @@ impl SettingKind {
         matches!(self, Self::Weight | Self::Whole { .. })
     }
 
-    /// Whether its values are free text, which a file name can't have as it is.
+    /// Whether its values are free text, which a file name can't contain unchanged.
     pub fn is_prose(self) -> bool {
         matches!(
             self,
@@ -88,7 +88,7 @@ impl SettingKind {
         )
     }
 
-    /// Describes its values: "expected …".
+    /// Describes its values, to follow "expected".
     pub fn expected(self) -> String {
         match self {
             Self::Line { max_chars } => format!("a string of 1 to {max_chars} characters"),
@@ -108,7 +108,7 @@ impl SettingKind {
 /// A checked value of a setting.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SettingValue {
-    /// A text. Shared: the jobs of a preset have the same.
+    /// A text. It is shared, because the jobs of a preset have the same text.
     Text(Arc<str>),
     /// A weight.
     Weight(Weight),
@@ -117,7 +117,7 @@ pub enum SettingValue {
 }
 
 impl SettingValue {
-    /// The value as requests and stored plans have it.
+    /// The value as requests and stored plans contain it.
     pub fn to_json(&self) -> Json {
         match self {
             Self::Text(text) => Json::from(&**text),
@@ -141,7 +141,7 @@ impl From<&str> for SettingValue {
     }
 }
 
-/// Why a text is not a setting's value; the message follows the setting's name.
+/// Why a text is not a valid value of a setting. The message follows the setting's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingProblem {
     /// It is empty or blank.
@@ -158,44 +158,44 @@ pub enum SettingProblem {
         /// How many are allowed.
         max_chars: usize,
     },
-    /// It has a control character.
+    /// It contains a control character.
     #[error("has the control character U+{:04X} as its character {at}", u32::from(*.char))]
     Control {
-        /// Which.
+        /// The character.
         char: char,
-        /// Its place from 1.
+        /// Its position, counted from 1.
         at: usize,
     },
-    /// It is out of range, or no number.
+    /// It is out of range or not a number.
     #[error("can't be `{0}`")]
     Value(String),
 }
 
-/// Why a hook can't give a setting a value.
+/// Why a hook can't set a setting to a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// It is null, and the setting is always sent.
+    /// The value is null, and the setting is always sent.
     #[error("`{0}` has no value")]
     NoValue(&'static str),
-    /// It is a string, and the setting is a number.
+    /// The value is a string, and the setting is a number.
     #[error("`{0}` is {1}, not a string")]
     Text(&'static str, String),
-    /// It is of another type.
+    /// The value has another wrong type.
     #[error("`{0}` is {1}")]
     Type(&'static str, String),
-    /// Its value breaks a rule.
+    /// The value breaks a rule.
     #[error("`{0}` {1}")]
     Value(&'static str, SettingProblem),
 }
 
 impl SettingRow {
-    /// Whether it may be left out of a request.
+    /// Whether the setting may be left out of a request.
     pub fn is_optional(&self) -> bool {
         self.default == SettingDefault::Unset
     }
 
-    /// A text without the line breaks at its end: a YAML block (`tags: |`) always has one there, and nobody means it. Lines are kept
-    /// as they are written.
+    /// Removes line breaks at the end of a text: a YAML block (`tags: |`) always ends in one, unintentionally. A setting of the
+    /// kind `Lines` stays unchanged.
     pub fn trim<'t>(&self, text: &'t str) -> &'t str {
         match self.kind {
             SettingKind::Lines { .. } => text,
@@ -206,7 +206,7 @@ impl SettingRow {
     /// Checks a text as the setting's value.
     ///
     /// # Errors
-    /// The first rule that it breaks.
+    /// The first rule that the text breaks.
     pub fn parse(&self, text: &str) -> Result<SettingValue, SettingProblem> {
         let text = self.trim(text);
         if text.len() > SETTING_LIMIT_BYTES {
@@ -248,7 +248,7 @@ impl SettingRow {
                 weight.map(SettingValue::Weight).ok_or_else(no_value)
             }
             SettingKind::Whole { max } => {
-                // `2.0` is a whole number to every schema.
+                // JSON Schema counts `2.0` as a whole number.
                 let number = text.trim();
                 let whole = match number.split_once('.') {
                     Some((whole, "0" | "00")) => whole,
@@ -261,10 +261,10 @@ impl SettingRow {
         }
     }
 
-    /// Checks JSON as the setting's value, by the same rules; `None` is "not sent".
+    /// Checks JSON as the setting's value, by the same rules; `None` means "not sent".
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The first rule that the value breaks.
     pub fn read(&self, value: &Json) -> Result<Option<SettingValue>, SettingError> {
         let text = match value {
             Json::Null if self.is_optional() => return Ok(None),
@@ -273,7 +273,7 @@ impl SettingRow {
                 return Err(SettingError::Text(self.name, self.kind.expected()));
             }
             Json::String(text) => text.clone(),
-            // A script's numbers may be floats throughout: 3.0 is 3.
+            // In some script languages every number is a float: 3.0 is 3.
             Json::Number(number) => match (self.kind, number.as_f64()) {
                 (SettingKind::Whole { .. }, Some(whole)) if whole.fract() == 0.0 => {
                     format!("{whole:.0}")
@@ -290,7 +290,7 @@ impl SettingRow {
             .map_err(|problem| SettingError::Value(self.name, problem))
     }
 
-    /// Takes a value that was checked when it was stored: only its type counts.
+    /// Reads a stored value. It was checked before it was stored, so only its type is checked here.
     pub(super) fn stored(&self, value: &Json) -> Option<SettingValue> {
         match self.kind {
             SettingKind::Weight => {

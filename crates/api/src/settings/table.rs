@@ -1,11 +1,11 @@
-//! The settings of add-instrumental. A setting is a row here and nothing more: all code that reads, checks, hashes or sends settings
-//! goes through the rows.
+//! The settings of add-instrumental. A setting is a row here and nothing more: all code that reads, checks, hashes or sends
+//! settings uses the rows.
 
 use std::ops::Deref;
 
 use super::row::{SettingDefault, SettingKind, SettingRow};
 
-/// The settings of add-instrumental. The order is the one in which keys hash them: a new row goes to the end.
+/// The settings of add-instrumental. Keys hash them in this order, so a new row goes to the end.
 pub static SETTINGS: [SettingRow; 10] = [
     SettingRow {
         name: "title",
@@ -101,12 +101,12 @@ pub static SETTINGS: [SettingRow; 10] = [
     },
 ];
 
-/// A setting, by its place in [`SETTINGS`]; gives its row.
+/// A setting: its index in [`SETTINGS`], from which its row is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Setting(u8);
 
 impl Setting {
-    /// How many there are.
+    /// The number of settings.
     pub const COUNT: usize = SETTINGS.len();
     /// The setting `title`.
     pub const TITLE: Self = Self::of("title");
@@ -127,10 +127,10 @@ impl Setting {
         names
     };
 
-    /// The setting of that name, for names that are written in a program.
+    /// The setting with that name, for names in source code.
     ///
     /// # Panics
-    /// If there is none; in a constant that is an error of compilation.
+    /// If no setting has that name; in a constant this is a compile error.
     pub const fn of(name: &str) -> Self {
         let name = name.as_bytes();
         let mut slot = 0;
@@ -162,7 +162,7 @@ impl Setting {
         &SETTINGS[self.slot()]
     }
 
-    /// Its place in the table.
+    /// Its index in the table.
     pub fn slot(self) -> usize {
         usize::from(self.0)
     }

@@ -1,4 +1,4 @@
-//! The results of each operation, read from the `data` of details and callbacks alike, in either casing.
+//! Reads the results of each operation from the `data` of details and callbacks, in either casing.
 
 use serde_json::Value;
 
@@ -6,11 +6,11 @@ use crate::json::read_json;
 use crate::lenient::{number, text};
 use crate::{Artefact, Content, MissingTrack, Notes, Results, Track, redact_text};
 
-/// Most artefacts that are read from one response: a vendor lists some dozen stems.
+/// Most artefacts of one response that are read: a vendor lists a few dozen stems at most.
 const ARTEFACT_LIMIT: usize = 128;
 /// Longest name of an artefact, in characters; it becomes part of a file's name.
 const NAME_CHARS: usize = 48;
-/// A day: no vendor makes a longer file, and what is longer is a slip.
+/// Longest length that is believed, in seconds: one day. No vendor makes a longer file, so a larger value is an error.
 const LONGEST_S: f64 = 86_400.0;
 
 /// The artefacts in the `data` of a response.
@@ -36,7 +36,7 @@ pub(super) fn read(results: Results, data: &Value) -> Vec<Artefact> {
     found
 }
 
-/// The results of a route with one path for all operations: songs in a list, files as plain addresses.
+/// The results on the route with one path for all operations: songs as a list, files as plain addresses.
 fn job(results: Results, result: &Value) -> Vec<Artefact> {
     if results == Results::Tracks {
         let tracks = result.get("data").map_or_else(Vec::new, Track::read_all);
@@ -62,7 +62,7 @@ fn job(results: Results, result: &Value) -> Vec<Artefact> {
     found
 }
 
-/// The name of a song's track among artefacts.
+/// The artefact name of a song's track.
 pub(super) const AUDIO: &str = "audio";
 
 /// A song's track as an artefact.
@@ -88,7 +88,7 @@ fn file(name: &str, url: String) -> Artefact {
     }
 }
 
-/// The object at one of `keys`, which may be JSON written into a text.
+/// The object at the first of `keys` that has one; it may be JSON inside a text.
 fn object(data: &Value, keys: &[&str]) -> Option<Value> {
     keys.iter().find_map(|key| match data.get(key)? {
         Value::String(text) if text.trim_start().starts_with('{') => read_json(text.as_bytes()),
@@ -97,7 +97,7 @@ fn object(data: &Value, keys: &[&str]) -> Option<Value> {
     })
 }
 
-/// The address keeps its camelCase in an otherwise snake_case callback.
+/// The WAV file. Its address has a camelCase name in an otherwise snake_case callback.
 fn wav(data: &Value) -> Option<Artefact> {
     let response = object(data, &["response"]);
     let places = [Some(data), response.as_ref()];
@@ -107,7 +107,7 @@ fn wav(data: &Value) -> Option<Artefact> {
     Some(file("wav", url))
 }
 
-/// The objects that vendors put stems into: details, the callbacks of one vendor, of another.
+/// The objects in which vendors list stems: in details, in the callbacks of one vendor, and of another.
 const STEM_PLACES: [&str; 5] = [
     "response",
     "vocal_removal_info",
@@ -126,7 +126,7 @@ fn stems(data: &Value) -> Vec<Artefact> {
             let stem = key.strip_suffix("Url").or(key.strip_suffix("_url"))?;
             let url = value.as_str().filter(|url| !url.trim().is_empty())?;
             let name = name_of(stem);
-            // The song that was taken apart is not one of its stems.
+            // The song itself is not one of its stems.
             (name != "origin" && !name.is_empty()).then(|| file(&name, url.to_owned()))
         })
         .take(ARTEFACT_LIMIT)
@@ -159,7 +159,7 @@ fn stems(data: &Value) -> Vec<Artefact> {
     found
 }
 
-/// Adds what an item of `originData` says of a stem: to the one with its address, or as a stem of its own.
+/// Adds the data of an item of `originData` to the stem with the same address; if there is none, adds a new stem.
 fn describe(found: &mut Vec<Artefact>, item: &Value, name: impl Fn(Option<String>) -> String) {
     let Some(url) = text(item, &["audio_url", "audioUrl"]) else {
         return;
@@ -188,7 +188,7 @@ fn group_of(item: &Value) -> Option<String> {
     Some(name_of(&group)).filter(|name| !name.is_empty())
 }
 
-/// `name`, with a number behind it where another artefact has it.
+/// `name`, with a number appended if another artefact already has that name.
 fn unused(found: &[Artefact], name: String) -> String {
     let is_free = |name: &str| found.iter().all(|artefact| artefact.name != name);
     if is_free(&name) {
@@ -198,7 +198,7 @@ fn unused(found: &[Artefact], name: String) -> String {
     numbered.find(|it| is_free(it)).unwrap_or(name)
 }
 
-/// A vendor's name in lower case with hyphens: `backingVocals`, `backing_vocals` and `Backing Vocals` are one.
+/// A vendor's name in lower case with hyphens: `backingVocals`, `backing_vocals` and `Backing Vocals` become the same name.
 fn name_of(vendors: &str) -> String {
     let mut name = String::new();
     let mut was_lower = false;
@@ -233,7 +233,7 @@ fn midi(data: &Value) -> Option<Artefact> {
     })
 }
 
-/// The tracks that a recovery brought back, and those that it did not.
+/// The tracks that a recovery restored, and those that it did not.
 pub(super) fn recovered(data: &Value) -> (Vec<Artefact>, Vec<MissingTrack>) {
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     let items = data.as_array().into_iter().flatten();

@@ -1,7 +1,7 @@
-//! Callbacks of steps: one for each task, without a stage. Each vendor and operation has its own shape, and some send the record-info
-//! shape instead, so all are read.
+//! Callbacks of steps: one for each task, without a stage. Each vendor and operation has its own format, and some send the
+//! record-info format instead, so all formats are read.
 //!
-//! Like a song's, such a callback is not signed over its body: it is a hint, and the details are the authority.
+//! As with songs, the signature does not cover the body: the callback is a hint, and only the details are trusted.
 
 use crate::callback::{CallbackError, read_body};
 use crate::envelope::OK;
@@ -10,10 +10,10 @@ use crate::{Operation, Results, Stage, StatusForm, StepView, read_callback};
 
 use super::artefacts;
 
-/// A callback of a step that was read.
+/// A callback of a step after reading.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepCallback {
-    /// What it means.
+    /// The state of the task that it reports.
     pub view: StepView,
     /// The body's code, if it had one.
     pub code: Option<i64>,
@@ -25,7 +25,7 @@ impl Operation {
     /// Reads the body of a callback of this operation.
     ///
     /// # Errors
-    /// When it is none.
+    /// When the body is not such a callback.
     pub fn read_step_callback(&self, body: &[u8]) -> Result<StepCallback, CallbackError> {
         if self.results == Results::Tracks && self.status == StatusForm::Status {
             let callback = read_callback(body)?;
@@ -49,7 +49,7 @@ impl Operation {
             _ => (artefacts::read(self.results, &response.data), Vec::new()),
         };
         let stage = match refused {
-            // What is there can be fetched, whatever the code says.
+            // A listed file can be fetched, whatever the code is.
             _ if !found.is_empty() && !has_flag => Stage::Complete,
             Some(_) => Stage::failed(refused, message),
             None if has_flag => self.flagged(&response.data).stage,

@@ -1,7 +1,7 @@
-//! The details of a step's task: three ways to report the status, one meaning.
+//! The details of a step's task: three formats of the status, one meaning.
 //!
-//! As with songs, the status alone is not believed: it can be done without a file, `CALLBACK_EXCEPTION` only says that the vendor's
-//! callback was not delivered, and a failure can come with `PENDING`.
+//! As with songs, the status alone is not trusted: a finished task may have no file, `CALLBACK_EXCEPTION` only reports that the
+//! vendor's callback was not delivered, and a failure can come with `PENDING`.
 
 use serde_json::Value;
 
@@ -11,18 +11,19 @@ use crate::json::read_json;
 use crate::lenient::{integer, number, text};
 use crate::{Operation, RecordInfo, Refusal, ResponseClass, Stage, StatusForm, TaskId};
 
-/// The envelope's code of a recovery that runs.
+/// The envelope's code of a running recovery.
 const RUNNING: i64 = 201;
-/// The envelope's code of a recovery that has failed for every track; also that of a server error.
+/// The envelope's code of a recovery that failed for every track. A server error has the same code.
 const ALL_FAILED: i64 = 500;
-/// The number of a task that is done.
+/// The `successFlag` of a finished task.
 const DONE: i64 = 1;
 
 impl Operation {
-    /// What a response about `requested` means. A failed task is a view like any other; `Err` means that nothing was learnt.
+    /// The meaning of a response about `requested`. A failed task is a normal view; `Err` means that the response says nothing
+    /// about the task.
     ///
     /// # Errors
-    /// When the response is no details of that task.
+    /// When the response does not contain the details of that task.
     pub fn read_step_details(
         &self,
         http_status: u16,
@@ -32,7 +33,7 @@ impl Operation {
         let root = read_json(body).filter(Value::is_object);
         let root = root.ok_or_else(|| Refusal::bare(&self.details_codes, http_status))?;
         let at_top = text(&root, &["task_id", "taskId"]);
-        let response = ResponseBody::of(root).ok_or_else(|| unreadable("it is no object"))?;
+        let response = ResponseBody::of(root).ok_or_else(|| unreadable("it is not an object"))?;
         let refusal = || Refusal::of(&self.details_codes, http_status, &response);
         let mut view = match self.status {
             StatusForm::Envelope => match self.recovered(&response) {
@@ -46,10 +47,10 @@ impl Operation {
             }
             _ if response.data.is_null() => StepView::bare(Stage::Unknown),
             _ if !response.data.is_object() => {
-                return Err(unreadable("the response's data is no object"));
+                return Err(unreadable("the response's data is not an object"));
             }
             StatusForm::Status => song(&response.data)
-                .ok_or_else(|| unreadable("the response's data is no object"))?,
+                .ok_or_else(|| unreadable("the response's data is not an object"))?,
             StatusForm::Words | StatusForm::Numbers { .. } | StatusForm::State => {
                 self.flagged(&response.data)
             }
@@ -65,7 +66,7 @@ impl Operation {
         Ok(view)
     }
 
-    /// The fields with the status.
+    /// The names of the fields with the status.
     pub(super) fn flag_fields(&self) -> &'static [&'static str] {
         match self.status {
             StatusForm::State => &["state"],
@@ -73,12 +74,12 @@ impl Operation {
         }
     }
 
-    /// Details with such a field.
+    /// Reads details that have such a field.
     pub(super) fn flagged(&self, data: &Value) -> StepView {
         let artefacts = artefacts::read(self.results, data);
         let flag = text(data, self.flag_fields()).unwrap_or_default();
         let flag = flag.trim().to_ascii_uppercase();
-        // Some responses write "none" as zero or 200.
+        // Some responses write 0 or 200 for "no error".
         let code = integer(data, &["errorCode", "error_code", "failCode"])
             .filter(|&code| code != 0 && code != OK);
         let message = text(data, &["errorMessage", "error_message", "failMsg"]);
@@ -94,7 +95,7 @@ impl Operation {
         };
         let stage = match state {
             State::Failed => failed(),
-            // The callback was not delivered; what was made is there all the same.
+            // The callback was not delivered, but the results exist.
             State::Done | State::NotDelivered if !artefacts.is_empty() => Stage::Complete,
             State::NotDelivered => Stage::incomplete(code, message.as_deref().unwrap_or(&flag)),
             _ if code.is_some() || message.is_some() => failed(),
@@ -108,7 +109,7 @@ impl Operation {
         }
     }
 
-    /// The details of a recovery; nothing where the response is neither a running nor a finished one.
+    /// The details of a recovery; `None` if the response is neither a running nor a finished recovery.
     fn recovered(&self, response: &ResponseBody) -> Option<StepView> {
         let code = response.code?;
         let (artefacts, missing) = artefacts::recovered(&response.data);
@@ -133,7 +134,7 @@ impl Operation {
     }
 }
 
-/// What a `successFlag` says.
+/// The meaning of a `successFlag`.
 #[derive(Clone, Copy)]
 enum State {
     Running,
@@ -147,7 +148,7 @@ impl State {
         match word {
             "SUCCESS" => Self::Done,
             "CALLBACK_EXCEPTION" => Self::NotDelivered,
-            // CREATE_TASK_FAILED, GENERATE_WAV_FAILED, GENERATE_AUDIO_FAILED, and what comes later.
+            // CREATE_TASK_FAILED, GENERATE_WAV_FAILED, GENERATE_AUDIO_FAILED, and later names of that form.
             word if word.ends_with("FAILED") => Self::Failed,
             "FAIL" | "SENSITIVE_WORD_ERROR" => Self::Failed,
             _ => Self::Running,
@@ -155,7 +156,7 @@ impl State {
     }
 }
 
-/// A song's details in this form.
+/// A song's details in this format.
 fn song(data: &Value) -> Option<StepView> {
     let view = RecordInfo::read(data)?.view();
     Some(StepView {
@@ -164,7 +165,7 @@ fn song(data: &Value) -> Option<StepView> {
     })
 }
 
-/// The task that a refusal of the details means: a failed or an unknown one.
+/// The failed or unknown task that a refusal of the details reports.
 fn failure(refusal: Refusal, response: &ResponseBody) -> Result<StepView, Refusal> {
     match refusal.class {
         ResponseClass::UnknownTask => Ok(StepView::bare(Stage::Unknown)),

@@ -1,12 +1,12 @@
-//! Steps: the operations that process the result of another one, and how their requests, details and callbacks are written and read.
+//! Steps: operations that process the result of another one. Writes their requests, and reads their details and callbacks.
 //!
 //! ```text
 //!   Source, Choices ── Operation::step_body ──► bytes ──► vendor
 //!   bytes ── Operation::read_step_details, read_step_callback ──► StepView { stage, artefacts, missing }
 //! ```
 //!
-//! `table.rs` has the operations, `details.rs` and `callback.rs` the envelopes, `artefacts.rs` a reader for
-//! each kind of result.
+//! `table.rs` lists the operations, `details.rs` and `callback.rs` read the envelopes, and `artefacts.rs` reads each kind of
+//! result.
 
 mod artefacts;
 mod callback;
@@ -25,15 +25,15 @@ use crate::{Choices, Input, MissingTrack, Notes, Operation, Stage, TaskId, TaskV
 /// The submission of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepRequest {
-    /// What it processes.
+    /// The input.
     pub source: Source,
     /// Its settings.
     pub choices: Choices,
-    /// Where callbacks go; a placeholder when results are polled.
+    /// Address for callbacks; a placeholder when results are polled.
     pub call_back_url: String,
 }
 
-/// What a step processes.
+/// The input of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A recording that can be fetched from the public internet.
@@ -52,7 +52,7 @@ pub enum Source {
     Stems {
         /// The task.
         task: TaskId,
-        /// The vendor's id of one stem; none means all of them.
+        /// The vendor's id of one stem; `None` means all stems.
         stem: Option<String>,
     },
     /// A song task with all its tracks.
@@ -68,37 +68,37 @@ pub enum Source {
 pub struct WrongSource {
     /// The operation's name.
     pub operation: &'static str,
-    /// What it processes.
+    /// The input that it processes.
     pub expected: &'static str,
 }
 
-/// What the details of a task or a callback show, whichever operation made it.
+/// The meaning of the details of a task or of a callback, whichever operation made the task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepView {
-    /// Whose task it is.
+    /// The task's id.
     pub task_id: TaskId,
-    /// How far it is: `Pending`, `Complete`, `Incomplete`, `Failed` or `Unknown`; a song's also `Text` and `First`.
+    /// The task's stage: `Pending`, `Complete`, `Incomplete`, `Failed` or `Unknown`; for a song also `Text` and `First`.
     pub stage: Stage,
-    /// The files and notes that are known so far, in the vendor's order.
+    /// The files and notes known so far, in the vendor's order.
     pub artefacts: Vec<Artefact>,
-    /// The tracks that a recovery could not bring back.
+    /// The tracks that a recovery could not restore.
     pub missing: Vec<MissingTrack>,
-    /// What the task cost, where the details state it.
+    /// The price of the task in credits, if the details state it.
     pub credits: Option<f64>,
 }
 
-/// Something that a task made.
+/// A result of a task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Artefact {
-    /// What it is: `wav`, `vocal`, `drums`, `backing-vocals`, `midi`, `audio`. Lower-case letters, digits and hyphens.
+    /// Its name: `wav`, `vocal`, `drums`, `backing-vocals`, `midi`, `audio`. Lower-case letters, digits and hyphens.
     pub name: String,
-    /// The vendor's id of the song's track that it belongs to, where the response names one.
+    /// The vendor's id of the song's track that it belongs to, if the response names one.
     pub track_id: Option<String>,
-    /// The vendor's own id of it: the id of a stem is what MIDI is made of.
+    /// The vendor's id of the artefact itself: MIDI is requested by the id of a stem.
     pub id: Option<String>,
     /// Its content.
     pub content: Content,
-    /// Where the mix of a song's track with the vocal lies: the studio's own extra.
+    /// Address of the mix of a song's track with the vocal: an extension of the studio.
     pub mix_url: Option<String>,
     /// Its length in seconds, above 0 and at most a day.
     pub duration_s: Option<f64>,
@@ -109,12 +109,12 @@ pub struct Artefact {
 pub enum Content {
     /// A file at this address.
     File(String),
-    /// Notes, which are in the response itself.
+    /// Notes, which the response itself contains.
     Notes(Arc<Notes>),
 }
 
 impl StepView {
-    /// A view that shows nothing but a stage.
+    /// A view with a stage and nothing else.
     pub(crate) fn bare(stage: Stage) -> Self {
         Self {
             task_id: TaskId(String::new()),
@@ -126,7 +126,7 @@ impl StepView {
     }
 }
 
-/// A step's task as that of a song: its artefacts are the tracks.
+/// A step's view in the form of a song's view: the artefacts become the tracks.
 impl From<StepView> for TaskView {
     fn from(view: StepView) -> Self {
         Self {
@@ -206,7 +206,7 @@ impl Operation {
 }
 
 impl Input {
-    /// Describes it: "processes …".
+    /// Describes the input, to follow "processes".
     pub fn expected(self) -> &'static str {
         match self {
             Self::Recording { .. } => "a recording",

@@ -1,15 +1,15 @@
-//! The steps that vendors sell. A step is a row here, a reader of its results in `artefacts.rs`, and nothing more.
+//! The steps that vendors sell. A step is a row here and a reader of its results in `artefacts.rs`, and nothing more.
 
 use crate::codes::{details, submit};
 use crate::operation::{JOB_DETAILS_PATH, JOB_SUBMIT_PATH};
 use crate::settings::{STEM_TYPES, STEMS_SETTINGS};
 use crate::{Input, Operation, Price, Repeat, ResponseClass, Results, StatusForm};
 
-/// The name of the operation that brings back a song whose files are gone.
+/// The name of the operation that restores a song whose files are gone.
 pub const RECOVERY: &str = "recovery";
 
 impl Operation {
-    /// A step with what most of them share.
+    /// A step with the values that most steps share.
     fn step(name: &'static str, submit_path: &str, details_path: &str) -> Self {
         Self {
             name,
@@ -34,7 +34,7 @@ impl Operation {
             advised_chars: Vec::new(),
             undocumented: Vec::new(),
         }
-        // The input is not known (observed): that is about this job, not about the path.
+        // The input is unknown (observed): this concerns the job, not the path.
         .with_submit_code(404, ResponseClass::RefusedJob)
     }
 
@@ -45,13 +45,13 @@ impl Operation {
             repeat: Repeat::Refused,
             ..Self::step("wav", "/api/v1/wav/generate", "/api/v1/wav/record-info")
         };
-        // A file that the vendor has deleted (observed).
+        // The vendor has deleted the file (observed).
         let details = &mut wav.details_codes.codes;
         details.insert(400, ResponseClass::UnknownTask);
         wav
     }
 
-    /// The same on the route with one path for all operations. Whether a repeat is refused there is not known.
+    /// The same operation on the route with one path for all operations. It is not known whether a repeat is refused there.
     pub(crate) fn wav_job() -> Self {
         Self {
             job: Some("ai-music-api/convert-to-wav-format"),
@@ -66,7 +66,7 @@ impl Operation {
         }
     }
 
-    /// A track or a recording, taken apart.
+    /// A track or a recording, split into stems.
     pub(crate) fn stems() -> Self {
         let prices = STEM_TYPES.into_iter().zip([10.0, 50.0, 20.0]);
         Self {
@@ -97,7 +97,7 @@ impl Operation {
                 task: "taskId",
                 stem: "audioId",
             },
-            // 2 is a running task elsewhere.
+            // For other operations 2 means a running task.
             status: StatusForm::Numbers { failed: &[2, 3] },
             results: Results::Notes,
             repeat: Repeat::Unknown,
@@ -105,7 +105,7 @@ impl Operation {
         }
     }
 
-    /// A song whose files are gone, brought back.
+    /// Restores a song whose files are gone.
     pub(crate) fn recovery() -> Self {
         Self {
             details_query: "task_id",
@@ -121,14 +121,14 @@ impl Operation {
         }
     }
 
-    /// The same, with the field names that kie has for it.
+    /// The same operation with the field names of kie.
     pub(crate) fn recovery_in_snake_case() -> Self {
         Self {
             callback_field: "call_back_url",
             input: Input::Song { task: "task_id" },
             ..Self::recovery()
         }
-        // "The original task does not exist" (observed): a refusal, though the code is that of a server error.
+        // "The original task does not exist" (observed): a refusal, although the code is that of a server error.
         .with_submit_code(500, ResponseClass::RefusedJob)
     }
 }

@@ -98,11 +98,8 @@ fn song(song: &Written) -> Option<Song> {
     let notes: Vec<Note> = song
         .notes
         .iter()
-        .map(|&(onset, length, midi)| Note {
-            onset_s: seconds(onset),
-            offset_s: seconds(onset + length),
-            midi,
-            level_db: -20.0,
+        .map(|&(onset, length, midi)| {
+            Note::new(seconds(onset), seconds(onset + length), midi, -20.0)
         })
         .collect();
     let signature = (fifths * 7).rem_euclid(12) as u8;

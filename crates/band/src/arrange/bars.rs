@@ -10,6 +10,12 @@ use crate::analysis::{Analysis, Metre};
 /// Beats on either side that the smoothing uses.
 const REACH_BEATS: usize = 5;
 
+/// Bars that fade out.
+pub(super) const FADE_BARS: usize = 4;
+
+/// Most standard deviation of the singer's beats from a steady tempo under which drum machines keep it, in seconds.
+const STEADY_S: f64 = 0.035;
+
 /// Most bars that are played, a limit for invalid input: 40 minutes at 200 beats per minute.
 const BAR_LIMIT: usize = 2000;
 
@@ -115,13 +121,20 @@ pub(super) fn bars(
 ) -> Vec<Bar> {
     let metre = analysis.metre;
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
-    let ticks = at_style_tempo(ticks(analysis, audio_weight), analysis, style, first_note_s);
+    let machine = style.loose_ms == 0.0;
+    let ticks = ticks(analysis, audio_weight, machine);
+    let ticks = at_style_tempo(ticks, analysis, style, first_note_s);
     let swing = swing.at_tempo(60.0 / usual_step_s(&ticks), style.bpm);
     let per_beat = slots_in_beat(metre);
     let per_bar = slots_in_bar(metre) / per_beat;
     let end_s = song_end_s(analysis);
     let mut bars = Vec::new();
     let mut at = 0;
+    let mut more = if style.ending == Ending::Fade {
+        FADE_BARS
+    } else {
+        0
+    };
     while at < ticks.len() && bars.len() < BAR_LIMIT {
         let next = (at + 1..ticks.len())
             .find(|&index| ticks[index].position == 0)
@@ -138,7 +151,10 @@ pub(super) fn bars(
         let ends_the_song = is_downbeat && bar.start_s() >= end_s - 0.12 && !bars.is_empty();
         bars.push(bar);
         if ends_the_song {
-            break;
+            if more == 0 {
+                break;
+            }
+            more -= 1;
         }
     }
     if style.ending == Ending::Ritard {
@@ -198,7 +214,7 @@ fn song_end_s(analysis: &Analysis) -> f64 {
 }
 
 /// The analysis's beats, eased, with enough added at the end for the final chord.
-fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<BeatTime> {
+fn ticks(analysis: &Analysis, audio_weight: f32, machine: bool) -> Vec<BeatTime> {
     let beats_in_bar = usize::from(analysis.metre.beats());
     let tempo = if analysis.tempo_bpm.is_finite() {
         analysis.tempo_bpm.clamp(30.0, 300.0)
@@ -220,9 +236,13 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<BeatTime> {
     }
     let raw: Vec<f64> = heard.iter().map(|&(time, _)| time).collect();
     let follow = f64::from(audio_weight.clamp(0.0, 1.0));
+    let steady = machine.then(|| steady(&raw)).flatten();
     let mut ticks: Vec<BeatTime> = (0..raw.len())
         .map(|index| BeatTime {
-            time_s: follow * raw[index] + (1.0 - follow) * smoothed(&raw, index),
+            time_s: match steady {
+                Some((start_s, step_s)) => start_s + step_s * index as f64,
+                None => follow * raw[index] + (1.0 - follow) * smoothed(&raw, index),
+            },
             position: heard[index].1,
             beat: index,
         })
@@ -237,8 +257,8 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<BeatTime> {
     } else {
         period_s
     };
-    let until_s =
-        analysis.duration_s.max(song_end_s(analysis)) + step_s * beats_in_bar as f64 * 4.0;
+    let until_s = analysis.duration_s.max(song_end_s(analysis))
+        + step_s * (beats_in_bar * (4 + FADE_BARS)) as f64;
     while let Some(&last) = ticks.last() {
         if last.time_s > until_s || ticks.len() > BAR_LIMIT * 8 {
             break;
@@ -250,6 +270,31 @@ fn ticks(analysis: &Analysis, audio_weight: f32) -> Vec<BeatTime> {
         });
     }
     ticks
+}
+
+/// The steady tempo that a singer keeps, as the first beat and the step; `None` where their beats leave it.
+fn steady(times: &[f64]) -> Option<(f64, f64)> {
+    const FEWEST: usize = 8;
+    if times.len() < FEWEST {
+        return None;
+    }
+    let count = times.len() as f64;
+    let middle = (count - 1.0) / 2.0;
+    let mean = times.iter().sum::<f64>() / count;
+    let (mut rise, mut run) = (0.0, 0.0);
+    for (index, time) in times.iter().enumerate() {
+        let away = index as f64 - middle;
+        rise += away * (time - mean);
+        run += away * away;
+    }
+    let step_s = rise / run;
+    let start_s = mean - middle * step_s;
+    let squares: f64 = times
+        .iter()
+        .enumerate()
+        .map(|(index, time)| (time - start_s - step_s * index as f64).powi(2))
+        .sum();
+    ((squares / count).sqrt() < STEADY_S).then_some((start_s, step_s))
 }
 
 /// The value at `index` of the straight line through its neighbours (least squares). A held note has no tempo: nothing is smoothed across it.

@@ -7,7 +7,7 @@ use super::{
     pattern::Pattern,
     phrasing,
     score::ScoreNote,
-    sheet::Sheet,
+    sheet::{Sheet, Stroke},
     style::Ending,
     voicing::{Range, nearest_note},
 };
@@ -38,7 +38,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             notes.push(ScoreNote {
                 start_s: bar.start_s(),
                 length_s: match sheet.style.ending {
-                    Ending::Cut => CUT_S,
+                    Ending::Cut | Ending::Fade => CUT_S,
                     Ending::Ritard | Ending::Ring => 3.2,
                 },
                 midi,
@@ -52,25 +52,31 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
         };
         let drop_from = bar.slots.len() / 2;
         let pattern = sheet.walk(part, number, pattern).unwrap_or_else(|| {
-            phrasing::bass(pattern, sheet.slots_in_bar, sheet.turn(part, number))
+            phrasing::bass(pattern, sheet.steps(pattern), sheet.turn(part, number))
         });
         for event in sheet.events(&pattern, number, true) {
             if sheet.drops(number) && event.slot >= drop_from {
                 continue;
             }
-            let root = nearest_note(event.chord.bass, root_before, range);
+            let ahead = event.mark == 'n';
+            let chord = if ahead {
+                sheet.chord_ahead(number, event.slot)
+            } else {
+                event.chord
+            };
+            let root = nearest_note(chord.bass, root_before, range);
             // Compared with the last note that was played: the chord may have changed during a rest.
-            let first_of_chord = event.slot == 0 || chord_before != Some(event.chord);
-            chord_before = Some(event.chord);
+            let first_of_chord = ahead || event.slot == 0 || chord_before != Some(chord);
+            chord_before = Some(chord);
             let midi = if first_of_chord {
                 root
             } else if matches!(event.mark, 'u' | 'd') {
-                step(sheet, &event.chord, note_before, event.mark == 'u', range)
+                step(sheet, &chord, note_before, event.mark == 'u', range)
             } else {
                 tone(
                     sheet,
                     event.mark,
-                    &event.chord,
+                    &chord,
                     root,
                     number,
                     event.slot,
@@ -81,12 +87,12 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             root_before = root;
             note_before = midi;
             let strong = event.slot == 0;
-            let velocity =
-                if strong { 0.82 } else { 0.7 } * bar.dynamic * chance.between(0.93, 1.05);
-            let start_s = event.start_s + sheet.looseness(&mut chance, 0.6, event.start_s);
+            let force = if strong || ahead { 0.82 } else { 0.7 };
+            let velocity = force * bar.dynamic * sheet.touch(&mut chance, 0.035, event.start_s);
+            let start_s = event.start_s + sheet.looseness(&mut chance, event.start_s);
             notes.push(ScoreNote {
                 start_s,
-                length_s: (event.end_s - event.start_s) * 0.96,
+                length_s: (event.end_s + held_over_s(sheet, number, &event) - event.start_s) * 0.96,
                 midi,
                 velocity,
                 articulation: Articulation::Normal,
@@ -94,6 +100,17 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
         }
     }
     notes
+}
+
+/// How far a note that comes before its chord sounds over the bar line, in seconds: to the next bar's second eighth.
+fn held_over_s(sheet: &Sheet<'_>, number: usize, event: &Stroke) -> f64 {
+    let bar = &sheet.bars[number];
+    match sheet.bars.get(number + 1) {
+        Some(next) if event.mark == 'n' && event.end_s >= bar.end_s - 1e-6 => {
+            next.time(2) - next.start_s()
+        }
+        _ => 0.0,
+    }
 }
 
 /// The pitch of a mark.
@@ -139,6 +156,17 @@ fn tone(
     match mark {
         '3' => fold(above(3..=5, 7)),
         '5' => fold(above(6..=8, 7)),
+        '6' => {
+            // The sixth of boogie lines; a chord without one has its fifth.
+            let sixth = is_in_scale(chord.root + 9, sheet.analysis.key) || tones.contains(&4);
+            fold(
+                root + if sixth && inversion == 0 {
+                    9
+                } else {
+                    above(6..=8, 7) - root
+                },
+            )
+        }
         '7' => fold(above(9..=11, 12)),
         '8' => root + 12,
         '4' => {

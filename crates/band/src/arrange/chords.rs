@@ -11,8 +11,8 @@ use super::{
     sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
     voicing::{
-        Range, above_low_limits, above_voice, comp_range, guitar_shape, nearest, ukulele_shape,
-        voices_range,
+        Range, Shape, above_low_limits, above_voice, comp_range, guitar_shape, nearest,
+        ukulele_shape, voices_range,
     },
 };
 use crate::{analysis::Chord, chance::Chance};
@@ -25,9 +25,8 @@ struct Voicer {
     instrument: Instrument,
     role: Role,
     range: Range,
-    count: usize,
+    shape: Shape,
     fret: u8,
-    open: bool,
     before: Vec<u8>,
 }
 
@@ -40,6 +39,7 @@ impl Voicer {
             (_, Instrument::Glockenspiel) => Range { low: 79, high: 96 },
             (_, Instrument::Vibraphone | Instrument::SynthPluck) => Range { low: 64, high: 81 },
             (_, Instrument::Flute) => Range { low: 72, high: 86 },
+            (_, Instrument::Saxophone) => Range { low: 52, high: 66 },
             (Role::Figure, Instrument::Harp) => Range { low: 55, high: 79 },
             // Under a high voice there is space for one part: held chords lie above the voice, broken chords below the comping.
             (Role::Figure, _) if under => comp.moved(-5),
@@ -55,7 +55,7 @@ impl Voicer {
             _ => comp,
         };
         let count = match (player.role, player.instrument) {
-            (_, Instrument::Flute) => 1,
+            (_, Instrument::Flute | Instrument::Saxophone) => 1,
             (_, Instrument::Brass | Instrument::DistortedGuitar | Instrument::Voices) => 3,
             _ => 4,
         };
@@ -64,9 +64,12 @@ impl Voicer {
             instrument: player.instrument,
             role: player.role,
             range,
-            count,
+            shape: Shape {
+                count,
+                open: player.role != Role::Figure && chance.happens(0.4),
+                rootless: player.rootless,
+            },
             fret,
-            open: chance.happens(0.4),
             before: Vec::new(),
         }
     }
@@ -82,13 +85,7 @@ impl Voicer {
             }
             Instrument::Ukulele => ukulele_shape(chord),
             _ if guitar => guitar_shape(chord, self.fret),
-            _ => above_low_limits(nearest(
-                chord,
-                self.range,
-                self.count,
-                &self.before,
-                self.open && self.role != Role::Figure,
-            )),
+            _ => above_low_limits(nearest(chord, self.range, self.shape, &self.before)),
         };
         self.before.clone_from(&notes);
         notes
@@ -114,9 +111,9 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
         }
         match sheet.figure(player, part, number) {
             Some(Pattern::Hold) => hold(sheet, &mut voicer, bar, &mut notes, &mut chance),
-            Some(Pattern::Chords(pattern)) => {
+            Some(Pattern::Chords { right, left }) => {
                 let turn = sheet.turn(part, number);
-                let pattern = phrasing::comp(pattern, sheet.slots_in_bar, turn);
+                let pattern = phrasing::comp(right, sheet.steps(right), turn);
                 let mut events = sheet.events(&pattern, number, true);
                 if let [before @ .., last] = events.as_mut_slice()
                     && let Some(chord) = sheet.pushed(number, before.last(), last)
@@ -126,10 +123,13 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 for event in &events {
                     strike(sheet, &mut voicer, bar, event, &mut notes, &mut chance);
                 }
+                if has_keys(player.instrument) {
+                    left_hand(sheet, number, left, &mut notes, &mut chance);
+                }
             }
             Some(Pattern::Strum(pattern)) => {
                 let turn = sheet.turn(part, number);
-                let pattern = phrasing::strum(pattern, sheet.slots_in_bar, turn);
+                let pattern = phrasing::strum(pattern, sheet.steps(pattern), turn);
                 for event in sheet.events(&pattern, number, true) {
                     if is_strummed(player.instrument) {
                         sweep(sheet, &mut voicer, bar, &event, &mut notes, &mut chance);
@@ -143,7 +143,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 let turn = sheet
                     .turn(part, number)
                     .filter(|_| player.role == Role::Comp);
-                let pattern = phrasing::pick(pattern, sheet.slots_in_bar, turn);
+                let pattern = phrasing::pick(pattern, sheet.steps(pattern), turn);
                 pick(
                     sheet,
                     &mut voicer,
@@ -164,7 +164,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
 fn last_chord(sheet: &Sheet<'_>, voicer: &mut Voicer, bar: &Bar, notes: &mut Vec<ScoreNote>) {
     let chord = sheet.chord(bar, 0);
     let (length_s, roll_s) = match sheet.style.ending {
-        Ending::Cut => (CUT_S, 0.0),
+        Ending::Cut | Ending::Fade => (CUT_S, 0.0),
         Ending::Ritard | Ending::Ring => (
             (sheet.length_s - bar.start_s() - 0.6).clamp(1.0, 4.5),
             if voicer.role == Role::Pad { 0.0 } else { 0.028 },
@@ -236,8 +236,9 @@ fn strike(
     let voicing = voicer.next_voicing(&event.chord);
     let short = event.mark == '^';
     let soft = 0.82 + 0.18 * bar.energy;
-    let velocity = force(event.mark) * soft * bar.dynamic * chance.between(0.92, 1.05);
-    let start_s = event.start_s + sheet.looseness(chance, 1.0, event.start_s);
+    let touch = sheet.touch(chance, 0.04, event.start_s);
+    let velocity = force(event.mark) * soft * bar.dynamic * touch;
+    let start_s = event.start_s + sheet.looseness(chance, event.start_s);
     let strummed = is_strummed(voicer.instrument);
     let spread_s = if strummed { STRUM_S * 0.6 } else { 0.002 };
     let length_s = if short {
@@ -270,6 +271,46 @@ fn strike(
     }
 }
 
+/// Whether an instrument is played with two hands on keys.
+fn has_keys(instrument: Instrument) -> bool {
+    matches!(
+        instrument,
+        Instrument::Piano | Instrument::ElectricPiano | Instrument::Organ
+    )
+}
+
+/// The left hand: roots and fifths in the octave below the chords, octaves in full bars.
+fn left_hand(
+    sheet: &Sheet<'_>,
+    number: usize,
+    pattern: &str,
+    notes: &mut Vec<ScoreNote>,
+    chance: &mut Chance,
+) {
+    const LOWEST: u8 = 36;
+    let bar = &sheet.bars[number];
+    for event in sheet.events(pattern, number, true) {
+        let root = LOWEST + (event.chord.bass + 12 - LOWEST % 12) % 12;
+        let fifth = (event.chord.root + 7) % 12;
+        let has_fifth = event.chord.holds(fifth);
+        let midi = match event.mark {
+            '5' if has_fifth => root + (fifth + 12 - root % 12) % 12,
+            '8' => root + 12,
+            _ => root,
+        };
+        let octave = (event.mark == '1' && bar.level() == 2).then_some(midi + 12);
+        let touch = sheet.touch(chance, 0.05, event.start_s);
+        let start_s = event.start_s + sheet.looseness(chance, event.start_s);
+        notes.extend(std::iter::once(midi).chain(octave).map(|midi| ScoreNote {
+            start_s,
+            length_s: (event.end_s - event.start_s) * 0.97,
+            midi,
+            velocity: 0.62 * (0.82 + 0.18 * bar.energy) * bar.dynamic * touch,
+            articulation: Articulation::Normal,
+        }));
+    }
+}
+
 /// A strum down or up.
 fn sweep(
     sheet: &Sheet<'_>,
@@ -291,9 +332,11 @@ fn sweep(
     let velocity = if damped { 0.4 } else { force(event.mark) }
         * (0.8 + 0.2 * bar.energy)
         * bar.dynamic
-        * chance.between(0.9, 1.05);
-    let start_s = event.start_s + sheet.looseness(chance, 0.8, event.start_s);
+        * sheet.touch(chance, 0.05, event.start_s);
     let step_s = STRUM_S * f64::from(chance.between(0.7, 1.2)) * if up { 0.7 } else { 1.0 };
+    // A strum is heard where its middle is.
+    let half_s = 0.5 * step_s * voicing.len().saturating_sub(1) as f64;
+    let start_s = event.start_s - half_s + sheet.looseness(chance, event.start_s);
     let length_s = if damped {
         0.05
     } else {
@@ -359,9 +402,11 @@ fn pick(
             step_s * 1.2
         };
         let strong = if event.slot == 0 { 0.74 } else { 0.6 };
-        let velocity =
-            strong * (0.85 + 0.2 * bar.energy) * bar.dynamic * chance.between(0.88, 1.06);
-        let start_s = event.start_s + sheet.looseness(chance, 0.8, event.start_s);
+        let velocity = strong
+            * (0.85 + 0.2 * bar.energy)
+            * bar.dynamic
+            * sheet.touch(chance, 0.06, event.start_s);
+        let start_s = event.start_s + sheet.looseness(chance, event.start_s);
         notes.push(ScoreNote {
             start_s,
             length_s,

@@ -8,7 +8,7 @@ use super::{
     phrasing,
     score::ScoreNote,
     sheet::{Sheet, force},
-    style::Ending,
+    style::{Ending, LeadIn},
 };
 use crate::chance::Chance;
 
@@ -68,7 +68,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             if player.role == Role::Drums && played_before {
                 let soft = if bar.energy < 0.4 { 0.55 } else { 0.8 };
                 let ending = match sheet.style.ending {
-                    Ending::Cut => [Piece::Kick, Piece::Snare],
+                    Ending::Cut | Ending::Fade => [Piece::Kick, Piece::Snare],
                     Ending::Ritard | Ending::Ring => [Piece::Kick, Piece::Crash],
                 };
                 notes.extend(
@@ -80,13 +80,16 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             }
             continue;
         }
-        if !sheet.plays(player, bar) {
+        let kit = player.role == Role::Drums;
+        // Before the singer a kit may play no more than the fill that leads to them.
+        let pickup =
+            kit && bar.kind == BarKind::LeadIn && bar.last && sheet.style.lead_in == LeadIn::Pickup;
+        if !pickup && !sheet.plays(player, bar) {
             continue;
         }
         let Some(Pattern::Strokes(lanes)) = sheet.figure(player, part, number) else {
             continue;
         };
-        let kit = player.role == Role::Drums;
         let drops = kit && sheet.drops(number);
         let drop_from = bar.slots.len() / 2;
         let fill_due = kit
@@ -101,7 +104,8 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                     .bars
                     .get(number + 1)
                     .is_some_and(|next| next.energy > bar.energy + 0.1);
-                bar.last && (rises || chance.happens(0.75))
+                pickup
+                    || bar.last && (rises || chance.happens(0.75))
                     || bar.in_section % 8 == 7 && chance.happens(0.6)
             };
         let fills = match player.instrument {
@@ -115,11 +119,11 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             bar.slots.len().saturating_sub(slots)
         });
         let turn = sheet.turn(part, number);
-        for &(piece, ref pattern) in lanes {
+        for &(piece, ref pattern) in lanes.iter().filter(|_| !pickup) {
             if !allowed(piece) {
                 continue;
             }
-            let pattern = phrasing::kit(piece, pattern, sheet.slots_in_bar, turn);
+            let pattern = phrasing::kit(piece, pattern, sheet.steps(pattern), turn);
             for event in sheet.events(&pattern, number, false) {
                 // A fill replaces everything but the bass drum.
                 if event.slot >= fill_from && piece != Piece::Kick
@@ -128,11 +132,11 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                     continue;
                 }
                 let accent = if event.slot == 0 { 1.05 } else { 1.0 };
-                let velocity =
-                    force(event.mark) * accent * bar.dynamic * chance.between(0.92, 1.06);
+                let touch = sheet.touch(&mut chance, 0.04, event.start_s);
+                let velocity = force(event.mark) * accent * bar.dynamic * touch;
                 notes.push(stroke(
                     piece,
-                    event.start_s + sheet.looseness(&mut chance, 0.5, event.start_s),
+                    event.start_s + sheet.looseness(&mut chance, event.start_s),
                     velocity,
                 ));
             }
@@ -155,7 +159,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                         piece,
                         {
                             let at_s = bar.time(fill_from + step);
-                            at_s + sheet.looseness(&mut chance, 0.5, at_s)
+                            at_s + sheet.looseness(&mut chance, at_s)
                         },
                         velocity,
                     ));

@@ -3,9 +3,12 @@
 use super::{
     arc::{arc, division, divisions},
     bars::{Bar, BarKind},
+    style::{LeadIn, Style},
 };
 use crate::analysis::{Analysis, SectionKind};
 
+/// Least and most fullness of a lead-in that the whole band plays.
+const GROOVE: (f32, f32) = (0.36, 0.5);
 /// Velocities of the emptiest bars, and what full ones add to that.
 const SOFTEST: f32 = 0.66;
 const LOUDER: f32 = 0.48;
@@ -13,7 +16,17 @@ const LOUDER: f32 = 0.48;
 /// Gives each bar its place, section, energy and dynamics.
 ///
 /// `follow` is the share of the singer's dynamics that the band takes over, 0..1.
-pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, follow: f32) {
+pub(super) fn place(
+    bars: &mut [Bar],
+    analysis: &Analysis,
+    style: &Style,
+    nudge_energy: f32,
+    follow: f32,
+) {
+    let lead_in = match style.lead_in {
+        LeadIn::Chords | LeadIn::Pickup => (0.05, 0.38),
+        LeadIn::Groove => GROOVE,
+    };
     let first_note_s = analysis.notes.first().map_or(0.0, |note| note.onset_s);
     let mean_level = mean(analysis.notes.iter().map(|note| note.level_db));
     let fullness = arc(&analysis.sections);
@@ -36,7 +49,7 @@ pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, fo
             && !analysis.notes.is_empty()
         {
             bar.kind = BarKind::LeadIn;
-            bar.energy = bar.energy.min(0.38);
+            bar.energy = bar.energy.clamp(lead_in.0, lead_in.1);
         }
         let sung = mean(
             analysis
@@ -49,6 +62,7 @@ pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, fo
             bar.dynamic = 1.0 + follow.clamp(0.0, 1.0) * ((sung - all) / 24.0).clamp(-0.3, 0.3);
         }
     }
+    fill_long_lead_in(bars, nudge_energy);
     divide_one_section(bars, analysis, nudge_energy);
     for bar in bars.iter_mut() {
         bar.dynamic *= SOFTEST + LOUDER * bar.energy;
@@ -71,6 +85,41 @@ pub(super) fn place(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32, fo
     }
 }
 
+/// A lead-in that is longer than an introduction is an instrumental: it begins as the style begins, grows by eight bars, and makes way
+/// for the singer.
+fn fill_long_lead_in(bars: &mut [Bar], nudge_energy: f32) {
+    const LONG_BARS: usize = 12;
+    const BEGINS_BARS: usize = 4;
+    const GROUP_BARS: usize = 8;
+    /// Groups from the emptiest to the fullest, after which it falls back.
+    const GROUPS: usize = 4;
+    const EMPTIEST: f32 = 0.45;
+    const FULLEST: f32 = 0.8;
+    let count = bars
+        .iter()
+        .take_while(|bar| bar.kind == BarKind::LeadIn)
+        .count();
+    if count < LONG_BARS {
+        return;
+    }
+    for (number, bar) in bars[..count].iter_mut().enumerate().skip(BEGINS_BARS) {
+        let group = (number - BEGINS_BARS) / GROUP_BARS;
+        let makes_way = number + BEGINS_BARS >= count;
+        let share = (group % GROUPS) as f32 / (GROUPS - 1) as f32;
+        bar.kind = BarKind::Song;
+        // Numbers that no section and no division has.
+        bar.section = usize::MAX - group - usize::from(makes_way);
+        bar.energy = nudged(
+            if makes_way {
+                EMPTIEST
+            } else {
+                EMPTIEST + (FULLEST - EMPTIEST) * share
+            },
+            nudge_energy,
+        );
+    }
+}
+
 /// A song of one section grows over divisions of its own.
 fn divide_one_section(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32) {
     let sung = analysis
@@ -86,8 +135,11 @@ fn divide_one_section(bars: &mut [Bar], analysis: &Analysis, nudge_energy: f32) 
             .get(bar.section)
             .map(|section| section.kind)
     };
-    let is_divided =
-        |bar: &Bar| bar.kind == BarKind::Song && kind_of(bar) != Some(SectionKind::Ending);
+    let is_divided = |bar: &Bar| {
+        bar.kind == BarKind::Song
+            && bar.section < analysis.sections.len().max(1)
+            && kind_of(bar) != Some(SectionKind::Ending)
+    };
     let starts_s: Vec<f64> = bars
         .iter()
         .filter(|bar| is_divided(bar))

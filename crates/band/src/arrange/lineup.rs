@@ -19,6 +19,7 @@ pub(super) struct Assignment {
     pub(super) level_db: f32,
     pub(super) pan: f32,
     pub(super) from: f32,
+    pub(super) rootless: bool,
     pub(super) figures: &'static Figures,
 }
 
@@ -82,6 +83,7 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
                 level_db: part.level_db,
                 pan: part.pan,
                 from: part.from,
+                rootless: part.rootless,
                 figures: &part.figures,
             });
         }
@@ -106,6 +108,12 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
         player.from = 0.0;
     }
     assigned.truncate(PART_LIMIT);
+    // Without a bass somebody has to play the root.
+    if !assigned.iter().any(|player| player.role == Role::Bass) {
+        assigned
+            .iter_mut()
+            .for_each(|player| player.rootless = false);
+    }
     assigned
 }
 
@@ -151,6 +159,7 @@ fn added(instrument: I, role: Role) -> Assignment {
         level_db: shared.level_db,
         pan: shared.pan,
         from: 0.0,
+        rootless: false,
         figures: &shared.figures,
     }
 }
@@ -169,8 +178,8 @@ fn usual_role(instrument: I) -> Role {
         | I::CleanGuitar
         | I::DistortedGuitar => Role::Comp,
         I::Strings | I::SynthPad | I::Brass | I::Voices => Role::Pad,
-        I::Vibraphone | I::Glockenspiel | I::Harp | I::SynthPluck => Role::Figure,
-        I::Flute | I::SynthLead => Role::Fills,
+        I::Vibraphone | I::Glockenspiel | I::Harp | I::Banjo | I::SynthPluck => Role::Figure,
+        I::Flute | I::Saxophone | I::SynthLead => Role::Fills,
     }
 }
 
@@ -195,7 +204,7 @@ fn stand_ins(role: Role) -> &'static [I] {
 }
 
 /// Instruments that can play the harmony alone, best first.
-const CHORDAL: [I; 16] = [
+const CHORDAL: [I; 17] = [
     I::Piano,
     I::ElectricPiano,
     I::SteelGuitar,
@@ -207,6 +216,7 @@ const CHORDAL: [I; 16] = [
     I::SynthPad,
     I::Vibraphone,
     I::Ukulele,
+    I::Banjo,
     I::SynthPluck,
     I::Brass,
     I::Glockenspiel,

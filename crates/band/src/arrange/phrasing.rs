@@ -5,7 +5,7 @@
 //! section keeps it.
 
 use super::{bars::BarKind, pattern::Piece, sheet::Sheet};
-use crate::chance::Chance;
+use crate::{analysis::Metre, chance::Chance};
 
 /// The position of a bar in its group, and how it is varied there.
 #[derive(Debug, Clone, Copy)]
@@ -43,18 +43,16 @@ const WALKS: [[&str; 4]; 4] = [
 ];
 
 impl Sheet<'_> {
-    /// The bar of a walking bass in place of a pattern that walks over the chord; `None` for other patterns.
+    /// The bar of a walking bass in place of a pattern that walks over the chord; `None` for other patterns. In 3/4 the line has no third
+    /// quarter.
     pub(super) fn walk(&self, part: usize, number: usize, pattern: &str) -> Option<String> {
-        const QUARTERS: usize = 16;
-        if self.slots_in_bar != QUARTERS || !pattern.contains('a') || !walks(pattern, QUARTERS) {
-            return None;
-        }
-        if pattern
-            .chars()
-            .filter(|mark| !matches!(mark, '.' | '-'))
-            .count()
-            != 4
-        {
+        let beats = self.slots_in_bar / 4;
+        let strokes = pattern.chars().filter(|mark| !matches!(mark, '.' | '-'));
+        let walking = self.analysis.metre != Metre::SixEight
+            && pattern.contains('a')
+            && walks(pattern, self.slots_in_bar)
+            && strokes.count() == beats;
+        if !walking {
             return None;
         }
         let bar = &self.bars[number];
@@ -62,23 +60,29 @@ impl Sheet<'_> {
             Chance::new(self.seed, &[15, part as u64, bar.section as u64]).below(WALKS.len());
         // Chords often repeat after four bars: the line does not.
         let phrase = WALKS[(first + bar.in_section / 4) % WALKS.len()];
-        let marks = phrase[bar.in_section % 4].chars();
-        Some(marks.flat_map(|mark| [mark, '-', '-', '-']).collect())
+        let marks = phrase[bar.in_section % 4].chars().enumerate();
+        let kept = marks.filter(|&(beat, _)| beats == 4 || beat != 2);
+        Some(kept.flat_map(|(_, mark)| [mark, '-', '-', '-']).collect())
     }
 }
 
-/// Changes some places of a pattern of one bar; longer patterns are returned unchanged.
+/// Changes some places of a bar of a pattern. Patterns of more than one bar are changed in the fourth bar alone.
 fn changed(
     pattern: &str,
     slots: usize,
+    bar: usize,
     changes: &[(usize, char)],
     may: impl Fn(&[char], usize) -> bool,
 ) -> String {
     let mut marks: Vec<char> = pattern.chars().collect();
-    if marks.len() == slots {
+    let bars = marks.len() / slots.max(1);
+    if bars == 1 || bars > 1 && bar % 4 == 3 {
+        let written = &mut marks[bar % bars * slots..][..slots];
         for &(slot, mark) in changes {
-            if slot < slots && may(&marks, slot) {
-                marks[slot] = mark;
+            // In triplets the steps between the thirds of a beat stay free.
+            let between = matches!(slots, 18 | 24) && slot % 2 == 1;
+            if slot < slots && may(written, slot) && !between {
+                written[slot] = mark;
             }
         }
     }
@@ -124,11 +128,11 @@ pub(super) fn kit(
         (Piece::Closed | Piece::Ride, 2, true) => vec![(slots / 2 - 1, 'o')],
         _ => Vec::new(),
     };
-    changed(pattern, slots, changes, is_free)
+    changed(pattern, slots, turn.bar, changes, is_free)
 }
 
 /// The bar to play instead of the pattern's. Of the `ways` to change it, best first, the first that the group has not had is taken. A
-/// pattern of two bars is changed in the fourth bar alone. The eighth bar is changed unlike the fourth.
+/// pattern of more than one bar is changed in the fourth bar alone. The eighth bar is changed unlike the fourth.
 fn phrase(
     pattern: &str,
     slots: usize,
@@ -140,10 +144,10 @@ fn phrase(
         return pattern.to_owned();
     };
     let mut bars: Vec<Vec<char>> = marks.chunks(slots).map(<[char]>::to_vec).collect();
-    let first = match bars.as_slice() {
-        [bar] if bar.len() == slots => 1,
-        [_, bar] if bar.len() == slots => 3,
-        _ => return pattern.to_owned(),
+    let first = match bars.len() {
+        _ if !marks.len().is_multiple_of(slots) => return pattern.to_owned(),
+        1 => 1,
+        _ => 3,
     };
     let written = bars[bars.len() - 1].clone();
     let mut last = written.clone();
@@ -325,7 +329,7 @@ mod tests {
             assert_eq!(kit(Piece::Kick, WRITTEN, 16, None), WRITTEN);
             // What is written over two bars has its own phrase, but for its end.
             let two = WRITTEN.repeat(2);
-            assert_eq!(kit(Piece::Kick, &two, 16, turn(bar)), two);
+            assert_eq!(kit(Piece::Kick, &two, 16, turn(bar)) == two, bar != 3);
             assert_eq!(comp(&two, 16, turn(bar)) == two, bar != 3);
             assert_eq!(bass("1...........", 12, turn(bar)).len(), 12);
         }

@@ -33,6 +33,8 @@ pub struct Score {
     pub metre: Metre,
     /// The song's key.
     pub key: Key,
+    /// How full each bar is, 0 (hardly anybody) to 1 (everybody, in their fullest patterns).
+    pub energies: Vec<(TimeSpan, f32)>,
 }
 
 /// One instrument's part.

@@ -1,13 +1,11 @@
 //! The input of every part: bars, chords, the strokes of patterns in time, human timing.
 
 use super::{
-    Instrument,
     bars::{Bar, BarKind, slots_in_beat},
     lineup::Assignment,
-    pattern::Pattern,
+    pattern::{Pattern, steps_in_bar},
     score::Role,
-    style::{Style, is_strummed},
-    styles,
+    style::{Ending, LeadIn, Style},
     voicing::Range,
 };
 use crate::{
@@ -33,6 +31,9 @@ pub(super) struct Sheet<'a> {
     pub(super) seed: u64,
 }
 
+/// Share of the variance of timing and force that all players have in common.
+const TOGETHER: f32 = 0.7;
+
 /// One stroke of a pattern, in time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stroke {
@@ -52,14 +53,23 @@ impl Sheet<'_> {
     /// The chord at a slot of a bar; the final bar has the final chord.
     pub(super) fn chord(&self, bar: &Bar, slot: usize) -> Chord {
         if bar.kind == BarKind::Final {
-            return final_chord(self.analysis, self.style.vocabulary);
+            return final_chord(self.analysis, self.style.id);
         }
         let beat = bar
             .slots
             .get(slot)
             .or(bar.slots.last())
             .map_or(0, |slot| slot.beat);
-        self.harmony[beat.min(self.harmony.len() - 1)]
+        let count = self.harmony.len();
+        // Bars that fade out have the song's last four bars again.
+        let back = 4 * usize::from(self.analysis.metre.beats());
+        let beat = match self.style.ending {
+            Ending::Fade if beat >= count && back <= count => {
+                beat - (beat - count) / back * back - back
+            }
+            _ => beat.min(count - 1),
+        };
+        self.harmony[beat]
     }
 
     /// The chord that follows the one at `slot` of bar `number`: the next different one within a bar, or the same.
@@ -76,10 +86,11 @@ impl Sheet<'_> {
     /// Whether a player plays in a bar.
     pub(super) fn plays(&self, player: &Assignment, bar: &Bar) -> bool {
         match bar.kind {
-            // Before the singing the chords play alone, softly.
             BarKind::LeadIn => {
-                matches!(player.role, Role::Comp | Role::Pad | Role::Figure)
-                    && player.from <= bar.energy
+                let chordal = matches!(player.role, Role::Comp | Role::Pad | Role::Figure);
+                let rhythm = matches!(player.role, Role::Drums | Role::Bass);
+                player.from <= bar.energy
+                    && (chordal || rhythm && self.style.lead_in == LeadIn::Groove)
             }
             BarKind::Song => player.from <= bar.energy,
             BarKind::Final => true,
@@ -95,23 +106,7 @@ impl Sheet<'_> {
         number: usize,
     ) -> Option<&'static Pattern> {
         let bar = &self.bars[number];
-        let triple = matches!(self.analysis.metre, Metre::ThreeFour | Metre::SixEight);
-        let strummed = player.figures.is_for_guitar() && is_strummed(player.instrument);
-        let figures = if triple {
-            // The instrument decides the role, not the style.
-            let role = match (player.role, player.instrument) {
-                (Role::Drums, Instrument::HandPercussion) => Role::Percussion,
-                (
-                    Role::Percussion,
-                    Instrument::AcousticKit | Instrument::BrushKit | Instrument::ElectronicKit,
-                ) => Role::Drums,
-                (role, _) => role,
-            };
-            &styles::in_metre(self.analysis.metre, self.style.feel, role, strummed).figures
-        } else {
-            player.figures
-        };
-        let (level, variants) = figures.at(bar.level())?;
+        let (level, variants) = player.figures.at(bar.level(), self.analysis.metre)?;
         let mut chance = Chance::new(
             self.seed,
             &[11, part as u64, bar.section as u64, u64::from(level)],
@@ -125,30 +120,44 @@ impl Sheet<'_> {
         variants.get(choice)
     }
 
+    /// The steps of a bar of `pattern`.
+    pub(super) fn steps(&self, pattern: &str) -> usize {
+        steps_in_bar(pattern.chars().count(), self.slots_in_bar).unwrap_or(self.slots_in_bar)
+    }
+
     /// The strokes of `pattern` in bar `number`: held ones are struck again where the chord changes if `renew` is set.
     pub(super) fn events(&self, pattern: &str, number: usize, renew: bool) -> Vec<Stroke> {
         let bar = &self.bars[number];
         let marks: Vec<char> = pattern.chars().collect();
-        if marks.is_empty() {
+        let Some(first) = bar.slots.first().filter(|_| !marks.is_empty()) else {
             return Vec::new();
-        }
-        let shift = if marks.len() > self.slots_in_bar {
-            (bar.in_section % 2) * self.slots_in_bar
-        } else {
-            0
         };
-        let mark_at = |slot: usize| marks[(bar.slots[slot].index + shift) % marks.len()];
+        let steps = self.steps(pattern);
+        let shift = bar.in_section % (marks.len() / steps).max(1) * steps;
+        // Steps before a pickup's first slot are not played.
+        let from = first.index * steps / self.slots_in_bar;
+        // What is held over the bar line is struck again, but for a bass note that came before its chord.
+        let over = (shift > 0)
+            .then(|| marks[..shift].iter().rev().find(|mark| **mark != '-'))
+            .flatten()
+            .filter(|mark| !matches!(mark, '.' | 'n'));
         let mut events: Vec<Stroke> = Vec::new();
         let mut sounding = false;
-        for slot in 0..bar.slots.len() {
-            let mark = mark_at(slot);
+        for step in from..steps {
+            let slot = (step * self.slots_in_bar / steps).saturating_sub(first.index);
+            if slot >= bar.slots.len() {
+                break;
+            }
+            let mark = match (marks[(step + shift) % marks.len()], over) {
+                ('-', Some(&over)) if step == from => over,
+                (mark, _) => mark,
+            };
             let chord = self.chord(bar, slot);
-            let start_s = bar.time(slot);
-            let end_s = bar.time(slot + 1);
+            let end_s = self.time_of(bar, step + 1, steps);
             let event = |mark| Stroke {
                 slot,
                 mark,
-                start_s,
+                start_s: self.time_of(bar, step, steps),
                 end_s,
                 chord,
             };
@@ -171,6 +180,34 @@ impl Sheet<'_> {
             }
         }
         events
+    }
+
+    /// Where step `step` of a bar of `steps` starts. Triplets divide the beat evenly: swing moves sixteenths only.
+    fn time_of(&self, bar: &Bar, step: usize, steps: usize) -> f64 {
+        let first = bar.slots.first().map_or(0, |slot| slot.index);
+        let at = |index: usize| bar.time(index.saturating_sub(first));
+        if steps == self.slots_in_bar {
+            return at(step);
+        }
+        let per_beat = slots_in_beat(self.analysis.metre);
+        let steps_in_beat = per_beat * steps / self.slots_in_bar;
+        let beat = step / steps_in_beat;
+        let (start_s, end_s) = (at(beat * per_beat), at((beat + 1) * per_beat));
+        start_s + (step % steps_in_beat) as f64 / steps_in_beat as f64 * (end_s - start_s)
+    }
+
+    /// The chord an eighth after slot `slot` of bar `number`, for notes that come before their chord.
+    pub(super) fn chord_ahead(&self, number: usize, slot: usize) -> Chord {
+        const EIGHTH: usize = 2;
+        let bar = &self.bars[number];
+        if slot + EIGHTH < bar.slots.len() {
+            return self.chord(bar, slot + EIGHTH);
+        }
+        let next = self
+            .bars
+            .get(number + 1)
+            .filter(|next| next.kind == bar.kind);
+        next.map_or_else(|| self.chord(bar, slot), |next| self.chord(next, 0))
     }
 
     /// The chord of the next bar for a stroke on the last eighth of bar `number`, where the style pushes; the stroke before must be
@@ -206,12 +243,21 @@ impl Sheet<'_> {
     }
 
     /// Human timing for one stroke at `start_s`, in seconds: a drift that all players share, and a deviation of each.
-    pub(super) fn looseness(&self, chance: &mut Chance, share: f32, start_s: f64) -> f64 {
-        /// Share of the variance that all players have in common.
-        const TOGETHER: f32 = 0.7;
+    pub(super) fn looseness(&self, chance: &mut Chance, start_s: f64) -> f64 {
         let apart = chance.bell().clamp(-2.0, 2.0);
         let sway = TOGETHER.sqrt() * drift(self.seed, start_s) + (1.0 - TOGETHER).sqrt() * apart;
-        f64::from(sway * self.style.loose_ms * share / 1000.0)
+        f64::from(sway * self.style.loose_ms / 1000.0)
+    }
+
+    /// Factor on the velocity of one stroke at `start_s` of a player who is `spread` (a share) uneven: it wavers with the band, as timing
+    /// does, and by itself.
+    pub(super) fn touch(&self, chance: &mut Chance, spread: f32, start_s: f64) -> f32 {
+        /// Sets the force apart from the timing.
+        const FORCE: u64 = 0x5eed_f04c_e000_0001;
+        let apart = chance.bell().clamp(-2.0, 2.0);
+        let wave =
+            TOGETHER.sqrt() * drift(self.seed ^ FORCE, start_s) + (1.0 - TOGETHER).sqrt() * apart;
+        1.0 + spread * wave.clamp(-2.0, 2.0)
     }
 
     /// The beats as they are played: swing does not move them.
@@ -281,70 +327,5 @@ pub(super) fn force(mark: char) -> f32 {
         'd' => 0.62,
         'o' | 'u' => 0.46,
         _ => 0.7,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The exponent of detrended fluctuation analysis: .5 for white noise, 1 for 1/f.
-    fn alpha(series: &[f32]) -> f64 {
-        let mean = series.iter().sum::<f32>() / series.len() as f32;
-        let walk: Vec<f64> = series
-            .iter()
-            .scan(0.0f64, |sum, value| {
-                *sum += f64::from(value - mean);
-                Some(*sum)
-            })
-            .collect();
-        let fluctuation = |size: usize| {
-            let squares: Vec<f64> = walk
-                .chunks_exact(size)
-                .map(|window| {
-                    let middle = (size - 1) as f64 / 2.0;
-                    let average = window.iter().sum::<f64>() / size as f64;
-                    let (mut up, mut across) = (0.0, 0.0);
-                    for (at, value) in window.iter().enumerate() {
-                        up += (at as f64 - middle) * (value - average);
-                        across += (at as f64 - middle).powi(2);
-                    }
-                    let off = |(at, value): (usize, &f64)| {
-                        (value - average - up / across * (at as f64 - middle)).powi(2)
-                    };
-                    window.iter().enumerate().map(off).sum::<f64>() / size as f64
-                })
-                .collect();
-            (squares.iter().sum::<f64>() / squares.len() as f64).sqrt()
-        };
-        let sizes = [8usize, 16, 32, 64, 128];
-        let points: Vec<(f64, f64)> = sizes
-            .iter()
-            .map(|&size| ((size as f64).ln(), fluctuation(size).ln()))
-            .collect();
-        let mean = |side: fn(&(f64, f64)) -> f64| points.iter().map(side).sum::<f64>() / 5.0;
-        let (x, y) = (mean(|point| point.0), mean(|point| point.1));
-        let rise: f64 = points
-            .iter()
-            .map(|point| (point.0 - x) * (point.1 - y))
-            .sum();
-        rise / points
-            .iter()
-            .map(|point| (point.0 - x).powi(2))
-            .sum::<f64>()
-    }
-
-    #[test]
-    fn players_sway_as_people_do() {
-        for seed in 0..6 {
-            let mut chance = Chance::new(seed, &[1]);
-            let series: Vec<f32> = (0..2048)
-                .map(|beat| 0.837 * drift(seed, f64::from(beat) * 0.5) + 0.548 * chance.bell())
-                .collect();
-            let found = alpha(&series);
-            assert!((0.6..=1.0).contains(&found), "seed {seed}: {found}");
-            let power = series.iter().map(|value| value * value).sum::<f32>() / 2048.0;
-            assert!((0.5..2.0).contains(&power), "seed {seed}: {power}");
-        }
     }
 }

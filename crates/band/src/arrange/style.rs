@@ -8,7 +8,7 @@ use super::{
 };
 pub(crate) use crate::catalogue::StyleId;
 use crate::{
-    analysis::Vocabulary,
+    analysis::Metre,
     data::{share, signed, within},
 };
 
@@ -26,14 +26,11 @@ pub(crate) struct Style {
     /// Where the second of a pair of notes falls.
     #[serde(default)]
     pub(crate) swing: Swing,
-    /// Which patterns it takes in 3/4 and 6/8.
-    pub(crate) feel: Feel,
-    /// The kinds of chord it uses.
-    #[serde(rename = "chords")]
-    pub(crate) vocabulary: Vocabulary,
     /// Whether its chords come an eighth before the bar line that they belong to.
     #[serde(default)]
     pub(crate) pushes: bool,
+    /// Who plays before the singer starts.
+    pub(crate) lead_in: LeadIn,
     /// How its songs end.
     pub(crate) ending: Ending,
     /// Spread of human timing in milliseconds; 0 for machines.
@@ -142,6 +139,18 @@ impl Swing {
     }
 }
 
+/// Who plays in the bars before the singer starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LeadIn {
+    /// Chords, softly.
+    Chords,
+    /// Chords, and a drum fill that leads to the singer.
+    Pickup,
+    /// Drums, bass and chords, as in a verse.
+    Groove,
+}
+
 /// How a song ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,25 +161,13 @@ pub(crate) enum Ending {
     Cut,
     /// In time, and left ringing.
     Ring,
-}
-
-/// A family of patterns for 3/4 and 6/8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Feel {
-    /// Held and broken chords.
-    Gentle,
-    /// Bass on one, chords on two and three.
-    Folk,
-    /// Jazz waltz and slow twelve-eight.
-    Swung,
-    /// Kit and steady eighths.
-    Driving,
+    /// The last bars repeat and fade out.
+    Fade,
 }
 
 /// One player of a style.
 #[derive(Deserialize)]
-#[serde(try_from = "PlayerRow<16>")]
+#[serde(try_from = "PlayerRow")]
 pub(crate) struct StylePlayer {
     /// What it is for.
     pub(crate) role: Role,
@@ -182,55 +179,54 @@ pub(crate) struct StylePlayer {
     pub(crate) pan: f32,
     /// Energy of a section from which it plays, 0..1.
     pub(crate) from: f32,
-    /// What it plays in 4/4.
+    /// Whether it leaves the root of chords of four tones to the bass.
+    pub(crate) rootless: bool,
+    /// What it plays in 4/4 and in 3/4.
     pub(crate) figures: Figures,
 }
 
-/// Patterns of a kind of instruments for any style: in 3/4, in 6/8, and for instruments that only the tags name.
-pub(crate) struct CommonPatterns {
+/// What instruments play that only the tags name.
+#[derive(Deserialize)]
+#[serde(try_from = "PlayerRow")]
+pub(crate) struct Guest {
     pub(crate) role: Role,
-    /// `None` suits every feel.
-    feel: Option<Feel>,
-    strummed: bool,
+    /// Whether only strummed instruments play it.
+    pub(crate) strummed: bool,
     pub(crate) level_db: f32,
     pub(crate) pan: f32,
     pub(crate) figures: Figures,
 }
 
-impl CommonPatterns {
-    /// Whether it is meant for a part.
-    pub(crate) fn suits(&self, feel: Feel, role: Role, strummed: bool) -> bool {
-        self.role == role && self.feel.is_none_or(|own| own == feel) && (!self.strummed || strummed)
-    }
-}
-
 /// What a part plays in a bar, by intensity, soft to full; several patterns of an intensity are variants between which takes choose.
-pub(crate) struct Figures(pub(crate) [Vec<Pattern>; 3]);
+pub(crate) struct Figures {
+    /// As in the table, in 4/4.
+    written: [Vec<Pattern>; 3],
+    in_three: [Vec<Pattern>; 3],
+    in_six_eight: [Vec<Pattern>; 3],
+}
 
 impl Figures {
     /// The variants of the fullest intensity up to `level`, or of the softest there is, and which intensity they are of.
-    pub(crate) fn at(&self, level: u8) -> Option<(u8, &[Pattern])> {
-        let filled = |level: &u8| !self.0[usize::from(*level)].is_empty();
+    pub(crate) fn at(&self, level: u8, metre: Metre) -> Option<(u8, &[Pattern])> {
+        let levels = match metre {
+            Metre::TwoFour | Metre::FourFour => &self.written,
+            Metre::ThreeFour => &self.in_three,
+            Metre::SixEight => &self.in_six_eight,
+        };
+        let filled = |level: &u8| !levels[usize::from(*level)].is_empty();
         let found = (0..=level.min(2)).rev().find(filled);
         let level = found.or_else(|| (0..=2).find(filled))?;
-        Some((level, &self.0[usize::from(level)]))
-    }
-
-    /// Whether guitars strum or pick it where it is fullest.
-    pub(crate) fn is_for_guitar(&self) -> bool {
-        let last = self.0.iter().flatten().last();
-        matches!(last, Some(Pattern::Strum(_) | Pattern::Pick(_)))
+        Some((level, &levels[usize::from(level)]))
     }
 }
 
-/// A row of a table: a player with patterns of `SLOTS` sixteenths a bar.
+/// A row of a table: a player with patterns.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PlayerRow<const SLOTS: usize> {
+struct PlayerRow {
     part: Role,
     #[serde(default)]
     instruments: Vec<Instrument>,
-    feel: Option<Feel>,
     #[serde(default)]
     strummed: bool,
     #[serde(default, deserialize_with = "level_db")]
@@ -240,14 +236,16 @@ struct PlayerRow<const SLOTS: usize> {
     #[serde(default, deserialize_with = "share")]
     from: f32,
     #[serde(default)]
-    soft: Vec<PatternRow<SLOTS>>,
+    rootless: bool,
     #[serde(default)]
-    medium: Vec<PatternRow<SLOTS>>,
+    soft: Vec<PatternRow>,
     #[serde(default)]
-    full: Vec<PatternRow<SLOTS>>,
+    medium: Vec<PatternRow>,
+    #[serde(default)]
+    full: Vec<PatternRow>,
 }
 
-impl<const SLOTS: usize> PlayerRow<SLOTS> {
+impl PlayerRow {
     /// The patterns; pads and fills have none.
     fn figures(self) -> Result<Figures, String> {
         let mut figures = [self.soft, self.medium, self.full]
@@ -273,19 +271,28 @@ impl<const SLOTS: usize> PlayerRow<SLOTS> {
         {
             return Err(format!("`{part}` does not play `{}`", pattern.kind()));
         }
-        Ok(Figures(figures))
+        let in_metre = |each: fn(&Pattern) -> Pattern| {
+            figures
+                .each_ref()
+                .map(|patterns| patterns.iter().map(each).collect())
+        };
+        Ok(Figures {
+            in_three: in_metre(Pattern::in_three),
+            in_six_eight: in_metre(Pattern::in_six_eight),
+            written: figures,
+        })
     }
 }
 
-impl TryFrom<PlayerRow<16>> for StylePlayer {
+impl TryFrom<PlayerRow> for StylePlayer {
     type Error = String;
 
-    fn try_from(row: PlayerRow<16>) -> Result<Self, String> {
+    fn try_from(row: PlayerRow) -> Result<Self, String> {
         if row.instruments.is_empty() {
             return Err(format!("`{}` has no instruments", row.part.as_str()));
         }
-        if row.feel.is_some() || row.strummed {
-            return Err("`feel` and `strummed` are for shared patterns only".to_owned());
+        if row.strummed {
+            return Err("`strummed` is for guests only".to_owned());
         }
         Ok(Self {
             role: row.part,
@@ -293,33 +300,30 @@ impl TryFrom<PlayerRow<16>> for StylePlayer {
             level_db: row.level_db,
             pan: row.pan,
             from: row.from,
+            rootless: row.rootless,
             figures: row.figures()?,
         })
     }
 }
 
-impl<const SLOTS: usize> TryFrom<PlayerRow<SLOTS>> for SharedOf<SLOTS> {
+impl TryFrom<PlayerRow> for Guest {
     type Error = String;
 
-    fn try_from(row: PlayerRow<SLOTS>) -> Result<Self, String> {
-        if !row.instruments.is_empty() || row.from != 0.0 {
-            return Err("`instruments` and `from` are for a style's players only".to_owned());
+    fn try_from(row: PlayerRow) -> Result<Self, String> {
+        if !row.instruments.is_empty() || row.from != 0.0 || row.rootless {
+            return Err(
+                "`instruments`, `from` and `rootless` are for a style's players only".to_owned(),
+            );
         }
-        Ok(Self(CommonPatterns {
+        Ok(Self {
             role: row.part,
-            feel: row.feel,
             strummed: row.strummed,
             level_db: row.level_db,
             pan: row.pan,
             figures: row.figures()?,
-        }))
+        })
     }
 }
-
-/// [`CommonPatterns`] as it is read from a table of bars of `SLOTS` sixteenths.
-#[derive(Deserialize)]
-#[serde(try_from = "PlayerRow<SLOTS>")]
-pub(crate) struct SharedOf<const SLOTS: usize>(pub(crate) CommonPatterns);
 
 /// Whether chords on it are strummed.
 pub(super) fn is_strummed(instrument: Instrument) -> bool {

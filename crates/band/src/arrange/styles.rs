@@ -1,15 +1,12 @@
-//! The tables of the styles, and of the patterns of any style in 3/4, in 6/8 and for instruments that only the tags name.
+//! The tables of the styles, and of the patterns of instruments that only the tags name.
 
 use std::sync::{LazyLock, OnceLock};
 
 use super::{
     Role,
-    style::{CommonPatterns, Feel, SharedOf, Style, StyleId},
+    style::{Guest, Style, StyleId},
 };
-use crate::{
-    analysis::Metre,
-    data::{DataError, parse},
-};
+use crate::data::{DataError, parse};
 
 macro_rules! styles {
     ($($id:ident = $name:literal),* $(,)?) => {
@@ -74,58 +71,22 @@ fn read(id: StyleId) -> Result<Style, DataError> {
     }
 }
 
-/// What a part plays in a metre other than 4/4. `strummed` prefers strumming over block chords.
-pub(crate) fn in_metre(
-    metre: Metre,
-    feel: Feel,
-    role: Role,
-    strummed: bool,
-) -> &'static CommonPatterns {
-    static THREE_FOUR: LazyLock<Vec<CommonPatterns>> = LazyLock::new(|| {
-        shared::<12>(
-            "three-four.yaml",
-            include_str!("../../data/three-four.yaml"),
-        )
-    });
-    static SIX_EIGHT: LazyLock<Vec<CommonPatterns>> =
-        LazyLock::new(|| shared::<12>("six-eight.yaml", include_str!("../../data/six-eight.yaml")));
-    let rows = if metre == Metre::SixEight {
-        &SIX_EIGHT
-    } else {
-        &THREE_FOUR
-    };
-    first(rows, feel, role, strummed)
-}
-
 /// The patterns of an instrument that only the tags name.
-pub(crate) fn guest(role: Role, strummed: bool) -> &'static CommonPatterns {
-    static GUESTS: LazyLock<Vec<CommonPatterns>> =
-        LazyLock::new(|| shared::<16>("guests.yaml", include_str!("../../data/guests.yaml")));
-    first(&GUESTS, Feel::Gentle, role, strummed)
-}
-
-fn first(
-    rows: &'static [CommonPatterns],
-    feel: Feel,
-    role: Role,
-    strummed: bool,
-) -> &'static CommonPatterns {
-    rows.iter()
-        .find(|row| row.suits(feel, role, strummed))
-        .expect("a test asks for every part, feel and way of playing")
-}
-
-fn shared<const SLOTS: usize>(file: &str, text: &str) -> Vec<CommonPatterns> {
-    parse::<Vec<SharedOf<SLOTS>>>(file, text)
-        .map(|rows| rows.into_iter().map(|row| row.0).collect())
-        .unwrap_or_else(|error| panic!("a test reads every table: {error}"))
+pub(crate) fn guest(role: Role, strummed: bool) -> &'static Guest {
+    static GUESTS: LazyLock<Vec<Guest>> = LazyLock::new(|| {
+        parse("guests.yaml", include_str!("../../data/guests.yaml"))
+            .unwrap_or_else(|error| panic!("a test reads the table: {error}"))
+    });
+    GUESTS
+        .iter()
+        .find(|row| row.role == role && (!row.strummed || strummed))
+        .expect("a test asks for every part and way of playing")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FEELS: [Feel; 4] = [Feel::Gentle, Feel::Folk, Feel::Swung, Feel::Driving];
     const ROLES: [Role; 7] = [
         Role::Drums,
         Role::Percussion,
@@ -146,10 +107,6 @@ mod tests {
         for strummed in [false, true] {
             for role in ROLES {
                 guest(role, strummed);
-                for feel in FEELS {
-                    in_metre(Metre::ThreeFour, feel, role, strummed);
-                    in_metre(Metre::SixEight, feel, role, strummed);
-                }
             }
         }
     }
@@ -158,26 +115,6 @@ mod tests {
     fn the_index_of_a_style_is_its_place_in_the_list() {
         for (at, &id) in ALL.iter().enumerate() {
             assert_eq!(id as usize, at, "{id:?}");
-        }
-    }
-
-    #[test]
-    fn each_feel_has_drums_bass_and_chords_of_its_own_in_three_and_six() {
-        let of = |metre, feel, role| &in_metre(metre, feel, role, false).figures.0;
-        for role in [Role::Drums, Role::Bass, Role::Comp] {
-            for metre in [Metre::ThreeFour, Metre::SixEight] {
-                let sets = FEELS.map(|feel| of(metre, feel, role));
-                for (at, set) in sets.iter().enumerate() {
-                    assert!(!sets[..at].contains(set), "{role:?} {:?}", FEELS[at]);
-                }
-            }
-            for feel in FEELS {
-                let (three, six) = (
-                    of(Metre::ThreeFour, feel, role),
-                    of(Metre::SixEight, feel, role),
-                );
-                assert_ne!(three, six, "{role:?} {feel:?}");
-            }
         }
     }
 
@@ -202,7 +139,7 @@ mod tests {
                 "1.5 is out of range: write 0 to 1",
             ),
             ("brush-kit", "brush-kid", 0, "brush-kid"),
-            ("feel: folk", "feel: fork", 0, "fork"),
+            ("lead_in: chords", "lead_in: cords", 0, "cords"),
             ("bpm: 96", "bmp: 96", 0, "bmp"),
             ("- part: pad", "- part: comp", 0, "`comp` has no patterns"),
             (

@@ -94,24 +94,36 @@ pub(super) fn voices_range(sung: Range, singer: Option<Singer>) -> Range {
     }
 }
 
-/// The inversion of `chord` in `range` that moves least from `previous`, ascending, of at most `count` notes.
-///
-/// Tones are left out in the order fifth, root (the bass has it), as players do.
-pub(super) fn nearest(
-    chord: &Chord,
-    range: Range,
-    count: usize,
-    previous: &[u8],
-    open: bool,
-) -> Vec<u8> {
+/// How a chord is voiced.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// Most notes.
+    pub(super) count: usize,
+    /// Whether the second note from the top lies an octave lower (drop two).
+    pub(super) open: bool,
+    /// Whether the root of a chord of four tones is left to the bass.
+    pub(super) rootless: bool,
+}
+
+/// The semitones above the root that are played: fifth, root and ninths are left out in that order, third and seventh last.
+fn played_tones(chord: &Chord, shape: Shape) -> Vec<u8> {
     let mut tones: Vec<u8> = chord.quality.intervals().to_vec();
-    if tones.len() > count {
-        tones.retain(|&tone| tone != 7);
-    }
-    if tones.len() > count {
+    if shape.rootless && tones.len() > 3 {
         tones.retain(|&tone| tone != 0);
     }
-    tones.truncate(count);
+    for unneeded in [7, 0, 2, 1, 8, 9] {
+        if tones.len() > shape.count {
+            tones.retain(|&tone| tone != unneeded);
+        }
+    }
+    tones.truncate(shape.count);
+    tones
+}
+
+/// The inversion of `chord` in `range` that moves least from `previous`, ascending.
+pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]) -> Vec<u8> {
+    let open = shape.open;
+    let tones = played_tones(chord, shape);
     let classes: Vec<u8> = tones.iter().map(|tone| (chord.root + tone) % 12).collect();
     let middle = (f32::from(range.low) + f32::from(range.high)) / 2.0;
     let mut best: Option<(f32, Vec<u8>)> = None;
@@ -244,6 +256,37 @@ mod tests {
     use super::*;
     use crate::analysis::Quality;
 
+    const FOUR: Shape = Shape {
+        count: 4,
+        open: false,
+        rootless: false,
+    };
+
+    #[test]
+    fn guide_tones_are_left_out_last() {
+        for quality in [
+            Quality::Seventh,
+            Quality::MinorNinth,
+            Quality::Thirteenth,
+            Quality::Altered,
+        ] {
+            let chord = chord(0, quality);
+            for count in 3..=4 {
+                let rootless = Shape {
+                    count,
+                    rootless: true,
+                    ..FOUR
+                };
+                let tones = played_tones(&chord, rootless);
+                assert!(!tones.contains(&0), "{quality:?}: {tones:?}");
+                assert!(
+                    tones.contains(&10) && tones.iter().any(|tone| matches!(tone, 3 | 4)),
+                    "{quality:?}: {tones:?}"
+                );
+            }
+        }
+    }
+
     fn chord(root: u8, quality: Quality) -> Chord {
         Chord {
             root,
@@ -255,15 +298,9 @@ mod tests {
     #[test]
     fn inversions_move_little_and_stay_in_range() {
         let range = Range { low: 50, high: 65 };
-        let mut before = nearest(&chord(0, Quality::Major), range, 4, &[], false);
+        let mut before = nearest(&chord(0, Quality::Major), range, FOUR, &[]);
         for root in [5, 7, 9, 2, 4, 0] {
-            let now = nearest(
-                &chord(root, Quality::MinorSeventh),
-                range,
-                4,
-                &before,
-                false,
-            );
+            let now = nearest(&chord(root, Quality::MinorSeventh), range, FOUR, &before);
             assert!(now.iter().all(|note| (48..=67).contains(note)), "{now:?}");
             assert!(
                 now.iter()
@@ -288,7 +325,7 @@ mod tests {
                         high: low + 14,
                     };
                     let chord = chord(root, quality);
-                    let notes = above_low_limits(nearest(&chord, range, 4, &[], false));
+                    let notes = above_low_limits(nearest(&chord, range, FOUR, &[]));
                     let muddy = |pair: &[u8]| pair[0] < low_interval_limit(pair[1] - pair[0]);
                     assert!(!notes.windows(2).any(muddy), "{notes:?}");
                     assert!(notes.iter().all(|note| is_chord_tone(&chord, *note)));

@@ -1,7 +1,7 @@
 //! Writes the score from analysis, chords and brief: calls the writer of every part.
 
 use super::{
-    bars::{Bar, bars, slots_in_bar},
+    bars::{Bar, FADE_BARS, bars, slots_in_bar},
     bass, chords, drums,
     energy::place,
     fills,
@@ -13,7 +13,7 @@ use super::{
     voicing::sung_range,
 };
 use crate::{
-    analysis::{Analysis, ChordSpan, Metre, Vocabulary},
+    analysis::{Analysis, ChordSpan, Metre, TimeSpan},
     harmony::by_beat,
     tags::Brief,
 };
@@ -80,11 +80,6 @@ impl StyleId {
     pub fn name(self) -> &'static str {
         &styles::table(self).name
     }
-
-    /// The kinds of chord it uses.
-    pub fn vocabulary(self) -> Vocabulary {
-        styles::table(self).vocabulary
-    }
 }
 
 /// Writes the score. The same arguments give the same score; every instrument in it is admitted by `brief`.
@@ -109,18 +104,25 @@ pub fn arrange(
     let mut bars = bars(analysis, style, swing, settings.audio_weight);
     // Every other take is a fuller one.
     let fuller = if settings.take % 2 == 1 { 0.4 } else { 0.0 };
-    place(&mut bars, analysis, brief.nudge.energy + fuller, follow);
+    place(
+        &mut bars,
+        analysis,
+        style,
+        brief.nudge.energy + fuller,
+        follow,
+    );
     let last_start_s = bars.last().map_or(0.0, Bar::start_s);
     let length_s = analysis.duration_s.max(last_start_s)
         + match style.ending {
             Ending::Cut => CUT_TAIL_S,
+            Ending::Fade => CUT_TAIL_S,
             Ending::Ritard | Ending::Ring => TAIL_S,
         };
     let sheet = Sheet {
         analysis,
         brief,
         style,
-        harmony: by_beat(analysis, chords, style.vocabulary),
+        harmony: by_beat(analysis, chords, style.id),
         bars,
         sung: sung_range(analysis, settings.singer),
         singer: settings.singer,
@@ -140,6 +142,9 @@ pub fn arrange(
             Role::Comp | Role::Pad | Role::Figure => chords::write(&sheet, player, number),
             Role::Fills => fills::write(&sheet, player, number),
         };
+        if style.ending == Ending::Fade {
+            fade_out(&mut notes, &sheet);
+        }
         tidy(&mut notes, length_s);
         if !notes.is_empty() {
             parts.push(ScorePart {
@@ -198,6 +203,32 @@ pub fn arrange(
             metre => metre,
         },
         key: analysis.key,
+        energies: sheet
+            .bars
+            .iter()
+            .map(|bar| {
+                let span = TimeSpan {
+                    start_s: bar.start_s(),
+                    end_s: bar.end_s,
+                };
+                (span, bar.energy)
+            })
+            .collect(),
+    }
+}
+
+/// Lets the notes after the singing die away to the last bar.
+fn fade_out(notes: &mut [ScoreNote], sheet: &Sheet<'_>) {
+    /// Share of their force that is left at the last bar.
+    const LEFT: f64 = 0.08;
+    let Some(last) = sheet.bars.len().checked_sub(1) else {
+        return;
+    };
+    let from_s = sheet.bars[last.saturating_sub(FADE_BARS)].start_s();
+    let length_s = (sheet.bars[last].start_s() - from_s).max(1e-3);
+    for note in notes {
+        let share = ((note.start_s - from_s) / length_s).clamp(0.0, 1.0);
+        note.velocity *= (1.0 - (1.0 - LEFT) * share) as f32;
     }
 }
 

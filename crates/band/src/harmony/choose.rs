@@ -1,14 +1,15 @@
 //! Chooses the chords of a song: calls the steps of harmony in order.
 
 use super::{
-    extensions::{Stretch, extend},
+    extensions::{MinorSeventh, Stretch, extend},
     habits::Habits,
+    loops::Part,
     melody::Melody,
     path::{PathInput, path},
     reharmonise::reharmonise,
 };
 use crate::analysis::{
-    Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, TimeSpan, Vocabulary,
+    Analysis, Chord, ChordSpan, Confidence, HarmonySettings, Key, Quality, TimeSpan,
 };
 
 /// Chooses the chords under a melody, from the bar in which the singing starts to the end of the grid.
@@ -106,8 +107,20 @@ fn in_one_key(
     }
     let doubt = doubt(&analysis.confidence);
     let beat_s = 60.0 / analysis.tempo_bpm.clamp(30.0, 300.0) as f32;
+    let habits = Habits::of(settings.style);
+    let parts: Vec<Part> = analysis
+        .sections
+        .iter()
+        .map(|section| Part {
+            from: analysis
+                .beats
+                .partition_point(|beat| beat.time_s < section.span.start_s - EARLY_S),
+            kind: section.kind,
+        })
+        .collect();
     let wish = PathInput {
-        habits: &Habits::of(settings.vocabulary),
+        habits,
+        parts: &parts,
         style_weight: settings.style_weight.clamp(0.0, 1.0),
         weirdness: settings.weirdness.clamp(0.0, 1.0) * (1.0 - doubt),
         variety: settings.variety.clamp(0.0, 1.0),
@@ -116,25 +129,9 @@ fn in_one_key(
         seed,
     };
     let classes = path(&melody, &wish);
-    let mut stretches = joined(melody.first, &classes);
-    // Power chords have no third to borrow, and a pedal is left alone.
-    if !matches!(settings.vocabulary, Vocabulary::Power) {
-        stretches = reharmonise(
-            &melody,
-            &stretches,
-            settings.vocabulary,
-            wish.weirdness,
-            seed,
-        );
-    }
-    let chords = extend(
-        &melody,
-        &stretches,
-        settings.vocabulary,
-        wish.style_weight,
-        doubt,
-        seed,
-    );
+    let stretches = joined(melody.first, &classes);
+    let stretches = reharmonise(&melody, &stretches, habits, wish.weirdness, seed);
+    let chords = extend(&melody, &stretches, habits, wish.style_weight, doubt, seed);
     let mut spans: Vec<ChordSpan> = Vec::with_capacity(stretches.len());
     let resolved = stretches
         .iter()
@@ -213,7 +210,7 @@ fn joined(first: usize, classes: &[usize]) -> Vec<Stretch> {
                 from: first + index,
                 to: first + index + 1,
                 class,
-                dominant: false,
+                seventh: MinorSeventh::Free,
             }),
         }
     }

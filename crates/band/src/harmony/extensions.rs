@@ -1,8 +1,8 @@
 //! Makes chords of chord classes: sevenths, ninths, suspensions and basses of the style, where they fit the melody.
 
-use super::{melody::Melody, model::model};
+use super::{habits::Habits, melody::Melody, model::model, vocabulary::Vocabulary};
 use crate::{
-    analysis::{Chord, Quality, Vocabulary},
+    analysis::{Chord, Quality},
     chance::Chance,
     scale::is_in_signature,
 };
@@ -16,8 +16,19 @@ pub(super) struct Stretch {
     pub(super) to: usize,
     /// Root above the signature's tonic, times quality.
     pub(super) class: usize,
-    /// Whether it is a dominant seventh in any style, as substitutions are.
-    pub(super) dominant: bool,
+    /// Whether it gets a minor seventh.
+    pub(super) seventh: MinorSeventh,
+}
+
+/// Whether a major chord gets a minor seventh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MinorSeventh {
+    /// The melody and the style decide.
+    Free,
+    /// In any style, as dominants that stand for other chords.
+    Always,
+    /// In no style but those of dominant sevenths: chords that are borrowed would lead where no chord follows.
+    Never,
 }
 
 /// From this doubt on, styles of triads leave their extensions out.
@@ -27,7 +38,7 @@ const PLAIN_DOUBT: f32 = 0.8;
 pub(super) fn extend(
     melody: &Melody,
     stretches: &[Stretch],
-    vocabulary: Vocabulary,
+    habits: &Habits,
     style_weight: f32,
     doubt: f32,
     seed: u64,
@@ -37,10 +48,10 @@ pub(super) fn extend(
         .enumerate()
         .map(|(index, stretch)| {
             let next = stretches.get(index + 1);
-            one(melody, stretch, next, vocabulary, style_weight, doubt, seed)
+            one(melody, stretch, next, habits, style_weight, doubt, seed)
         })
         .collect();
-    basses(melody, stretches, &mut chords, vocabulary);
+    basses(melody, stretches, &mut chords, habits.vocabulary);
     chords
 }
 
@@ -49,11 +60,12 @@ fn one(
     melody: &Melody,
     stretch: &Stretch,
     next: Option<&Stretch>,
-    vocabulary: Vocabulary,
+    habits: &Habits,
     style_weight: f32,
     doubt: f32,
     seed: u64,
 ) -> Chord {
+    let vocabulary = habits.vocabulary;
     let above = stretch.class % 12;
     let root = ((above + usize::from(melody.tonic)) % 12) as u8;
     let resolves = next.is_some_and(|next| next.class % 12 == (above + 5) % 12);
@@ -68,13 +80,16 @@ fn one(
     );
     // In jazz and related styles a major chord whose major seventh is not in the scale is a dominant, whatever follows.
     let foreign = !is_in_signature(above + 11);
-    let seventh = stretch.dominant
-        || (vocabulary.is_rich() && foreign)
+    let free = (vocabulary.is_rich() && foreign)
         || model().dominant[above * 2 + usize::from(resolves)] * (0.75 + 0.5 * style_weight)
             > chance.between(0.35, 0.75);
     // With doubt about the pitches only the key's own dominant has a seventh: a wrong semitone could cause the others.
     let own_dominant = if melody.minor { 4 } else { 7 };
-    let seventh = seventh && (stretch.dominant || doubt < 0.5 || above == own_dominant);
+    let seventh = match stretch.seventh {
+        MinorSeventh::Always => true,
+        MinorSeventh::Free => free && (doubt < 0.5 || above == own_dominant),
+        MinorSeventh::Never => false,
+    };
     let last = next.is_none();
     let degree = if melody.minor {
         (above + 3) % 12
@@ -82,13 +97,16 @@ fn one(
         above
     };
     let wanted = qualities(
-        stretch.class / 12,
-        degree,
-        seventh,
-        last,
-        resolves,
         vocabulary,
-        &mut chance,
+        Function {
+            triad: stretch.class / 12,
+            degree,
+            seventh,
+            last,
+            resolves,
+            before_minor: next.is_some_and(|next| next.class / 12 == 1),
+            coloured: chance.happens(habits.colour),
+        },
     );
     // The more the style weighs, the more dissonance its extensions may have.
     let tolerance = 0.12 + 0.15 * style_weight;
@@ -102,7 +120,7 @@ fn one(
     let floor = melody.fit(&chord(plain), from, to) - tolerance;
     let colours = !matches!(
         vocabulary,
-        Vocabulary::Open | Vocabulary::Triads | Vocabulary::Film
+        Vocabulary::Open | Vocabulary::Triads | Vocabulary::Classical | Vocabulary::Film
     ) || doubt < PLAIN_DOUBT;
     let chosen = wanted
         .iter()
@@ -113,30 +131,59 @@ fn one(
     chord(chosen)
 }
 
-/// Qualities for a class in a style, the preferred one first, the plainest last.
-fn qualities(
-    class: usize,
+/// What a chord does where it is.
+#[derive(Debug, Clone, Copy)]
+struct Function {
+    /// Major, minor, diminished.
+    triad: usize,
+    /// Semitones above the song's tonic.
     degree: usize,
+    /// Whether it is a dominant.
     seventh: bool,
+    /// Whether it is the song's last.
     last: bool,
+    /// Whether the next root lies a fourth above.
     resolves: bool,
-    vocabulary: Vocabulary,
-    chance: &mut Chance,
-) -> Vec<Quality> {
+    /// Whether the next chord is minor.
+    before_minor: bool,
+    /// Whether it gets the tones that the style adds now and then.
+    coloured: bool,
+}
+
+/// Qualities for a chord in a style, the preferred one first, the plainest last.
+fn qualities(vocabulary: Vocabulary, function: Function) -> Vec<Quality> {
     use Quality as Q;
-    let coloured = chance.happens(0.45);
-    match (vocabulary, class) {
+    let Function {
+        triad,
+        degree,
+        seventh,
+        last,
+        resolves,
+        before_minor,
+        coloured,
+    } = function;
+    match (vocabulary, triad) {
         (Vocabulary::Power, _) => vec![Q::Power],
         (Vocabulary::Jazz, 0) if last => vec![Q::MajorSeventh, Q::Sixth, Q::Major],
+        (Vocabulary::Jazz | Vocabulary::Bossa | Vocabulary::Gospel, 0)
+            if seventh && resolves && before_minor && coloured =>
+        {
+            vec![Q::Altered, Q::Seventh, Q::Major]
+        }
+        (Vocabulary::Jazz, 0) if seventh && resolves && coloured => {
+            vec![Q::Thirteenth, Q::Ninth, Q::Seventh, Q::Major]
+        }
         (Vocabulary::Jazz, 0) if seventh && coloured => vec![Q::Ninth, Q::Seventh, Q::Major],
         (Vocabulary::Jazz, 0) if seventh => vec![Q::Seventh, Q::Ninth, Q::Major],
         (Vocabulary::Jazz, 0) if coloured => {
             vec![Q::MajorNinth, Q::MajorSeventh, Q::Sixth, Q::Major]
         }
-        (Vocabulary::Jazz, 0) => vec![Q::MajorSeventh, Q::Sixth, Q::Seventh, Q::Major],
+        (Vocabulary::Jazz, 0) => vec![Q::MajorSeventh, Q::Sixth, Q::Major],
+        (Vocabulary::Jazz, 1) if degree == 0 && (coloured || last) => {
+            vec![Q::MinorSixth, Q::MinorSeventh, Q::Minor]
+        }
         (Vocabulary::Jazz, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
         (Vocabulary::Jazz, 1) => vec![Q::MinorSeventh, Q::Minor],
-        (Vocabulary::Jazz, _) => vec![Q::HalfDiminished, Q::Diminished],
         (Vocabulary::Bossa, 0) if last => vec![Q::SixthNinth, Q::Sixth, Q::Major],
         (Vocabulary::Bossa, 0) if seventh && resolves && coloured => {
             vec![Q::Thirteenth, Q::Ninth, Q::Seventh, Q::Major]
@@ -149,7 +196,7 @@ fn qualities(
         }
         (Vocabulary::Bossa, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
         (Vocabulary::Bossa, 1) => vec![Q::MinorSeventh, Q::Minor],
-        (Vocabulary::Mellow, 0) if seventh => {
+        (Vocabulary::Mellow, 0) if seventh && resolves && coloured => {
             vec![
                 Q::SeventhSus4,
                 Q::Thirteenth,
@@ -158,7 +205,10 @@ fn qualities(
                 Q::Major,
             ]
         }
+        (Vocabulary::Mellow, 0) if seventh => vec![Q::Ninth, Q::Seventh, Q::Major],
+        (Vocabulary::Mellow, 0) if !coloured => vec![Q::MajorSeventh, Q::AddNinth, Q::Major],
         (Vocabulary::Mellow, 0) => vec![Q::MajorNinth, Q::MajorSeventh, Q::AddNinth, Q::Major],
+        (Vocabulary::Mellow, 1) if !coloured => vec![Q::MinorSeventh, Q::Minor],
         (Vocabulary::Mellow, 1) => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
         (Vocabulary::Gospel, 0) if seventh && resolves && coloured => {
             vec![
@@ -174,8 +224,13 @@ fn qualities(
         (Vocabulary::Gospel, 0) => vec![Q::MajorSeventh, Q::Sixth, Q::Major],
         (Vocabulary::Gospel, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
         (Vocabulary::Gospel, 1) => vec![Q::MinorSeventh, Q::Minor],
-        (Vocabulary::Gospel, _) => vec![Q::DiminishedSeventh, Q::Diminished],
-        (Vocabulary::Bossa | Vocabulary::Mellow, _) => vec![Q::HalfDiminished, Q::Diminished],
+        (_, 2) if vocabulary.is_rich() && matches!(degree, 2 | 11) => {
+            vec![Q::HalfDiminished, Q::Diminished]
+        }
+        // Chromatic passing chords are diminished sevenths everywhere.
+        (_, 2) if vocabulary.is_rich() || !matches!(degree, 2 | 11) => {
+            vec![Q::DiminishedSeventh, Q::Diminished]
+        }
         (Vocabulary::Film, 0) if last => vec![Q::Major],
         (Vocabulary::Film, 0) if coloured => vec![Q::Sus2, Q::AddNinth, Q::Major],
         (Vocabulary::Film, 0) => vec![Q::AddNinth, Q::Major],
@@ -183,6 +238,10 @@ fn qualities(
         (Vocabulary::Blues, 0) => vec![Q::Seventh, Q::Sixth, Q::Major],
         (Vocabulary::Blues, 1) => vec![Q::MinorSeventh, Q::Minor],
         (_, 2) => vec![Q::Diminished],
+        (Vocabulary::Classical, 0) if seventh && resolves && coloured => {
+            vec![Q::Sus4, Q::Seventh, Q::Major]
+        }
+        (Vocabulary::Classical, 1) if degree == 2 => vec![Q::MinorSeventh, Q::Minor],
         (_, 0) if last => vec![Q::Major],
         (_, 1) if last => vec![Q::Minor],
         (Vocabulary::Open, 0) if seventh && coloured => vec![Q::Sus4, Q::Seventh, Q::Major],
@@ -195,7 +254,9 @@ fn qualities(
         (Vocabulary::Modal, 1) if coloured => vec![Q::MinorNinth, Q::MinorSeventh, Q::Minor],
         (Vocabulary::Modal, 1) => vec![Q::MinorSeventh, Q::Minor],
         (_, 0) if seventh => vec![Q::Seventh, Q::Major],
+        (_, 0) if coloured && degree == 5 => vec![Q::Sixth, Q::Major],
         (_, 0) => vec![Q::Major],
+        (_, _) if coloured && matches!(degree, 2 | 9) => vec![Q::MinorSeventh, Q::Minor],
         (_, _) => vec![Q::Minor],
     }
 }
@@ -211,6 +272,23 @@ fn basses(melody: &Melody, stretches: &[Stretch], chords: &mut [Chord], vocabula
                 let near = matches!((chord.root + 12 - pedal) % 12, 0 | 5 | 10 | 2);
                 if near && index % 4 != 3 {
                     chord.bass = pedal;
+                }
+            }
+        }
+        Vocabulary::Classical => {
+            for index in 1..chords.len().saturating_sub(2) {
+                let chord = chords[index];
+                let third = (chord.root + if chord.holds(chord.root + 3) { 3 } else { 4 }) % 12;
+                let way = |bass: u8| {
+                    let step = |other: u8| {
+                        let up = (bass + 12 - other % 12) % 12;
+                        up.min(12 - up)
+                    };
+                    step(chords[index - 1].bass) + step(chords[index + 1].root)
+                };
+                // The third in the bass where that makes a line of small steps.
+                if chord.holds(third) && way(third) + 3 <= way(chord.root) {
+                    chords[index].bass = third;
                 }
             }
         }

@@ -39,7 +39,7 @@ impl Melody {
             .map(|note| Sung {
                 from: place(&times, note.onset_s),
                 to: place(&times, note.offset_s),
-                class: (note.midi + 12 - tonic) % 12,
+                class: (note.meant + 12 - tonic) % 12,
             })
             .collect();
         let in_bar = usize::from(analysis.metre.beats());

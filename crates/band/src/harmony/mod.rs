@@ -5,11 +5,13 @@ mod choose;
 mod context;
 mod extensions;
 mod habits;
+mod loops;
 mod melody;
 mod model;
 mod path;
 mod reharmonise;
 mod rest;
+mod vocabulary;
 mod windows;
 
 pub use choose::harmonise;

@@ -3,6 +3,7 @@
 use super::{
     context::in_context,
     habits::Habits,
+    loops::{self, Part},
     melody::Melody,
     model::{CLASSES, model},
 };
@@ -29,12 +30,16 @@ const SONG_END: f32 = 6.0;
 /// Cost in nats of a chord outside the key at full doubt about the pitches: an untrained singer's wrong semitones are no evidence for
 /// it.
 const OUTSIDE_KEY: f32 = 5.0;
+/// What a loop's chord gains at each beat of a bar that bears it: more than the melody's evidence for another one.
+const IN_LOOP: f32 = 12.0;
 /// What the dominant gains in the bar before the song's last chord.
 const CADENCE: f32 = 0.3;
 
 /// The input of the path beside the melody.
 pub(super) struct PathInput<'a> {
-    pub(super) habits: &'a Habits,
+    pub(super) habits: &'static Habits,
+    /// The song's sections.
+    pub(super) parts: &'a [Part],
     /// 0..1.
     pub(super) style_weight: f32,
     /// 0..1.
@@ -75,13 +80,17 @@ pub(super) fn path(melody: &Melody, wish: &PathInput<'_>) -> Vec<usize> {
         (POSTERIOR_SHARE, TRANSITION_WEIGHT)
     };
     let steps = steps(wish, follows);
+    let looped = loops::classes(melody, wish.habits, wish.parts, wish.style_weight);
     let mut totals = [0.0f32; CLASSES];
     let mut back: Vec<[u8; CLASSES]> = Vec::with_capacity(beats.len());
     for (index, &beat) in beats.iter().enumerate() {
         let likelihood: [f32; CLASSES] = std::array::from_fn(|class| {
             context * heard[index][class] + (1.0 - context) * seen[index][class]
         });
-        let gains = gains(melody, wish, &likelihood, beat);
+        let mut gains = gains(melody, wish, &likelihood, beat);
+        if let Some(class) = looped[beat] {
+            gains[class] += IN_LOOP;
+        }
         let change = CHANGE_BIAS + changes[index];
         let stay = -(change.exp().ln_1p());
         let go = change + stay;

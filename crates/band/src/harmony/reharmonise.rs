@@ -3,9 +3,13 @@
 //! A number is drawn for each stretch once for a seed and compared with the weirdness: more weirdness changes the same places and
 //! more. A repeated melody is changed in the same way.
 
-use super::{extensions::Stretch, melody::Melody};
+use super::{
+    extensions::{MinorSeventh, Stretch},
+    habits::Habits,
+    melody::Melody,
+};
 use crate::{
-    analysis::{Chord, Quality, Vocabulary},
+    analysis::{Chord, Quality},
     chance::Chance,
 };
 
@@ -29,18 +33,19 @@ struct Daring {
 pub(super) fn reharmonise(
     melody: &Melody,
     stretches: &[Stretch],
-    vocabulary: Vocabulary,
+    habits: &Habits,
     weirdness: f32,
     seed: u64,
 ) -> Vec<Stretch> {
+    let weirdness = weirdness * habits.reharmonise;
     let daring = Daring {
         weirdness,
-        tritones: matches!(vocabulary, Vocabulary::Jazz | Vocabulary::Bossa)
-            || weirdness >= TRITONES_FROM,
+        tritones: habits.tritones || weirdness >= TRITONES_FROM,
     };
     let last = stretches.len().saturating_sub(1);
-    let mut out = Vec::with_capacity(stretches.len() * 2);
-    for (index, &stretch) in stretches.iter().enumerate() {
+    // From the end back: whether a dominant resolves depends on the chord that is played next.
+    let mut out: Vec<Stretch> = Vec::with_capacity(stretches.len() * 2);
+    for (index, &stretch) in stretches.iter().enumerate().rev() {
         let mut chance = Chance::new(
             seed,
             &[
@@ -50,7 +55,7 @@ pub(super) fn reharmonise(
             ],
         );
         let draw = chance.unit();
-        let next = stretches.get(index + 1);
+        let next = out.last();
         if index == last || draw >= MOST * weirdness * weirdness.sqrt() {
             out.push(stretch);
             continue;
@@ -62,11 +67,15 @@ pub(super) fn reharmonise(
             None
         };
         match found {
-            Some(pair) => out.extend(pair),
+            Some([first, second]) => out.extend([second, first]),
             None if index == 0 => out.push(stretch),
-            None => out.push(replaced(melody, stretch, next, daring, &mut chance)),
+            None => {
+                let found = replaced(melody, stretch, next, daring, &mut chance);
+                out.push(found);
+            }
         }
     }
+    out.reverse();
     out
 }
 
@@ -115,7 +124,11 @@ fn replaced(
         .take(options.len())
         .map(|&(class, dominant)| Stretch {
             class,
-            dominant,
+            seventh: if dominant {
+                MinorSeventh::Always
+            } else {
+                MinorSeventh::Never
+            },
             ..stretch
         })
         .find(|option| fit(melody, option) >= floor)
@@ -159,7 +172,7 @@ fn approach(
             from: middle,
             to: stretch.to,
             class: root,
-            dominant: true,
+            seventh: MinorSeventh::Always,
         };
         let before = Stretch {
             from: middle,
@@ -176,9 +189,9 @@ fn cost(weirdness: f32) -> f32 {
 
 fn fit(melody: &Melody, stretch: &Stretch) -> f32 {
     let root = ((stretch.class % 12 + usize::from(melody.tonic)) % 12) as u8;
-    let quality = match (stretch.class / 12, stretch.dominant) {
-        (0, true) => Quality::Seventh,
-        (0, false) => Quality::Major,
+    let quality = match (stretch.class / 12, stretch.seventh) {
+        (0, MinorSeventh::Always) => Quality::Seventh,
+        (0, _) => Quality::Major,
         (1, _) => Quality::Minor,
         _ => Quality::Diminished,
     };

@@ -1,13 +1,14 @@
 //! The tonic chord, and chords where harmony chose none: in the lead-in, at the end, under a voice without notes.
 
-use crate::analysis::{Analysis, Chord, ChordSpan, Key, Mode, Quality, Vocabulary};
+use super::{habits::Habits, vocabulary::Vocabulary};
+use crate::{
+    analysis::{Analysis, Chord, ChordSpan, Key, Mode, Quality},
+    catalogue::StyleId,
+};
 
-/// The chord at each beat. The lead-in, for which harmony chooses nothing, has the tonic; a song without chords has a plain cadence.
-pub(crate) fn by_beat(
-    analysis: &Analysis,
-    chords: &[ChordSpan],
-    vocabulary: Vocabulary,
-) -> Vec<Chord> {
+/// The chord at each beat. The lead-in, for which harmony chooses nothing, has the tonic, or from four bars on the chords of the song's
+/// first bars; a song without chords has a plain cadence.
+pub(crate) fn by_beat(analysis: &Analysis, chords: &[ChordSpan], style: StyleId) -> Vec<Chord> {
     let count = analysis.beats.len().max(1);
     let mut found: Vec<Option<Chord>> = vec![None; count];
     for span in chords {
@@ -19,10 +20,11 @@ pub(crate) fn by_beat(
             *slot = Some(span.chord);
         }
     }
-    let tonic = tonic(analysis.keys()[0].1, vocabulary);
+    let tonic = tonic(analysis.keys()[0].1, style);
     if found.iter().all(Option::is_none) {
         return plain_cadence(analysis, &tonic, count);
     }
+    repeat_before(&mut found, 4 * usize::from(analysis.metre.beats()));
     let mut current = tonic;
     found
         .into_iter()
@@ -33,13 +35,31 @@ pub(crate) fn by_beat(
         .collect()
 }
 
+/// Repeats the first eight bars of chords before them, or four where the song is short; a lead-in under `four_bars` beats is left alone.
+fn repeat_before(found: &mut [Option<Chord>], four_bars: usize) {
+    let first = found.iter().position(Option::is_some).unwrap_or(0);
+    let sung = found.len() - first;
+    if first < four_bars || sung < four_bars {
+        return;
+    }
+    let period = if sung >= 2 * four_bars {
+        2 * four_bars
+    } else {
+        four_bars
+    };
+    for beat in (0..first).rev() {
+        found[beat] = found[beat + period];
+    }
+}
+
 /// The chord of the last bar: the tonic of the key in which the song ends.
-pub(crate) fn final_chord(analysis: &Analysis, vocabulary: Vocabulary) -> Chord {
-    tonic(analysis.last_key(), vocabulary)
+pub(crate) fn final_chord(analysis: &Analysis, style: StyleId) -> Chord {
+    tonic(analysis.last_key(), style)
 }
 
 /// The tonic chord of a key, of the kind that the style uses.
-fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
+fn tonic(key: Key, style: StyleId) -> Chord {
+    let vocabulary = Habits::of(Some(style)).vocabulary;
     let root = key.tonic % 12;
     let quality = match (key.mode, vocabulary) {
         (_, Vocabulary::Power) => Quality::Power,
@@ -55,7 +75,7 @@ fn tonic(key: Key, vocabulary: Vocabulary) -> Chord {
             Mode::Major,
             Vocabulary::Open | Vocabulary::Modal | Vocabulary::Film | Vocabulary::Gospel,
         ) => Quality::AddNinth,
-        (Mode::Major, Vocabulary::Triads) => Quality::Major,
+        (Mode::Major, Vocabulary::Triads | Vocabulary::Classical) => Quality::Major,
         (Mode::Minor, _) => Quality::Minor,
     };
     Chord {

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How many numbers describe a hypothesis.
-pub(super) const FEATURES: usize = 81;
+pub(super) const FEATURES: usize = 82;
 
 /// A return of the melody is searched for this many beats later, and this many half bars later.
 const BEATS_ON: [i64; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
@@ -36,13 +36,14 @@ struct Placed {
 }
 
 /// The features of the hypothesis that `notes` start at `ticks` from a downbeat (`None`: the note is skipped) in bars of `bar`, with
-/// beats of `beat_s`; `costs` are the total costs of timing, rhythm and chords.
+/// beats of `beat_s`; `costs` are the total costs of timing, rhythm and chords, and time was stretched or cut before `jumps` of the notes.
 pub(super) fn features(
     notes: &[Note],
     ticks: impl Iterator<Item = Option<i64>>,
     bar: &BarModel,
     beat_s: f64,
     costs: [f32; 3],
+    jumps: usize,
 ) -> [f32; FEATURES] {
     let placed = place(notes, ticks, bar, beat_s);
     let mut row = Row::default();
@@ -60,6 +61,7 @@ pub(super) fn features(
     for cost in costs {
         row.add(cost / placed.len().max(1) as f32);
     }
+    row.add(share(jumps, placed.len()));
     row.numbers
 }
 
@@ -111,7 +113,7 @@ fn place(
                 tick,
                 gap: next as f32 / bar.beat as f32,
                 length: ((note.offset_s - note.onset_s) / beat_s) as f32,
-                midi: i16::from(note.midi),
+                midi: i16::from(note.meant),
                 after_pause: at == 0 || is_after_rest(kept[at - 1].0, note),
             }
         })

@@ -10,7 +10,9 @@ use crate::analysis::{
 use crate::chord_names::key_name;
 
 use super::{
-    fallback, grid, key,
+    fallback, grid,
+    intonation::{self, Classes, Intonation, SungPitch},
+    key,
     local_keys::local_keys,
     metre::{self, MetreEstimate},
     notes::{notes, vowelness},
@@ -29,6 +31,8 @@ const SILENCE_DB: f32 = -70.0;
 const GATE_DB: f32 = 45.0;
 /// With fewer notes than this no key and no beat is estimated.
 const FEWEST_NOTES: usize = 4;
+/// A tuning that the scale of the melody shows is used when it is this far from the one that the pitches show, in cents.
+const OTHER_TUNING_CENTS: f32 = 5.0;
 /// Confidences below this are reported to the user.
 const UNSURE: f32 = 0.25;
 
@@ -69,62 +73,89 @@ pub fn listen_by_steps(
     let frames = candidates(&samples, &levels, loud_db - GATE_DB);
     let pitch = pitch_path::track(&frames, &levels, loud_db);
     done("f0");
-    let (tuning_cents, clear) = tuning(&pitch, &vowelness(&frames.vowel_db));
-    let notes = notes(&pitch, &levels, &frames.vowel_db, tuning_cents);
-    let steady = steadiness(&pitch, &notes, tuning_cents);
+    let vowels = vowelness(&frames.vowel_db);
+    let (by_pitches_cents, clear) = tuning(&pitch, &vowels);
+    let notes_at = |cents: f32| Melody::of(notes(&pitch, &levels, &frames.vowel_db, cents), cents);
+    let mut melody = notes_at(by_pitches_cents);
+    let by_scale_cents = melody.intonation.tuning_cents(&melody.sung);
+    if melody.notes.len() >= FEWEST_NOTES
+        && (by_scale_cents - by_pitches_cents).abs() > OTHER_TUNING_CENTS
+    {
+        melody = notes_at(by_scale_cents);
+    }
+    let steady = steadiness(&pitch, &melody);
     done("tuning, notes");
-    let Some(first_key) = key::key(&notes, None).filter(|_| notes.len() >= FEWEST_NOTES) else {
-        let remark = match notes.len() {
+    let first_key = key::key(&melody.notes, &melody.classes, None);
+    let Some(first_key) = first_key.filter(|_| melody.notes.len() >= FEWEST_NOTES) else {
+        let remark = match melody.notes.len() {
             0 => "no pitched singing was found".to_owned(),
             1 => "only 1 sung note was found, too few to follow".to_owned(),
             count => format!("only {count} sung notes were found, too few to follow"),
         };
         let mut analysis = without_singing(vocal, hints, pitch, remark);
-        if let (None, Some((key, _))) = (hints.key, key::key(&notes, None)) {
+        if let (None, Some((key, _))) = (hints.key, first_key) {
             analysis.key = key;
         }
-        analysis.phrases = phrases(&notes, &[], analysis.metre);
-        analysis.notes = notes;
-        analysis.tuning_cents = tuning_cents;
+        analysis.phrases = phrases(&melody.notes, &[], analysis.metre);
+        analysis.notes = melody.notes;
+        analysis.tuning_cents = melody.tuning_cents;
         return analysis;
     };
     let asked = hints
         .key
-        .filter(|asked| carries(&notes, *asked, first_key.0));
+        .filter(|asked| carries(&melody.notes, *asked, first_key.0));
     let first_key = asked.map_or(first_key, |asked| (asked, 1.0));
-    let heard = metre::estimate(&notes, key::signature(first_key.0), hints);
+    melody.is_meant_in(first_key.0);
+    let heard = metre::estimate(&melody.notes, key::signature(first_key.0), hints);
     done("beats, metre");
     let key = heard
         .as_ref()
         .filter(|_| asked.is_none())
-        .and_then(|heard| key::key(&notes, Some(&heard.chords)))
+        .and_then(|heard| key::key(&melody.notes, &melody.classes, Some(&heard.chords)))
         .unwrap_or(first_key);
+    melody.is_meant_in(key.0);
     done("key");
     let sure_of_pitch = (steady * (0.6 + 0.4 * clear)).clamp(0.0, 1.0);
-    let analysis = finish(
-        vocal,
-        hints,
-        pitch,
-        notes,
-        tuning_cents,
-        heard,
-        key,
-        sure_of_pitch,
-    );
+    let analysis = finish(vocal, hints, pitch, melody, heard, key, sure_of_pitch);
     done("grid, local keys, sections");
     analysis
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "it gathers what all the steps found, in one place"
-)]
+/// The notes, and how they are intoned.
+struct Melody {
+    notes: Vec<Note>,
+    sung: Vec<SungPitch>,
+    intonation: Intonation,
+    classes: Vec<Classes>,
+    /// The tuning that the notes were found at.
+    tuning_cents: f32,
+}
+
+impl Melody {
+    fn of(notes: Vec<Note>, tuning_cents: f32) -> Self {
+        let sung = intonation::sung(&notes, tuning_cents);
+        let intonation = Intonation::of(&sung);
+        Self {
+            classes: intonation.classes(&sung),
+            notes,
+            sung,
+            intonation,
+            tuning_cents,
+        }
+    }
+
+    /// Reads the notes as meant in a key.
+    fn is_meant_in(&mut self, key: Key) {
+        self.intonation
+            .set_meant(&mut self.notes, &self.sung, |_| key);
+    }
+}
+
 fn finish(
     vocal: &Audio,
     hints: &Hints,
     pitch: Vec<PitchFrame>,
-    notes: Vec<Note>,
-    tuning_cents: f32,
+    mut melody: Melody,
     heard: Option<MetreEstimate>,
     (key, sure_of_key): (Key, f32),
     sure_of_pitch: f32,
@@ -140,7 +171,7 @@ fn finish(
     };
     let mut refused = Vec::new();
     if let Some(asked) = hints.key.filter(|asked| *asked != key) {
-        let outside = 100.0 * (1.0 - key::share_within(&notes, asked));
+        let outside = 100.0 * (1.0 - key::share_within(&melody.notes, asked));
         refused.push(format!(
             "{} in the tags is refused: {outside:.0} % of the singing lies outside of it; the band plays in {}",
             key_name(asked),
@@ -173,26 +204,44 @@ fn finish(
         confidence.metre = heard.sure_of_metre * (0.4 + 0.6 * sure_of_pitch);
     }
     if beats.len() < 2 {
-        let start_s = notes.first().map_or(0.0, |note| note.onset_s);
+        let start_s = melody.notes.first().map_or(0.0, |note| note.onset_s);
         beats = fallback::steady(start_s, duration_s, tempo_bpm, metre);
     }
-    let phrases = phrases(&notes, &beats, metre);
-    Analysis {
+    let phrases = phrases(&melody.notes, &beats, metre);
+    let local_keys = local_keys(
+        &melody.notes,
+        &melody.classes,
+        &beats,
+        (key, confidence.key),
+    );
+    let sections = sections(&melody.notes, &beats, &phrases, duration_s);
+    let mut analysis = Analysis {
         duration_s,
-        tuning_cents,
+        tuning_cents: melody.tuning_cents,
         tempo_bpm,
         metre,
-        local_keys: local_keys(&notes, &beats, (key, confidence.key)),
+        local_keys,
         key,
-        sections: sections(&notes, &beats, &phrases, duration_s),
+        sections,
         phrases,
         loudness_lufs: integrated_lufs(vocal),
-        remarks: remarks(refused, &confidence, tuning_cents, is_spoken(&pitch)),
+        remarks: remarks(refused, &confidence, melody.tuning_cents, is_spoken(&pitch)),
         confidence,
         pitch,
-        notes,
+        notes: Vec::new(),
         beats,
-    }
+    };
+    // A stretch in another key is read in its own.
+    let keys = analysis.keys();
+    let key_at = |note: &Note| {
+        let at = keys.partition_point(|(start_s, _)| *start_s <= note.onset_s);
+        keys[at.saturating_sub(1)].1
+    };
+    melody
+        .intonation
+        .set_meant(&mut melody.notes, &melody.sung, key_at);
+    analysis.notes = melody.notes;
+    analysis
 }
 
 /// How far a tempo in the tags is from the singer's before the difference is reported, in beats a minute.
@@ -246,13 +295,13 @@ fn without_singing(
 }
 
 /// The share of a note's frames that lie near its pitch, over all notes: high for singing, low for speech.
-fn steadiness(pitch: &[PitchFrame], notes: &[Note], tuning_cents: f32) -> f32 {
+fn steadiness(pitch: &[PitchFrame], melody: &Melody) -> f32 {
     let (mut near, mut all) = (0usize, 0usize);
-    for note in notes {
+    for note in &melody.notes {
         let from = ((note.onset_s / PITCH_HOP_S) as usize + 3).min(pitch.len());
         let to = ((note.offset_s / PITCH_HOP_S) as usize).clamp(from, pitch.len());
         for frame in pitch[from..to].iter().filter(|frame| frame.hz > 0.0) {
-            let off = semitones(frame.hz) - tuning_cents / 100.0 - f32::from(note.midi);
+            let off = semitones(frame.hz) - melody.tuning_cents / 100.0 - f32::from(note.midi);
             near += usize::from(off.abs() < 0.5);
             all += 1;
         }

@@ -1,43 +1,149 @@
-//! Finds the key: from how long each pitch class is sung, which notes are held, and how well the key's chords fit the melody.
+//! Finds the key: from what each pitch class does in the melody, from the steps between them, and from how well the key's chords fit.
 //!
-//! Each of the 24 keys is scored by a weighted sum of a few features; `tools/band_eval/weights.py` searches the weights. The first
-//! feature is the log-likelihood of the pitch classes, weighted by duration, under the profile of the key, as in Temperley's
-//! "A Bayesian approach to key-finding" (2002). Alone it takes most songs in minor for their relative major; the held notes and the
-//! last note separate the two.
+//! A key's score is a weighted sum of the pitch classes above its tonic by role (sung for long, held, before and after rests, first and
+//! last), of the steps from each to the next, and of the log-likelihood of the key's chords. The pitch classes are probabilities, so that
+//! a note that lies between two semitones counts for both. `tools/band_eval/weights.py` learns the weights. Durations alone take most songs in minor for
+//! their relative major, and excerpts for the key a fifth higher; roles and steps separate them (as in Temperley and Marvin,
+//! "Pitch-class distribution and the identification of key", 2008, where listeners use the order of notes).
+
+use std::sync::OnceLock;
 
 use crate::{
     analysis::{Key, Mode, Note},
+    learned::Bytes,
     scale::is_in_sung_scale,
 };
 
-use super::{pauses::held_s, tables::KEY_PROFILES};
+use super::{
+    intonation::Classes,
+    key_profile::{KEYS, key_of},
+    pauses::{held_s, is_after_rest},
+};
 
-/// Cost of each pitch class above the tonic in minor, in sixteenths of a nat: the mean of what the ten lead sheets in minor
-/// have and of the profile in Temperley's "Music and Probability" (2007, chapter 4), since ten are few.
-const MINOR_PROFILE: [u8; 12] = [25, 61, 35, 31, 61, 34, 59, 26, 50, 59, 46, 54];
-
-/// Number of features of a key, in the order of [`WEIGHTS`].
-pub(super) const FEATURES: usize = 9;
-
-/// The weights of: the mean log-likelihood of the notes; whether the last note is the tonic; whether it is the tonic and held; the
-/// shares of held notes that are tonic, fifth and third; whether the first note is tonic or fifth; the log-likelihood of the
-/// chords; whether the key is minor. `weights.py` finds a plateau rather than a peak. On it, these weights find the key of most
-/// songs that are sung to their end (.98 of performances of lead sheets), at little cost for songs that are cut short (.84).
-pub(super) const WEIGHTS: [f32; FEATURES] = [7.3, 1.1, 0.73, 0.58, 0.58, 0.29, 0.26, 4.4, -1.1];
-
-/// Keys: twelve tonics in major, then in minor.
-pub(super) const KEYS: usize = 24;
+/// Roles of a pitch class, in the order of [`Evidence::roles`]. The last three are those of the song's first and last note.
+const ROLES: usize = 8;
+const ROLES_WITHIN: usize = 5;
 
 /// Log-likelihood of the chords in each major key or its relative minor, by tonic: the mean for a second of singing.
 pub(super) type ChordEvidence = [f64; 12];
 
-/// The key and how sure it is, 0..1: its probability among all. `None` without notes.
-pub(super) fn key(notes: &[Note], chords: Option<&ChordEvidence>) -> Option<(Key, f32)> {
+/// The weights, by mode (major, minor) and by pitch class above the tonic.
+struct Weights {
+    roles: [[[f32; 12]; ROLES]; 2],
+    steps: [[[f32; 12]; 12]; 2],
+    chords: f32,
+    minor: f32,
+}
+
+fn weights() -> &'static Weights {
+    static WEIGHTS: OnceLock<Weights> = OnceLock::new();
+    WEIGHTS.get_or_init(|| {
+        let mut bytes = Bytes(include_bytes!("key.bin"));
+        Weights {
+            roles: std::array::from_fn(|_| std::array::from_fn(|_| bytes.floats())),
+            steps: std::array::from_fn(|_| std::array::from_fn(|_| bytes.floats())),
+            chords: f32::from_le_bytes(bytes.take()),
+            minor: f32::from_le_bytes(bytes.take()),
+        }
+    })
+}
+
+/// What a melody says about its key before any key is tried: shares of the pitch classes.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Evidence {
+    /// Of the singing, of the notes, of held notes, of notes before rests and after rests; the last note, the last note if it is
+    /// held, the first note.
+    pub(super) roles: [[f32; 12]; ROLES],
+    /// Of the steps from each pitch class to each.
+    pub(super) steps: [[f32; 12]; 12],
+}
+
+impl Evidence {
+    /// The evidence of notes, each with the semitones that it may be meant as.
+    pub(super) fn of(notes: &[Note], classes: &[Classes]) -> Self {
+        let held_s = held_s(notes);
+        let mut roles = [[0.0f32; 12]; ROLES];
+        let mut steps = [[0.0f32; 12]; 12];
+        for (at, note) in notes.iter().enumerate() {
+            let mut add = |role: usize, value: f32| {
+                for (midi, share) in classes[at] {
+                    roles[role][usize::from(midi % 12)] += value * share;
+                }
+            };
+            add(0, (note.offset_s - note.onset_s).clamp(0.01, 2.0) as f32);
+            add(1, 1.0);
+            if at == 0 {
+                add(7, 1.0);
+            } else if is_after_rest(&notes[at - 1], note) {
+                add(4, 1.0);
+            }
+            if let Some(next) = notes.get(at + 1) {
+                if next.onset_s - note.onset_s > held_s {
+                    add(2, 1.0);
+                }
+                if is_after_rest(note, next) {
+                    add(3, 1.0);
+                }
+                for (from, share) in classes[at] {
+                    for (to, other) in classes[at + 1] {
+                        steps[usize::from(from % 12)][usize::from(to % 12)] += share * other;
+                    }
+                }
+            } else {
+                add(5, 1.0);
+                if note.offset_s - note.onset_s > held_s {
+                    add(6, 1.0);
+                }
+            }
+        }
+        // A few held notes and a few rests are little evidence.
+        for (role, least) in roles.iter_mut().zip([0.01, 1.0, 4.0, 4.0, 4.0]) {
+            let sum = role.iter().sum::<f32>().max(least);
+            role.iter_mut().for_each(|share| *share /= sum);
+        }
+        let pairs = notes.len().saturating_sub(1).max(8) as f32;
+        steps.iter_mut().flatten().for_each(|share| *share /= pairs);
+        Self { roles, steps }
+    }
+
+    /// The scores of all keys in nats, from the first `roles` roles.
+    fn scores(&self, roles: usize) -> [f32; KEYS] {
+        let learned = weights();
+        std::array::from_fn(|key| {
+            let (mode, tonic) = (key / 12, key % 12);
+            let above = |class: usize| (class + 12 - tonic) % 12;
+            let mut score = learned.minor * mode as f32;
+            for class in 0..12 {
+                for (weights, shares) in learned.roles[mode].iter().zip(&self.roles).take(roles) {
+                    score += weights[above(class)] * shares[class];
+                }
+                let weights = &learned.steps[mode][above(class)];
+                for (to, share) in self.steps[class].iter().enumerate() {
+                    score += weights[above(to)] * share;
+                }
+            }
+            score
+        })
+    }
+}
+
+/// The key and how sure it is, 0..1: its probability among all. `None` without notes. `classes` has the semitones that each note may be
+/// meant as.
+pub(super) fn key(
+    notes: &[Note],
+    classes: &[Classes],
+    chords: Option<&ChordEvidence>,
+) -> Option<(Key, f32)> {
     if notes.is_empty() {
         return None;
     }
-    let scores = features(notes, chords).map(|row| weighed(&row));
-    let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]))?;
+    let mut scores = Evidence::of(notes, classes).scores(ROLES);
+    if let Some(chords) = chords {
+        for (index, score) in scores.iter_mut().enumerate() {
+            *score += weights().chords * chords[usize::from(signature(key_of(index)))] as f32;
+        }
+    }
+    let best = (0..KEYS).max_by(|a, b| scores[*a].total_cmp(&scores[*b]))?;
     let all: f32 = scores
         .iter()
         .map(|score| (score - scores[best]).exp())
@@ -61,89 +167,9 @@ pub(super) fn share_within(notes: &[Note], key: Key) -> f32 {
     (within / all.max(f64::MIN_POSITIVE)) as f32
 }
 
-/// The scores of all keys for a stretch within a song, in nats: without the features of the first and the last note.
-pub(super) fn scores_within(notes: &[Note]) -> [f32; KEYS] {
-    features(notes, None).map(|mut row| {
-        row[1] = 0.0;
-        row[2] = 0.0;
-        row[6] = 0.0;
-        weighed(&row)
-    })
-}
-
-fn weighed(row: &[f32; FEATURES]) -> f32 {
-    row.iter()
-        .zip(WEIGHTS)
-        .map(|(feature, weight)| feature * weight)
-        .sum()
-}
-
-pub(super) fn key_of(index: usize) -> Key {
-    let mode = if index < 12 { Mode::Major } else { Mode::Minor };
-    Key {
-        tonic: (index % 12) as u8,
-        mode,
-    }
-}
-
-/// The features of the keys: twelve in major by tonic, twelve in minor.
-pub(super) fn features(notes: &[Note], chords: Option<&ChordEvidence>) -> [[f32; FEATURES]; KEYS] {
-    let (Some(first), Some(last)) = (notes.first(), notes.last()) else {
-        return [[0.0; FEATURES]; KEYS];
-    };
-    let mut sung = [0.0f32; 12];
-    for note in notes {
-        sung[usize::from(note.midi % 12)] += (note.offset_s - note.onset_s).clamp(0.01, 2.0) as f32;
-    }
-    let whole: f32 = sung.iter().sum();
-    let (held, held_s) = held_notes(notes);
-    let is_held = last.offset_s - last.onset_s > held_s;
-    std::array::from_fn(|index| {
-        let key = key_of(index);
-        let minor = key.mode == Mode::Minor;
-        let above = |class: usize| (class + 12 - usize::from(key.tonic)) % 12;
-        let profile = if minor {
-            &MINOR_PROFILE
-        } else {
-            &KEY_PROFILES[0]
-        };
-        let fit: f32 = (0..12)
-            .map(|class| -sung[class] / whole * f32::from(profile[above(class)]) / 16.0)
-            .sum();
-        let held_on = |degree: usize| held[(degree + usize::from(key.tonic)) % 12];
-        let flag = |is: bool| f32::from(u8::from(is));
-        let rests = above(usize::from(last.midi % 12)) == 0;
-        let opens = matches!(above(usize::from(first.midi % 12)), 0 | 7);
-        [
-            fit,
-            flag(rests),
-            flag(rests && is_held),
-            held_on(0),
-            held_on(7),
-            held_on(if minor { 3 } else { 4 }),
-            flag(opens),
-            chords.map_or(0.0, |chords| chords[usize::from(signature(key))] as f32),
-            flag(minor),
-        ]
-    })
-}
-
-/// The shares of held notes on each pitch class (of at least four, so that one held note is not all), and the distance to the next
-/// note beyond which a note is held, in seconds. A feature that the weights were searched with; it does not say where phrases end.
-fn held_notes(notes: &[Note]) -> ([f32; 12], f64) {
-    let held_s = held_s(notes);
-    let mut shares = [0.0f32; 12];
-    let mut count = 0u32;
-    for pair in notes.windows(2) {
-        if pair[1].onset_s - pair[0].onset_s > held_s {
-            shares[usize::from(pair[0].midi % 12)] += 1.0;
-            count += 1;
-        }
-    }
-    shares
-        .iter_mut()
-        .for_each(|share| *share /= count.max(4) as f32);
-    (shares, held_s)
+/// The scores of all keys for a stretch within a song, in nats: without the roles of the first and the last note.
+pub(super) fn scores_within(notes: &[Note], classes: &[Classes]) -> [f32; KEYS] {
+    Evidence::of(notes, classes).scores(ROLES_WITHIN)
 }
 
 /// The tonic of the major key with the same signature.
@@ -158,16 +184,19 @@ pub(super) fn signature(key: Key) -> u8 {
 mod tests {
     use super::*;
 
+    fn heard(notes: &[Note]) -> (Key, f32) {
+        let classes: Vec<Classes> = notes
+            .iter()
+            .map(|note| [(note.midi, 1.0), (0, 0.0), (0, 0.0)])
+            .collect();
+        key(notes, &classes, None).expect("a key")
+    }
+
     fn sung(pitches: &[u8]) -> Vec<Note> {
         pitches
             .iter()
             .enumerate()
-            .map(|(at, midi)| Note {
-                onset_s: at as f64 * 0.5,
-                offset_s: at as f64 * 0.5 + 0.5,
-                midi: *midi,
-                level_db: -20.0,
-            })
+            .map(|(at, midi)| Note::new(at as f64 * 0.5, at as f64 * 0.5 + 0.5, *midi, -20.0))
             .collect()
     }
 
@@ -178,7 +207,7 @@ mod tests {
         ];
         let mut minor = sung(&[&minor_tune[..], &[57, 57, 57]].concat());
         assert_eq!(
-            key(&minor, None).expect("a key").0,
+            heard(&minor).0,
             Key {
                 tonic: 9,
                 mode: Mode::Minor
@@ -187,13 +216,13 @@ mod tests {
         let scale = [60, 62, 64, 65, 67, 69, 71, 72, 67, 65, 64, 62];
         minor = sung(&[&scale[..], &[64, 67, 60]].concat());
         assert_eq!(
-            key(&minor, None).expect("a key").0,
+            heard(&minor).0,
             Key {
                 tonic: 0,
                 mode: Mode::Major
             }
         );
-        assert_eq!(key(&[], None), None);
+        assert_eq!(key(&[], &[], None), None);
     }
 
     #[test]
@@ -203,7 +232,7 @@ mod tests {
                 .iter()
                 .map(|midi| midi + up)
                 .collect();
-            let (found, sure) = key(&sung(&tune), None).expect("a key");
+            let (found, sure) = heard(&sung(&tune));
             assert_eq!(
                 found,
                 Key {

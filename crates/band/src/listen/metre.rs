@@ -243,7 +243,14 @@ pub(super) fn hypotheses(
                 costs[6 + metre] = 1.0;
                 let [timing, rhythm, chords, ..] = costs;
                 let ticks = path.ticks.iter().map(|tick| tick.map(|tick| tick + shift));
-                let features = features(notes, ticks, bar, beat_s, [timing, rhythm, chords]);
+                let features = features(
+                    notes,
+                    ticks,
+                    bar,
+                    beat_s,
+                    [timing, rhythm, chords],
+                    path.jumps.len(),
+                );
                 found.push(Hypothesis {
                     metre,
                     path: paths.len(),
@@ -436,7 +443,7 @@ fn in_score_time(path: &ViterbiPath, notes: &[Note]) -> Vec<SungNote> {
             Some(SungNote {
                 tick: (*tick)?,
                 ticks: (ticks.round() as i64).clamp(1, 96),
-                class: note.midi % 12,
+                class: note.meant % 12,
             })
         })
         .collect()

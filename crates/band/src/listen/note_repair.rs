@@ -240,12 +240,7 @@ mod tests {
     use super::*;
 
     fn note(onset_s: f64, offset_s: f64, midi: u8, level_db: f32) -> Note {
-        Note {
-            onset_s,
-            offset_s,
-            midi,
-            level_db,
-        }
+        Note::new(onset_s, offset_s, midi, level_db)
     }
 
     #[test]

@@ -45,6 +45,10 @@ const VOWEL_START_DB: f32 = 6.0;
 /// onsets was 20 ms.
 const LAG: usize = 2;
 
+/// Frames at the start and at the end of a note that say little about its pitch.
+const STARTS: usize = 4;
+const ENDS: usize = 3;
+
 /// A frame is compared with the loudest frame within this many frames.
 const VOWEL_REACH: usize = 15;
 /// A frame counts in full within this of the loudest one near it, in dB …
@@ -98,14 +102,31 @@ pub(super) fn notes(
             notes.pop();
         }
         let inside = &levels[from..to.min(levels.len())];
-        notes.push(Note {
+        notes.push(Note::new(
             onset_s,
-            offset_s: to as f64 * PITCH_HOP_S,
-            midi: piece.midi,
-            level_db: inside.iter().sum::<f32>() / inside.len().max(1) as f32,
-        });
+            to as f64 * PITCH_HOP_S,
+            piece.midi,
+            inside.iter().sum::<f32>() / inside.len().max(1) as f32,
+        ));
     }
-    without_noises(without_scoops(notes, &smooth))
+    let mut notes = without_noises(without_scoops(notes, &smooth));
+    for note in &mut notes {
+        if let Some(pitch) = median_pitch(note, &pitches) {
+            note.cents = 100.0 * (pitch - f32::from(note.midi));
+        }
+    }
+    notes
+}
+
+/// The median pitch of a note without its start and its end, in semitones; `None` where nothing of it is voiced.
+fn median_pitch(note: &Note, pitches: &[Option<f32>]) -> Option<f32> {
+    let frame = |time_s: f64| ((time_s / PITCH_HOP_S).round() as usize).min(pitches.len());
+    let (from, to) = (frame(note.onset_s), frame(note.offset_s));
+    let inner = from + STARTS..to.saturating_sub(ENDS);
+    let inner = if inner.len() > 2 { inner } else { from..to };
+    let mut found: Vec<f32> = pitches[inner].iter().flatten().copied().collect();
+    let middle = found.len() / 2;
+    (!found.is_empty()).then(|| *found.select_nth_unstable_by(middle, f32::total_cmp).1)
 }
 
 /// The semitone of every frame, `None` in rests.

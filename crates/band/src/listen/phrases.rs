@@ -157,7 +157,7 @@ fn ends(notes: &[Note], bars: &[f64]) -> Vec<f64> {
     lengths.extend(lengths.last().copied());
     let steps: Vec<i32> = notes
         .windows(2)
-        .map(|pair| i32::from(pair[1].midi) - i32::from(pair[0].midi))
+        .map(|pair| i32::from(pair[1].meant) - i32::from(pair[0].meant))
         .collect();
     let returns = returns(&lengths, &steps);
     let mut ends = vec![0.0; count];
@@ -279,12 +279,7 @@ mod tests {
         for phrase in 0..3 {
             for note in 0..6 {
                 let held = if note == 5 { 1.2 } else { 0.4 };
-                notes.push(Note {
-                    onset_s: now,
-                    offset_s: now + held,
-                    midi: 60 + phrase,
-                    level_db: -20.0,
-                });
+                notes.push(Note::new(now, now + held, 60 + phrase, -20.0));
                 // Every note is cut a little short; only the last one of a phrase has a breath after it.
                 now += held + if note == 5 { 0.4 } else { 0.1 };
             }
@@ -309,12 +304,12 @@ mod tests {
         for (line, pitches) in lines.iter().enumerate() {
             for (at, &midi) in pitches.iter().enumerate() {
                 let onset_s = 1.0 + (8 * line + at) as f64 * 0.5;
-                notes.push(Note {
+                notes.push(Note::new(
                     onset_s,
-                    offset_s: onset_s + if at == 6 { 1.0 } else { 0.5 },
+                    onset_s + if at == 6 { 1.0 } else { 0.5 },
                     midi,
-                    level_db: -20.0,
-                });
+                    -20.0,
+                ));
             }
         }
         let beats: Vec<Beat> = (0..40)

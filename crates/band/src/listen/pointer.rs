@@ -31,8 +31,8 @@ const TEMPO_COST: [f32; 3] = [0.5, 1.9, 4.0];
 /// Cost of skipping a note.
 const SKIP_COST: f32 = 2.6;
 /// Cost of a jump to a place that the tempo does not lead to, and of each e-fold by which it stretches or cuts the time before it.
-const JUMP_COST: f32 = 5.0;
-const STRETCH_COST: f32 = 2.0;
+const JUMP_COST: f32 = 2.5;
+const STRETCH_COST: f32 = 1.0;
 /// A jump is possible after this many times the median distance between notes, and after this many seconds at least.
 const JUMP_GAP: f64 = 1.8;
 const JUMP_GAP_S: f64 = 0.9;

@@ -158,7 +158,7 @@ impl Group {
                 |time_s: f64| ((time_s - span.start_s) / bar_s * 8.0).round().max(0.0) as usize;
             let (from, to) = (cell(note.onset_s), cell(note.offset_s));
             for slot in line.iter_mut().take(to).skip(from) {
-                *slot = note.midi % 12;
+                *slot = note.meant % 12;
             }
         }
         Self {
@@ -285,12 +285,12 @@ mod tests {
                 let start = 4.0 + section as f64 * 16.0 + phrase as f64 * 4.0;
                 for note in 0..6usize {
                     let onset_s = start + note as f64 * 0.5;
-                    notes.push(Note {
+                    notes.push(Note::new(
                         onset_s,
-                        offset_s: onset_s + 0.45,
-                        midi: if section % 2 == 0 { 60 } else { 67 } + [0, 2, 4, 5, 4, 2][note],
-                        level_db: if section % 2 == 0 { -26.0 } else { -18.0 },
-                    });
+                        onset_s + 0.45,
+                        if section % 2 == 0 { 60 } else { 67 } + [0, 2, 4, 5, 4, 2][note],
+                        if section % 2 == 0 { -26.0 } else { -18.0 },
+                    ));
                 }
                 phrases.push(TimeSpan {
                     start_s: start,

@@ -2,12 +2,12 @@
 //! distortion for distorted instruments, and the gain to its level.
 
 use super::{
+    body::Body,
     half,
-    lanes::{Cascade, Pass, Quad},
+    lanes::{Cascade, Pass},
     meter::{StepMeter, gated},
-    plucked,
     stereo::{RATE_HZ, Stereo},
-    wave::TwoPoleFilter,
+    wave::{SoftClipper, TwoPoleFilter},
 };
 use crate::arrange::{Instrument, Role, ScorePart};
 
@@ -80,42 +80,12 @@ fn band(instrument: Instrument) -> (f32, f32) {
         Instrument::FingerBass | Instrument::UprightBass => (34.0, 4200.0),
         Instrument::SynthBass | Instrument::SubBass => (30.0, 3000.0),
         Instrument::Piano | Instrument::ElectricPiano => (85.0, 11_000.0),
-        Instrument::DistortedGuitar => (95.0, 3900.0),
-        Instrument::CleanGuitar => (110.0, 6500.0),
-        Instrument::Strings
-        | Instrument::Brass
-        | Instrument::SynthPad
-        | Instrument::Organ
-        | Instrument::Voices => (120.0, 7500.0),
+        Instrument::DistortedGuitar => (95.0, 6000.0),
+        Instrument::CleanGuitar => (100.0, 7000.0),
+        Instrument::Brass | Instrument::Saxophone => (110.0, 10_000.0),
+        Instrument::Strings => (120.0, 9500.0),
+        Instrument::SynthPad | Instrument::Organ | Instrument::Voices => (120.0, 7500.0),
         _ => (110.0, 10_500.0),
-    }
-}
-
-/// Two resonances of a body of wood.
-struct Body {
-    filters: Quad,
-    shares: [f32; 2],
-}
-
-impl Body {
-    fn new(instrument: Instrument, rate: f32) -> Option<Self> {
-        let [(one_hz, one), (other_hz, other)] = plucked::body(instrument)?;
-        let (first, second) = (
-            TwoPoleFilter::new(one_hz, 3.0, rate),
-            TwoPoleFilter::new(other_hz, 3.0, rate),
-        );
-        Some(Self {
-            filters: Quad::new([first, first, second, second]),
-            shares: [one * 2.0 * first.k, other * 2.0 * second.k],
-        })
-    }
-
-    fn resound(&mut self, left: &mut [f32], right: &mut [f32]) {
-        for (left, right) in left.iter_mut().zip(right) {
-            let (band, _) = self.filters.step([*left, *right, *left, *right]);
-            *left += band[0] * self.shares[0] + band[2] * self.shares[1];
-            *right += band[1] * self.shares[0] + band[3] * self.shares[1];
-        }
     }
 }
 
@@ -137,8 +107,7 @@ fn drive(stem: &mut Stereo, rate: f32) {
         .iter()
         .fold(1e-6f32, |peak, sample| peak.max(sample.abs()));
     for channel in [&mut stem.left, &mut stem.right] {
-        let mut high = TwoPoleFilter::new(95.0, 0.7, rate);
-        let mut cabinet = TwoPoleFilter::new(4300.0, 0.6, rate);
+        let mut amplifier = Amplifier::new(rate);
         let mut silent_for = 0;
         for block in channel.chunks_mut(TAIL_FRAMES) {
             let silent = block.iter().all(|&sample| sample == 0.0);
@@ -147,9 +116,7 @@ fn drive(stem: &mut Stereo, rate: f32) {
                 continue;
             }
             for sample in block.iter_mut() {
-                // Soft and slightly asymmetric, which adds even harmonics.
-                let pushed = high.high(*sample) / loud * 5.0 + 0.12;
-                *sample = cabinet.low(pushed / (1.0 + pushed * pushed).sqrt() - 0.119);
+                *sample = amplifier.next(*sample / loud);
             }
             if silent {
                 // What is left of the amplifier's own level goes without a step.
@@ -157,10 +124,45 @@ fn drive(stem: &mut Stereo, rate: f32) {
                 for (frame, sample) in block.iter_mut().enumerate() {
                     *sample *= 1.0 - (frame as f32 + 1.0) / frames;
                 }
-                high = TwoPoleFilter::new(95.0, 0.7, rate);
-                cabinet = TwoPoleFilter::new(4300.0, 0.6, rate);
+                amplifier = Amplifier::new(rate);
             }
         }
+    }
+}
+
+/// Two stages of distortion, then a loudspeaker, which has a peak at 2.6 kHz and hardly anything above 5 kHz.
+struct Amplifier {
+    tight: TwoPoleFilter,
+    first: SoftClipper,
+    between: TwoPoleFilter,
+    second: SoftClipper,
+    presence: TwoPoleFilter,
+    cabinet: [TwoPoleFilter; 2],
+}
+
+impl Amplifier {
+    fn new(rate: f32) -> Self {
+        Self {
+            tight: TwoPoleFilter::new(190.0, 0.7, rate),
+            first: SoftClipper::default(),
+            between: TwoPoleFilter::new(60.0, 0.7, rate),
+            second: SoftClipper::default(),
+            presence: TwoPoleFilter::new(2600.0, 1.2, rate),
+            cabinet: [
+                TwoPoleFilter::new(5000.0, 0.8, rate),
+                TwoPoleFilter::new(5600.0, 0.8, rate),
+            ],
+        }
+    }
+
+    /// The next sample of an input of at most about 1.
+    fn next(&mut self, input: f32) -> f32 {
+        // A bias adds even harmonics; the high-pass between the stages removes what it leaves.
+        let first = self.first.next(self.tight.high(input) * 6.0 + 0.3);
+        let second = self.second.next(self.between.high(first) * 2.5);
+        let lifted = second + 1.2 * self.presence.band(second);
+        let [one, other] = &mut self.cabinet;
+        other.low(one.low(lifted))
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct Bank {
     /// Attack and release in seconds.
     pub(super) attack_s: f32,
     pub(super) release_s: f32,
-    /// Cut-off in hertz at rest, and what force and the opening add to it.
+    /// Cut-off in hertz at rest, and what the square of the force and the opening add to it.
     pub(super) rest_hz: f32,
     pub(super) open_hz: f32,
     /// Time in which the filter opens (positive) or closes (negative), in seconds.
@@ -32,12 +32,12 @@ pub(super) struct Bank {
 }
 
 pub(super) const STRINGS: Bank = Bank {
-    saws: 3,
+    saws: 4,
     spread_cents: 9.0,
     attack_s: 0.16,
     release_s: 0.35,
-    rest_hz: 900.0,
-    open_hz: 1500.0,
+    rest_hz: 1100.0,
+    open_hz: 3200.0,
     opening_s: 0.4,
     q: 0.6,
     vibrato_cents: 7.0,
@@ -48,8 +48,8 @@ pub(super) const BRASS: Bank = Bank {
     spread_cents: 5.0,
     attack_s: 0.05,
     release_s: 0.12,
-    rest_hz: 420.0,
-    open_hz: 1900.0,
+    rest_hz: 900.0,
+    open_hz: 4800.0,
     opening_s: 0.12,
     q: 0.7,
     vibrato_cents: 3.0,
@@ -60,8 +60,8 @@ pub(super) const PAD: Bank = Bank {
     spread_cents: 13.0,
     attack_s: 0.3,
     release_s: 0.7,
-    rest_hz: 550.0,
-    open_hz: 800.0,
+    rest_hz: 600.0,
+    open_hz: 1100.0,
     opening_s: 1.2,
     q: 0.7,
     vibrato_cents: 2.0,
@@ -73,7 +73,7 @@ pub(super) const PLUCK: Bank = Bank {
     attack_s: 0.003,
     release_s: 0.15,
     rest_hz: 380.0,
-    open_hz: 2600.0,
+    open_hz: 3600.0,
     opening_s: -0.25,
     q: 0.9,
     vibrato_cents: 0.0,
@@ -85,7 +85,7 @@ pub(super) const LEAD: Bank = Bank {
     attack_s: 0.015,
     release_s: 0.15,
     rest_hz: 1000.0,
-    open_hz: 1500.0,
+    open_hz: 2200.0,
     opening_s: -0.6,
     q: 0.9,
     vibrato_cents: 9.0,
@@ -129,10 +129,12 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut NoteBuffer) {
         } else {
             (seconds / kind.opening_s * 2.0).exp()
         };
-        let hz = kind.rest_hz + kind.open_hz * share * strike.velocity + strike.hz * 0.8;
-        TwoPoleFilter::new(hz.min(6500.0), kind.q, rate)
+        let hz = kind.rest_hz
+            + kind.open_hz * share * strike.velocity * strike.velocity
+            + strike.hz * 0.8;
+        TwoPoleFilter::new(hz.min(9000.0), kind.q, rate)
     };
-    let gentle = TwoPoleFilter::new(7000.0, 0.6, rate);
+    let gentle = TwoPoleFilter::new(10_000.0, 0.6, rate);
     let mut filters = Cascade::new((cutoff(0.0), Pass::Low), (gentle, Pass::Low));
     let mut level = 0.22 * strike.velocity / (kind.saws as f32).sqrt();
     let blocks = out

@@ -125,16 +125,24 @@ fn piece(instrument: Instrument, midi: u8, force: f32, chance: &mut Chance, rate
             &mut noise,
         ),
         39 => clap(rate, &mut noise),
-        42 => hats(rate, 0.055, tune, machine, &mut noise),
-        44 => hats(rate, 0.07, tune, machine, &mut noise)
+        42 => hats(rate, 0.055, force, tune, machine, &mut noise),
+        44 => hats(rate, 0.07, force, tune, machine, &mut noise)
             .into_iter()
             .map(|sample| sample * 0.7)
             .collect(),
-        46 => hats(rate, 0.34, tune, machine, &mut noise),
-        45 => thump(rate, 0.5, 82.0 * tune, 60.0, 0.05, 0.12, &mut noise),
-        47 => thump(rate, 0.42, 118.0 * tune, 70.0, 0.045, 0.12, &mut noise),
-        50 => thump(rate, 0.36, 160.0 * tune, 80.0, 0.04, 0.12, &mut noise),
-        49 => crash(rate, &mut noise),
+        46 => hats(rate, 0.5, force, tune, machine, &mut noise),
+        45 => thump(rate, 0.9, 82.0 * tune, 60.0, 0.05, 0.4 * force, &mut noise),
+        47 => thump(
+            rate,
+            0.75,
+            118.0 * tune,
+            70.0,
+            0.045,
+            0.4 * force,
+            &mut noise,
+        ),
+        50 => thump(rate, 0.6, 160.0 * tune, 80.0, 0.04, 0.4 * force, &mut noise),
+        49 => crash(rate, force, &mut noise),
         51 => ride(rate, tune, force, &mut noise),
         27 => hiss(rate, 0.34, 0.12, 0.2, (1600.0, 5200.0), 0.35, &mut noise),
         54 => jingle(rate, tune, &mut noise),
@@ -267,7 +275,14 @@ fn clap(rate: f32, noise: &mut Noise) -> Vec<f32> {
 }
 
 /// Two cymbals: noise above, a cluster of inharmonic tones within.
-fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) -> Vec<f32> {
+fn hats(
+    rate: f32,
+    decay_s: f32,
+    force: f32,
+    tune: f32,
+    machine: bool,
+    noise: &mut Noise,
+) -> Vec<f32> {
     let mut metal = Partials::new();
     for (number, hz) in [3140.0, 4233.0, 5107.0, 6021.0, 7389.0, 8473.0]
         .into_iter()
@@ -282,8 +297,8 @@ fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) ->
         );
     }
     let (mut high, mut low) = (
-        TwoPoleFilter::new(6200.0, 0.8, rate),
-        TwoPoleFilter::new(10_500.0, 0.6, rate),
+        TwoPoleFilter::new(if machine { 6200.0 } else { 4500.0 }, 0.7, rate),
+        TwoPoleFilter::new(7500.0 + 6000.0 * force, 0.6, rate),
     );
     let fall = decay_per_frame(decay_s * 2.4, rate);
     let mut level = 0.42;
@@ -300,19 +315,19 @@ fn hats(rate: f32, decay_s: f32, tune: f32, machine: bool, noise: &mut Noise) ->
         .collect()
 }
 
-fn crash(rate: f32, noise: &mut Noise) -> Vec<f32> {
+fn crash(rate: f32, force: f32, noise: &mut Noise) -> Vec<f32> {
     let (mut high, mut low) = (
-        TwoPoleFilter::new(2400.0, 0.6, rate),
+        TwoPoleFilter::new(1500.0, 0.5, rate),
         TwoPoleFilter::new(9500.0, 0.6, rate),
     );
-    (0..(2.2 * rate) as usize)
+    (0..(2.8 * rate) as usize)
         .map(|frame| {
             let now = frame as f32 / rate;
             if frame % 64 == 0 {
-                low.tune(3200.0 + 6000.0 * (-now * 1.6).exp(), 0.6, rate);
+                low.tune(3200.0 + 9000.0 * force * (-now * 1.4).exp(), 0.6, rate);
             }
             let rise = (now / 0.003).min(1.0);
-            low.low(high.high(noise.next())) * rise * 0.5 * (-now * 2.3).exp()
+            low.low(high.high(noise.next())) * rise * 0.5 * (-now * 1.7).exp()
         })
         .collect()
 }

@@ -1,12 +1,13 @@
 //! Plays instruments of a SoundFont instead of synthesised ones: acoustic instruments, electric guitars and basses, whose recordings are
 //! better. Synthesisers, organ, electric piano, drum machine and voices stay synthesised, and so do instruments that the font lacks.
+//! The font's choke groups are not used; the hats are choked as the band's own.
 //!
 //! The bytes are the caller's, read once and shared by all parts; each part has a synthesiser of its own, so that parts may be
 //! played on any number of threads and balanced, placed and mastered like all others. Compressed fonts (`.sf3`) are refused.
 
 use std::{
     collections::BTreeSet,
-    io::Cursor,
+    io::Read,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
 };
@@ -16,7 +17,7 @@ use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 
 use super::{
     riff,
-    sounding::lead_s,
+    sounding::{CHOKE_S, OPEN_HAT, choked_after, lead_s},
     stereo::{RATE_HZ, Stereo},
 };
 use crate::{
@@ -48,8 +49,12 @@ impl Font {
     /// Reads the bytes of an `.sf2` file.
     pub fn read(bytes: &[u8]) -> Result<Self, FontError> {
         let failed = |reason: String| FontError { reason };
-        riff::check(bytes).map_err(failed)?;
-        match quietly(|| SoundFont::new(&mut Cursor::new(bytes))) {
+        let generators = riff::check(bytes).map_err(failed)?;
+        let (before, after) = (generators.place.start, generators.place.end);
+        let mut file = (&bytes[..before])
+            .chain(generators.table.as_slice())
+            .chain(&bytes[after..]);
+        match quietly(|| SoundFont::new(&mut file)) {
             Ok(font) => font
                 .map(|font| Self(Arc::new(font)))
                 .map_err(|error| failed(error.to_string())),
@@ -100,11 +105,33 @@ impl Font {
 
     /// Plays a part, without level and position. Unwinds with [`Damaged`] where the font can't be played; [`caught`] makes that an error.
     pub(super) fn part(&self, part: &ScorePart, tuning_cents: f32, frames: usize) -> Stereo {
-        quietly(|| self.play(part, tuning_cents, frames))
-            .unwrap_or_else(|_| resume_unwind(Box::new(Damaged)))
+        quietly(|| {
+            if !part.instrument.is_percussion() {
+                return self.play(part, |_| true, tuning_cents, frames);
+            }
+            let mut out = self.play(part, |note| note.midi != OPEN_HAT, tuning_cents, frames);
+            if part.notes.iter().any(|note| note.midi == OPEN_HAT) {
+                let mut open = self.play(part, |note| note.midi == OPEN_HAT, tuning_cents, frames);
+                choke(&mut open, part);
+                for (sum, open) in [(&mut out.left, open.left), (&mut out.right, open.right)] {
+                    sum.iter_mut()
+                        .zip(open)
+                        .for_each(|(sum, open)| *sum += open);
+                }
+            }
+            out
+        })
+        .unwrap_or_else(|_| resume_unwind(Box::new(Damaged)))
     }
 
-    fn play(&self, part: &ScorePart, tuning_cents: f32, frames: usize) -> Stereo {
+    /// Plays those notes of a part that are `wanted`.
+    fn play(
+        &self,
+        part: &ScorePart,
+        wanted: impl Fn(&ScoreNote) -> bool,
+        tuning_cents: f32,
+        frames: usize,
+    ) -> Stereo {
         let mut settings = SynthesizerSettings::new(RATE_HZ as i32);
         settings.block_size = BLOCK;
         settings.enable_reverb_and_chorus = false;
@@ -124,6 +151,9 @@ impl Font {
         // (frame, on, key, velocity), offs before ons.
         let mut strokes: Vec<(usize, bool, i32, i32)> = Vec::with_capacity(part.notes.len() * 2);
         for (index, note) in part.notes.iter().enumerate() {
+            if !wanted(note) {
+                continue;
+            }
             let at = |time_s: f64| (time_s * f64::from(RATE_HZ)).round() as usize;
             let key = i32::from(note.key());
             let next = part.notes[index + 1..]
@@ -171,9 +201,36 @@ pub(crate) fn caught<T>(play: impl FnOnce() -> T) -> Result<T, FontError> {
     })
 }
 
-/// How hard a note is struck, as MIDI has it.
+/// Ends every open stroke of the hats at the next stroke on them.
+fn choke(open: &mut Stereo, part: &ScorePart) {
+    let rate = f64::from(RATE_HZ);
+    let frame = |time_s: f64| (time_s * rate).round() as usize;
+    for (index, note) in part.notes.iter().enumerate() {
+        let Some(after) = choked_after(part, index, RATE_HZ as f32) else {
+            continue;
+        };
+        let from = frame(note.start_s) + after;
+        let next = part.notes[index + 1..]
+            .iter()
+            .find(|next| next.midi == OPEN_HAT && frame(next.start_s) >= from);
+        let until = next.map_or(usize::MAX, |next| frame(next.start_s));
+        for side in [&mut open.left, &mut open.right] {
+            let until = until.min(side.len());
+            let Some(rest) = side.get_mut(from..until) else {
+                continue;
+            };
+            let fade = CHOKE_S * RATE_HZ as f32;
+            for (step, sample) in rest.iter_mut().enumerate() {
+                *sample *= (1.0 - (step + 1) as f32 / fade).max(0.0);
+            }
+        }
+    }
+}
+
+/// How hard a note is struck, as MIDI has it. Fonts give half of the velocity 12 dB less; the band's instruments, and the arranger's
+/// dynamics, mean half of that.
 fn velocity_of(note: &ScoreNote) -> i32 {
-    (note.velocity * 127.0).round().clamp(1.0, 127.0) as i32
+    (note.velocity.powf(0.6) * 127.0).round().clamp(1.0, 127.0) as i32
 }
 
 /// Whether an instrument is played by a font rather than synthesised.
@@ -189,12 +246,14 @@ fn is_better_from_font(instrument: Instrument) -> bool {
         | Instrument::Glockenspiel
         | Instrument::SteelGuitar
         | Instrument::NylonGuitar
+        | Instrument::Banjo
         | Instrument::Harp
         | Instrument::CleanGuitar
         | Instrument::DistortedGuitar
         | Instrument::Strings
         | Instrument::Brass
-        | Instrument::Flute => true,
+        | Instrument::Flute
+        | Instrument::Saxophone => true,
         // General MIDI has no ukulele.
         Instrument::Ukulele
         | Instrument::ElectronicKit

@@ -1,8 +1,8 @@
-//! Piano, electric piano, organ, vibraphone, bells and flute.
+//! Piano, electric piano, organ, vibraphone and bells.
 
 use super::{
     partials::Partials,
-    wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, advance, decay_per_frame, sine, turn},
+    wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, decay_per_frame, sine, turn},
 };
 use crate::chance::Noise;
 
@@ -13,15 +13,16 @@ pub(super) fn piano(strike: &Strike, out: &mut NoteBuffer) {
     let register = f32::from(strike.midi) - 60.0;
     let stretch = 0.000_35 * (register / 16.0).exp2();
     let ring_s = 9.0 * (-register / 22.0).exp2();
-    let dark_hz = (700.0 + 2600.0 * strike.velocity * strike.velocity) * (register / 40.0).exp2();
+    let dark_hz = (1300.0 + 4500.0 * strike.velocity * strike.velocity) * (register / 60.0).exp2();
     let mut partials = Partials::new();
-    let count = if strike.midi < 48 { 20 } else { 14 };
+    let count = (TOP_HZ / strike.hz).clamp(4.0, 40.0) as usize;
     let mut noise = Noise::new(strike.seed);
     for n in 1..=count {
         let number = n as f32;
         let hz = strike.hz * number * (1.0 + stretch * number * number).sqrt();
-        let hammer = 0.15 + (std::f32::consts::PI * number / 8.0).sin().abs();
-        let amplitude = hammer * number.powf(-0.75) * (-(hz - strike.hz) / dark_hz).exp();
+        let hammer = 0.5 + 0.5 * (std::f32::consts::PI * number / 8.0).sin().abs();
+        // Recorded pianos fall by 12 dB an octave at first and are then nearly flat up to where the hammer's felt ends it.
+        let amplitude = hammer * (number.powi(-2) + 0.13) * (-(hz - strike.hz) / dark_hz).exp();
         let decay_s = ring_s / (1.0 + 0.22 * (number - 1.0));
         if n <= 4 {
             let beat = 1.0 + 0.000_25 * noise.next();
@@ -36,7 +37,7 @@ pub(super) fn piano(strike: &Strike, out: &mut NoteBuffer) {
     out.reset_mono(envelope.frames());
     partials.render(&mut out.left);
     let mut thump = TwoPoleFilter::new(380.0, 0.7, strike.rate);
-    let mut thump_level = 0.5 * strike.velocity;
+    let mut thump_level = 1.3 * strike.velocity;
     let thump_decay = decay_per_frame(0.06, strike.rate);
     for sample in &mut out.left {
         thump_level *= thump_decay;
@@ -51,6 +52,9 @@ pub(super) fn piano(strike: &Strike, out: &mut NoteBuffer) {
     }
     envelope.shape(&mut out.left);
 }
+
+/// Upper limit of a piano's partials, in hertz.
+const TOP_HZ: f32 = 9000.0;
 
 /// Two operators and a tine: the modulation fades as the reed swings out.
 pub(super) fn electric_piano(strike: &Strike, out: &mut NoteBuffer) {
@@ -181,7 +185,12 @@ fn bar(
 ) {
     let mut partials = Partials::new();
     for &(ratio, amplitude, share) in modes {
-        let soft = if ratio > 1.0 { strike.velocity } else { 1.0 };
+        // A harder blow lasts shorter and excites the higher modes.
+        let soft = if ratio > 1.0 {
+            strike.velocity * strike.velocity
+        } else {
+            1.0
+        };
         partials.add(
             strike.hz * ratio,
             amplitude * soft,
@@ -212,7 +221,7 @@ pub(super) fn vibraphone(strike: &Strike, out: &mut NoteBuffer) {
     bar(
         strike,
         out,
-        &[(1.0, 1.0, 1.0), (3.98, 0.16, 0.3), (9.2, 0.05, 0.08)],
+        &[(1.0, 1.0, 1.0), (3.98, 0.25, 0.3), (9.9, 0.4, 0.09)],
         4.5,
         0.18,
     );
@@ -223,29 +232,13 @@ pub(super) fn glockenspiel(strike: &Strike, out: &mut NoteBuffer) {
     bar(
         strike,
         out,
-        &[(1.0, 1.0, 1.0), (2.756, 0.22, 0.35), (5.404, 0.06, 0.15)],
-        2.6,
+        &[
+            (1.0, 0.7, 1.0),
+            (2.756, 0.7, 0.45),
+            (5.404, 0.8, 0.25),
+            (8.933, 0.4, 0.12),
+        ],
+        1.8,
         0.0,
     );
-}
-
-/// A breathy tone with few harmonics and a vibrato that comes late.
-pub(super) fn flute(strike: &Strike, out: &mut NoteBuffer) {
-    let rate = strike.rate;
-    let envelope = NoteEnvelope::new(0.055, 0.12, strike.held, rate);
-    out.reset_mono(envelope.frames());
-    let mut noise = Noise::new(strike.seed);
-    let mut breath = TwoPoleFilter::new(strike.hz * 2.0, 1.2, rate);
-    let (mut phase, mut vibrato) = (0.0f32, 0.0f32);
-    let level = 0.3 * strike.velocity;
-    for (frame, sample) in out.left.iter_mut().enumerate() {
-        let seconds = frame as f32 / rate;
-        let depth = 0.0045 * ((seconds - 0.25) * 3.0).clamp(0.0, 1.0);
-        let wave = sine(advance(&mut vibrato, 5.1 / rate));
-        let here = advance(&mut phase, strike.hz * (1.0 + depth * wave) / rate);
-        let tone = sine(here) + 0.28 * sine(here * 2.0) + 0.1 * sine(here * 3.0);
-        let air = breath.band(noise.next()) * 0.09;
-        *sample = (tone * (1.0 + 12.0 * depth * wave) + air) * level;
-    }
-    envelope.shape(&mut out.left);
 }

@@ -19,6 +19,8 @@ pub(super) struct Cascade {
 pub(super) enum Pass {
     Low,
     High,
+    /// A gain at the filter's frequency, 1 far from it.
+    Bell(f32),
 }
 
 impl Cascade {
@@ -29,6 +31,7 @@ impl Cascade {
             let shares = match pass {
                 Pass::Low => [0.0, 0.0, 1.0],
                 Pass::High => [1.0, -filter.k, -1.0],
+                Pass::Bell(gain) => [1.0, (gain - 1.0) * filter.k, 0.0],
             };
             for (row, share) in mix.iter_mut().zip(shares) {
                 row[lane] = share;
@@ -56,9 +59,14 @@ impl Cascade {
         *self = filters;
     }
 
+    /// Flushes denormals, which cost a hundred times as much.
+    pub(super) fn flush_denormals(&mut self) {
+        self.filters.flush_denormals();
+    }
+
     /// The next frame of both sides.
     #[inline(always)]
-    fn next(&mut self, left: f32, right: f32) -> [f32; 2] {
+    pub(super) fn next(&mut self, left: f32, right: f32) -> [f32; 2] {
         let input = [left, right, self.given[0], self.given[1]];
         let (band, low) = self.filters.step(input);
         for lane in 0..4 {

@@ -1,8 +1,10 @@
-//! Mastering: tone, bus compression, loudness, and a true-peak ceiling.
+//! Mastering: tonal balance, tone, bus compression, loudness, and a true-peak ceiling.
 
 use backline_audio::Audio;
 
 use super::{
+    equaliser::Equaliser,
+    half,
     lanes::Quad,
     limiter::to_target,
     meter::{StepMeter, gated, k_loudness},
@@ -20,7 +22,7 @@ pub(crate) fn loudness_of(sum: &Stereo) -> Option<f64> {
     k_loudness(&sum.left, &sum.right, RATE_HZ)
 }
 
-/// Finishes a sum: no DC, the style's tone, bus compression, −14 LUFS, true peak at most −1 dBTP. Silence stays silence.
+/// Finishes a sum: no DC, the tonal balance of records, the style's tone, bus compression, −14 LUFS, true peak at most −1 dBTP. Silence stays silence.
 pub fn master(sum: Stereo, finish: &Finish) -> Mastered {
     let lufs = loudness_of(&sum);
     master_at(sum, lufs, finish)
@@ -28,34 +30,39 @@ pub fn master(sum: Stereo, finish: &Finish) -> Mastered {
 
 /// [`master`] for a sum whose loudness is known.
 pub(crate) fn master_at(mut sum: Stereo, lufs: Option<f64>, finish: &Finish) -> Mastered {
-    let lufs = tone(&mut sum, lufs, finish);
-    if let Some(lufs) = lufs {
+    if let Some(lufs) = lufs.and_then(|lufs| tone(&mut sum, lufs, finish)) {
         compress_bus(&mut sum, lufs);
+        saturate(&mut sum, finish.grit);
     }
     fade_out(&mut sum);
     to_target(sum)
 }
 
-/// Applies the style's tone: a tilt around 700 Hz and saturation. Returns the loudness after it.
-fn tone(sum: &mut Stereo, lufs: Option<f64>, finish: &Finish) -> Option<f64> {
+/// Applies the tonal balance and the style's tone. Returns the loudness after it.
+fn tone(sum: &mut Stereo, lufs: f64, finish: &Finish) -> Option<f64> {
     let mut meter = StepMeter::new(f64::from(RATE_HZ));
     let mut steps: Vec<f64> = Vec::new();
-    tilt(sum, lufs?, finish, meter.step(), |left, right| {
-        if finish.grit > 0.0 {
-            saturate(left, finish.grit);
-            saturate(right, finish.grit);
-        }
-        steps.push(meter.power(left, right));
-    });
+    let mut equaliser = Equaliser::of(sum);
+    tilt(
+        sum,
+        lufs,
+        finish,
+        &mut equaliser,
+        meter.step(),
+        |left, right| {
+            steps.push(meter.power(left, right));
+        },
+    );
     gated(&steps)
 }
 
-/// The linear part of the tone: the working level of a sum that measures `lufs`, no DC, the tilt, a low-pass. `after` gets the result,
-/// `step` frames at a time.
+/// The linear part of mastering: the tonal balance, the working level of a sum that measures `lufs`, no DC, the style's tilt around
+/// 700 Hz, a low-pass. `after` gets the result, `step` frames at a time.
 fn tilt(
     sum: &mut Stereo,
     lufs: f64,
     finish: &Finish,
+    equaliser: &mut Equaliser,
     step: usize,
     mut after: impl FnMut(&mut [f32], &mut [f32]),
 ) {
@@ -80,6 +87,7 @@ fn tilt(
     let mut tilted = [0.0f32; 2];
     let blocks = sum.left.chunks_mut(step).zip(sum.right.chunks_mut(step));
     for (left, right) in blocks {
+        equaliser.pass(left, right);
         for (left, right) in left.iter_mut().zip(right.iter_mut()) {
             let input = [*left * level, *right * level, tilted[0], tilted[1]];
             let (band, low) = ends.step(input);
@@ -99,12 +107,13 @@ fn tilt(
 
 /// The effect of mastering on a sum, frame by frame, to apply it to each part: the mastered parts then add up to the take.
 ///
-/// Mastering is a filter, which is linear, followed by a gain for each frame: saturation, compression and limiter each multiply the
-/// sample by a factor.
+/// Mastering is a filter, which is linear, followed by a gain for each frame: compression, saturation and limiter each multiply the
+/// sample by a factor, nearly.
 #[derive(Debug)]
 pub(crate) struct Mastering {
     lufs: Option<f64>,
     finish: Finish,
+    equaliser: Equaliser,
     gains: Stereo,
 }
 
@@ -116,15 +125,28 @@ impl Mastering {
         finish: &Finish,
         finished: &Audio,
     ) -> Self {
-        /// Below this level a sample is too small to compute its gain: the gain before continues.
+        /// Below this level, and this share of the peak before it, a sample is too small to compute its gain: what the saturator
+        /// changes is filtered, so that a sample near 0 may have any. The gain before continues.
         const LEAST: f32 = 1e-6;
+        const LEAST_SHARE: f32 = 0.02;
+        /// The fall of that peak: to 1/e in 50 ms.
+        const FALL: f32 = 1.0 - 20.0 / RATE_HZ as f32;
+        let equaliser = Equaliser::of(&sum);
         if let Some(lufs) = lufs {
-            tilt(&mut sum, lufs, finish, BUS_FRAMES, |_, _| ());
+            tilt(
+                &mut sum,
+                lufs,
+                finish,
+                &mut equaliser.clone(),
+                BUS_FRAMES,
+                |_, _| (),
+            );
             let sides = [&mut sum.left, &mut sum.right];
             for (side, finished) in sides.into_iter().zip(&finished.channels) {
-                let mut gain = 1.0;
+                let (mut gain, mut peak) = (1.0, 0.0f32);
                 for (sample, finished) in side.iter_mut().zip(finished) {
-                    if sample.abs() > LEAST {
+                    peak = sample.abs().max(peak * FALL);
+                    if sample.abs() > (LEAST_SHARE * peak).max(LEAST) {
                         gain = finished / *sample;
                     }
                     *sample = gain;
@@ -134,6 +156,7 @@ impl Mastering {
         Self {
             lufs,
             finish: *finish,
+            equaliser,
             gains: sum,
         }
     }
@@ -143,7 +166,15 @@ impl Mastering {
         let Some(lufs) = self.lufs else {
             return;
         };
-        tilt(part, lufs, &self.finish, BUS_FRAMES, |_, _| ());
+        let mut equaliser = self.equaliser.clone();
+        tilt(
+            part,
+            lufs,
+            &self.finish,
+            &mut equaliser,
+            BUS_FRAMES,
+            |_, _| (),
+        );
         for (side, gains) in [
             (&mut part.left, &self.gains.left),
             (&mut part.right, &self.gains.right),
@@ -155,22 +186,10 @@ impl Mastering {
     }
 }
 
-/// The saturator.
-fn saturate(samples: &mut [f32], grit: f32) {
-    let drive = 1.0 + 2.0 * grit;
-    let share = grit.min(0.8);
-    for sample in samples {
-        let driven = *sample * drive;
-        let soft = driven / (1.0 + driven * driven).sqrt() / drive;
-        *sample += share * (soft - *sample);
-    }
-}
-
 /// Frames between two updates of the bus compressor.
 const BUS_FRAMES: usize = 16;
 
-/// The bus compressor, slow, 2:1 from 3.5 dB above the programme's own level so that the dynamics of the song remain, and a soft clipper
-/// for the highest peaks.
+/// The bus compressor, slow, 2:1 from 3.5 dB above the programme's own level so that the dynamics of the song remain.
 fn compress_bus(sum: &mut Stereo, lufs: f64) {
     let looks = RATE_HZ as f32 / BUS_FRAMES as f32;
     let level = 10f32.powf(((WORKING_LUFS - lufs) / 20.0) as f32);
@@ -198,17 +217,34 @@ fn compress_bus(sum: &mut Stereo, lufs: f64) {
         let slope = (target - gain) / BUS_FRAMES as f32;
         for channel in [left, right] {
             for (frame, sample) in channel.iter_mut().enumerate() {
-                *sample = soft_clip(*sample * (gain + slope * (frame as f32 + 1.0)));
+                *sample *= gain + slope * (frame as f32 + 1.0);
             }
         }
         gain = target;
     }
 }
 
-/// The soft clipper: linear up to −6 dB, then curved so that +6 dB becomes about −1 dB. It rounds peaks before the limiter.
+/// The saturator, and a soft clipper for the highest peaks.
+fn saturate(sum: &mut Stereo, grit: f32) {
+    let drive = 1.0 + 2.0 * grit;
+    let share = grit.min(0.8);
+    let linear = if grit > 0.0 { 0.0 } else { CLIPPED_FROM };
+    for channel in [&mut sum.left, &mut sum.right] {
+        half::shape(channel, linear, |sample| {
+            let driven = sample * drive;
+            let soft = driven / (1.0 + driven * driven).sqrt() / drive;
+            soft_clip(sample + share * (soft - sample))
+        });
+    }
+}
+
+/// The soft clipper is linear below this level: −6 dB.
+const CLIPPED_FROM: f32 = 0.5;
+
+/// The soft clipper: linear, then curved so that +6 dB becomes about −1 dB. It rounds peaks before the limiter.
 fn soft_clip(sample: f32) -> f32 {
     let size = sample.abs();
-    let over = (size - 0.5).max(0.0);
+    let over = (size - CLIPPED_FROM).max(0.0);
     (size - over + over / (1.0 + over * 1.1)).copysign(sample)
 }
 

@@ -1,15 +1,17 @@
-//! Mixes the voice with the band: cleans and compresses the voice, adds the band's reverb, and ducks the band between 1 and 4 kHz.
+//! Mixes the voice with the band: adds the band's reverb to the voice, and ducks the band between 1 and 4 kHz.
 
 use backline_audio::Audio;
 
 use super::{
     half,
+    lanes::Quad,
     limiter::to_target,
     meter::k_loudness,
     room,
     stage::room_seed,
     stereo::{RATE_HZ, Stereo},
     target::{Mastered, TARGET_LUFS},
+    voice::{UPDATE_FRAMES, placed, smoothing},
     wave::TwoPoleFilter,
 };
 use crate::arrange::{Room, Score};
@@ -73,7 +75,8 @@ fn beside(
     voicing: &Voicing,
 ) -> Option<Vec<f32>> {
     let frames = band.left.len();
-    let voice = placed(voice, frames, loudness.unwrap_or(TARGET_LUFS), voicing)?;
+    let lufs = loudness.unwrap_or(TARGET_LUFS) + f64::from(voicing.above_lu);
+    let voice = placed(voice, frames, lufs)?;
     duck_band(band, &voice);
     Some(voice)
 }
@@ -89,174 +92,97 @@ pub fn layers(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> (Vec<f3
     (voice, band)
 }
 
-/// The voice as it is in the mix, `None` where there is none.
-fn placed(voice: &[f32], frames: usize, band: f64, voicing: &Voicing) -> Option<Vec<f32>> {
-    let mut voice = voice[..voice.len().min(frames)].to_vec();
-    without_rumble(&mut voice);
-    let sung = k_loudness(&voice, &voice, RATE_HZ)?;
-    // The mean square of a voice follows from its loudness, closely enough for slow followers.
-    let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
-    level(&mut voice, reference);
-    de_ess(&mut voice);
-    compress(&mut voice, reference);
-    let sung = k_loudness(&voice, &voice, RATE_HZ)?;
-    let gain = 10f64.powf((band + f64::from(voicing.above_lu) - sung) / 20.0) as f32;
-    voice.iter_mut().for_each(|sample| *sample *= gain);
-    Some(voice)
-}
+/// The middles of the two bells that duck the band, in hertz, and their quality: together they cover 1 to 4 kHz.
+const DUCK_HZ: [f32; 2] = [1300.0, 3200.0];
+const DUCK_Q: f32 = 0.8;
+/// How far the voice is to be above the band between 1 and 4 kHz, and the most that each bell takes, in decibels.
+const CLEAR_DB: f32 = 4.0;
+const DEEPEST_DB: f32 = 12.0;
+/// Attack and release times in seconds, and how far ahead the followers look.
+const DUCK_ATTACK_S: f32 = 0.01;
+const DUCK_RELEASE_S: f32 = 0.2;
+const DUCK_AHEAD_S: f32 = 0.012;
 
-/// Frames between two updates of the followers of the voice.
-const UPDATE_FRAMES: usize = 64;
-
-fn without_rumble(voice: &mut [f32]) {
-    let rate = RATE_HZ as f32;
-    let mut rumble = TwoPoleFilter::new(75.0, 0.7, rate);
-    for block in voice.chunks_mut(UPDATE_FRAMES) {
-        for sample in block {
-            *sample = rumble.high(*sample);
-        }
-        rumble.flush_denormals();
-    }
-    // A recording with a DC offset, or one that starts within a note, must not start with a click.
-    let fade = ((0.004 * rate) as usize).min(voice.len());
-    for (step, sample) in voice[..fade].iter_mut().enumerate() {
-        *sample *= step as f32 / fade as f32;
-    }
-}
-
-/// The coefficient of a follower with a time constant of `seconds`.
-fn smoothing(seconds: f32) -> f32 {
-    1.0 - (-(UPDATE_FRAMES as f32) / (seconds * RATE_HZ as f32)).exp()
-}
-
-fn mean_square(block: &[f32]) -> f32 {
-    block.iter().map(|sample| sample * sample).sum::<f32>() / block.len().max(1) as f32
-}
-
-/// Applies a gain that is interpolated linearly between updates; `next_gain` returns the next gain for a block.
-fn apply_gain(voice: &mut [f32], mut next_gain: impl FnMut(&[f32]) -> f32) {
-    let mut gain = 1.0f32;
-    for block in voice.chunks_mut(UPDATE_FRAMES) {
-        let step = next_gain(block) - gain;
-        for (frame, sample) in block.iter_mut().enumerate() {
-            *sample *= gain + step * frame as f32 / UPDATE_FRAMES as f32;
-        }
-        gain += step;
-    }
-}
-
-/// Levels slow changes of the voice, by at most 5 dB.
-fn level(voice: &mut [f32], reference: f32) {
-    let (slow, follow) = (smoothing(0.3), smoothing(0.15));
-    let (mut power, mut gain) = (reference, 1.0f32);
-    apply_gain(voice, |block| {
-        power += (mean_square(block) - power) * slow;
-        let over_db = 10.0 * (power / reference).max(1e-6).log10();
-        // Only what is near the singer's own level is raised, not silence.
-        let change_db = if over_db < -18.0 {
-            0.0
-        } else {
-            (-0.5 * over_db).clamp(-5.0, 4.0)
-        };
-        gain += (10f32.powf(change_db / 20.0) - gain) * follow;
-        gain
-    });
-}
-
-/// The de-esser: reduces the band above 5.5 kHz where it has more than a third of the power.
-fn de_ess(voice: &mut [f32]) {
-    const HISS_HZ: f32 = 5500.0;
-    const SHARE: f32 = 0.33;
-    const LEAST: f32 = 0.35;
-    let mut split = TwoPoleFilter::new(HISS_HZ, 0.6, RATE_HZ as f32);
-    let (quick, slow) = (smoothing(0.003), smoothing(0.03));
-    let mut gain = 1.0f32;
-    let mut high = [0.0f32; UPDATE_FRAMES];
-    for block in voice.chunks_mut(UPDATE_FRAMES) {
-        for (high, sample) in high.iter_mut().zip(block.iter()) {
-            *high = split.high(*sample);
-        }
-        split.flush_denormals();
-        let (hiss, whole) = (mean_square(&high[..block.len()]), mean_square(block));
-        let share = (hiss / whole.max(1e-12)).sqrt();
-        let target = (SHARE / share.max(1e-6)).clamp(LEAST, 1.0);
-        let before = gain;
-        gain += (target - gain) * if target < gain { quick } else { slow };
-        for (frame, (sample, high)) in block.iter_mut().zip(&high).enumerate() {
-            let now = before + (gain - before) * frame as f32 / UPDATE_FRAMES as f32;
-            *sample -= (1.0 - now) * high;
-        }
-    }
-}
-
-/// Compression, 3:1 from 3 dB above the voice's own level, with a quick attack.
-fn compress(voice: &mut [f32], reference: f32) {
-    const OVER_DB: f32 = 3.0;
-    const KEPT: f32 = 1.0 / 3.0;
-    let (attack, release) = (smoothing(0.006), smoothing(0.12));
-    let mut power = 0.0f32;
-    apply_gain(voice, |block| {
-        let now = mean_square(block);
-        power += (now - power) * if now > power { attack } else { release };
-        let over_db = 10.0 * (power / reference).max(1e-6).log10() - OVER_DB;
-        10f32.powf(-(1.0 - KEPT) * over_db.max(0.0) / 20.0)
-    });
-}
-
-/// Depth of the ducking around [`DUCK_HZ`], in decibels, additional depth where the band covers the voice, and width.
-const DUCK_DB: f32 = 5.0;
-const COVERED_DB: f32 = 7.0;
-const DUCK_HZ: f32 = 2000.0;
-const DUCK_Q: f32 = 0.6;
-
-/// Ducks the middle of the band where the voice sounds: keyed by the voice between 1 and 4 kHz, attack 20 ms, release 300 ms.
+/// Ducks the band between 1 and 4 kHz where the voice sounds, only as far as needed: a loud style keeps its level and the lyrics stay
+/// clear.
 fn duck_band(band: &mut Stereo, voice: &[f32]) {
-    let rate = RATE_HZ as f32;
-    let mut ear = TwoPoleFilter::new(DUCK_HZ, DUCK_Q, rate);
-    let mut sides = [
-        TwoPoleFilter::new(DUCK_HZ, DUCK_Q, rate),
-        TwoPoleFilter::new(DUCK_HZ, DUCK_Q, rate),
-    ];
-    let (quick, slow) = (smoothing(0.02), smoothing(0.3));
+    let depths = duck_depths(band, voice);
+    let ahead = (DUCK_AHEAD_S * RATE_HZ as f32) as usize / UPDATE_FRAMES;
+    let (quick, slow) = (smoothing(DUCK_ATTACK_S), smoothing(DUCK_RELEASE_S));
+    let [first, second] = DUCK_HZ.map(|hz| TwoPoleFilter::new(hz, DUCK_Q, RATE_HZ as f32));
+    let k = first.k;
+    // The second bell takes in what the first gave a frame earlier.
+    let mut bells = Quad::new([first, first, second, second]);
+    let mut given = [0.0f32; 2];
     let mut depth = 0.0f32;
     let blocks = band
         .left
         .chunks_mut(UPDATE_FRAMES)
         .zip(band.right.chunks_mut(UPDATE_FRAMES));
     for (number, (left, right)) in blocks.enumerate() {
-        let from = (number * UPDATE_FRAMES).min(voice.len());
-        let key = &voice[from..(from + UPDATE_FRAMES).min(voice.len())];
-        let (mut sung, mut played) = (0.0f32, 0.0f32);
-        let mut middles = [[0.0f32; UPDATE_FRAMES]; 2];
-        for sample in key {
-            sung += ear.band(*sample).powi(2);
-        }
-        for (side, (filter, channel)) in sides.iter_mut().zip([&*left, &*right]).enumerate() {
-            for (middle, sample) in middles[side].iter_mut().zip(channel.iter()) {
-                *middle = filter.band(*sample);
-                played += 0.5 * middle.powi(2);
-            }
-            filter.flush_denormals();
-        }
-        ear.flush_denormals();
-        // Only as far as needed: none where the voice is 9 dB above the band there, the full depth where both are equal, and more where
-        // the voice is below. So a loud style keeps its level and the lyrics stay clear.
-        let above_db = 10.0 * ((sung + 1e-9) / (played + 1e-9)).log10();
-        let target = if sung / (key.len().max(1) as f32) < 1e-6 {
-            0.0
-        } else {
-            let deepest_db = DUCK_DB + (-above_db).clamp(0.0, COVERED_DB);
-            (1.0 - 10f32.powf(-deepest_db / 20.0)) * ((9.0 - above_db) / 9.0).clamp(0.0, 1.0)
-        };
+        let target = depths.get(number + ahead).copied().unwrap_or(0.0);
         let before = depth;
         depth += (target - depth) * if target > depth { quick } else { slow };
-        for (channel, middles) in [left, right].into_iter().zip(&middles) {
-            for (frame, (sample, middle)) in channel.iter_mut().zip(middles).enumerate() {
-                let now = before + (depth - before) * frame as f32 / UPDATE_FRAMES as f32;
-                *sample -= now * middle;
-            }
+        let slope = (depth - before) / UPDATE_FRAMES as f32;
+        for (frame, (left, right)) in left.iter_mut().zip(right.iter_mut()).enumerate() {
+            let input = [*left, *right, given[0], given[1]];
+            let (middle, _) = bells.step(input);
+            let now = k * (before + slope * frame as f32);
+            given = [0, 1].map(|side| input[side] - now * middle[side]);
+            (*left, *right) = (input[2] - now * middle[2], input[3] - now * middle[3]);
         }
+        bells.flush_denormals();
     }
+}
+
+/// How much of each bell's band is to be taken away, 0..1, for each [`UPDATE_FRAMES`] of the band.
+fn duck_depths(band: &Stereo, voice: &[f32]) -> Vec<f32> {
+    /// Time constant of the powers that are compared, in seconds.
+    const POWER_S: f32 = 0.008;
+    /// Shares of the loudest and of the mean below which the voice rests.
+    const SUNG: f32 = 1e-3;
+    let ear = TwoPoleFilter::new(2000.0, 0.6, RATE_HZ as f32);
+    let mut ears = Quad::new([ear; 4]);
+    let follow = smoothing(POWER_S);
+    let (mut sung, mut played) = (0.0f32, 0.0f32);
+    let powers: Vec<(f32, f32)> = band
+        .left
+        .chunks(UPDATE_FRAMES)
+        .zip(band.right.chunks(UPDATE_FRAMES))
+        .enumerate()
+        .map(|(number, (left, right))| {
+            let from = (number * UPDATE_FRAMES).min(voice.len());
+            let key = &voice[from..(from + UPDATE_FRAMES).min(voice.len())];
+            let mut sums = [0.0f32; 4];
+            for (frame, (left, right)) in left.iter().zip(right).enumerate() {
+                let voice = key.get(frame).copied().unwrap_or(0.0);
+                let (middle, _) = ears.step([voice, *left, *right, 0.0]);
+                for (sum, middle) in sums.iter_mut().zip(middle) {
+                    *sum += middle * middle;
+                }
+            }
+            ears.flush_denormals();
+            sung += (sums[0] - sung) * follow;
+            played += (0.5 * (sums[1] + sums[2]) - played) * follow;
+            (sung, played)
+        })
+        .collect();
+    let loudest = powers.iter().fold(0.0f32, |most, power| most.max(power.0));
+    let heard = powers.iter().filter(|power| power.0 > SUNG * loudest);
+    let (sum, count) = heard.fold((0.0f32, 0.0f32), |(sum, count), power| {
+        (sum + power.0, count + 1.0)
+    });
+    let rests_below = SUNG * sum / count.max(1.0);
+    powers
+        .into_iter()
+        .map(|(sung, played)| {
+            if sung <= rests_below {
+                return 0.0;
+            }
+            let above_db = 10.0 * ((sung + 1e-12) / (played + 1e-12)).log10();
+            1.0 - 10f32.powf(-(CLEAR_DB - above_db).clamp(0.0, DEEPEST_DB) / 20.0)
+        })
+        .collect()
 }
 
 /// The reverb send of the voice, in decibels.
@@ -295,7 +221,7 @@ const USUAL_WET: f32 = 0.25;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::voice::mean_square, *};
     use crate::chance::Noise;
 
     const SECONDS: usize = 8;
@@ -377,7 +303,7 @@ mod tests {
     #[test]
     fn the_voice_is_heard_through_the_band_and_the_band_comes_back() {
         let (band, voice) = (band(), voice());
-        let placed = placed(&voice, voice.len(), TARGET_LUFS, &voicing(1.0)).unwrap();
+        let placed = placed(&voice, voice.len(), TARGET_LUFS + 1.0).unwrap();
         let mut way = Stereo {
             left: band.channels[0].clone(),
             right: band.channels[1].clone(),
@@ -407,12 +333,9 @@ mod tests {
     fn the_voice_stands_where_it_is_asked_to_and_rings_in_the_room() {
         let voice = voice();
         for above in [-1.0, 2.0] {
-            let placed = placed(&voice, voice.len(), TARGET_LUFS, &voicing(above)).unwrap();
+            let placed = placed(&voice, voice.len(), TARGET_LUFS + above).unwrap();
             let lufs = k_loudness(&placed, &placed, RATE_HZ).unwrap();
-            assert!(
-                (lufs - TARGET_LUFS - f64::from(above)).abs() < 0.1,
-                "{lufs}"
-            );
+            assert!((lufs - TARGET_LUFS - above).abs() < 0.1, "{lufs}");
         }
         let silence = Audio {
             rate_hz: RATE_HZ,

@@ -4,8 +4,10 @@
 //! seed give the same bytes for any number of threads: every note has its own random numbers, and parts are summed in score order.
 
 mod balance;
+mod body;
 mod bowed;
 mod drums;
+mod equaliser;
 #[cfg(feature = "soundfont")]
 mod font;
 mod half;
@@ -26,7 +28,9 @@ mod stage;
 mod stereo;
 mod sung;
 mod target;
+mod voice;
 mod wave;
+mod winds;
 
 #[cfg(feature = "soundfont")]
 pub(crate) use font::caught;

@@ -1,107 +1,102 @@
-//! Plucked strings: guitars, ukulele, harp, bass guitar and double bass, by Karplus and Strong's loop.
+//! Plucked strings: guitars, ukulele, banjo, harp, bass guitar and double bass, by Karplus and Strong's loop.
 //!
 //! The loop is a delay of one period, a one-zero damping filter and an all-pass that sets the fraction of a frame, so that
-//! every pitch is in tune (Jaffe and Smith 1983).
+//! every pitch is in tune (Jaffe and Smith 1983). It starts with what a plucked string does to its bridge: a rectangular wave of
+//! force, as wide as the distance of the plucking point from the bridge is a share of the string (Fletcher and Rossing, The Physics of
+//! Musical Instruments, 2.8). So harmonics fall by 6 dB an octave, and those with a node at the plucking point are missing.
 
-use super::{
-    partials::Partials,
-    wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, decay_per_frame},
-};
-use crate::{arrange::Instrument, chance::Noise};
+use super::wave::{NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, decay_per_frame};
+use crate::chance::Noise;
 
 /// The parameters of a plucked instrument.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pluck {
     /// Time in which a note at middle C falls by 60 dB, in seconds.
-    pub(super) ring_s: f32,
+    ring_s: f32,
     /// Share of the previous frame in the loop's damping filter, 0 (bright) to .5 (dull).
-    pub(super) damping: f32,
-    /// Cut-off of the excitation at full force in hertz.
-    pub(super) pick_hz: f32,
+    damping: f32,
+    /// Cut-off of the excitation at full force in hertz: hard picks and nails have sharp corners.
+    pick_hz: f32,
     /// Where the string is plucked, as a share of its length.
-    pub(super) position: f32,
-    /// Share of a pure fundamental that is added, for basses.
-    pub(super) weight: f32,
+    position: f32,
+    /// Level of the pick's own noise at full force, relative to the string.
+    scrape: f32,
     /// Release time of a note, in seconds.
-    pub(super) release_s: f32,
+    release_s: f32,
 }
 
 pub(super) const STEEL: Pluck = Pluck {
-    ring_s: 3.2,
-    damping: 0.2,
-    pick_hz: 3600.0,
+    ring_s: 4.5,
+    damping: 0.1,
+    pick_hz: 9000.0,
     position: 0.17,
-    weight: 0.0,
+    scrape: 0.22,
     release_s: 0.16,
 };
 pub(super) const NYLON: Pluck = Pluck {
-    ring_s: 2.4,
-    damping: 0.32,
-    pick_hz: 2600.0,
-    position: 0.23,
-    weight: 0.0,
+    ring_s: 3.2,
+    damping: 0.2,
+    pick_hz: 3000.0,
+    position: 0.2,
+    scrape: 0.05,
     release_s: 0.18,
 };
 pub(super) const UKULELE: Pluck = Pluck {
     ring_s: 1.3,
-    damping: 0.3,
-    pick_hz: 3200.0,
-    position: 0.25,
-    weight: 0.0,
+    damping: 0.22,
+    pick_hz: 2800.0,
+    position: 0.3,
+    scrape: 0.08,
     release_s: 0.12,
 };
+pub(super) const BANJO: Pluck = Pluck {
+    ring_s: 1.1,
+    damping: 0.1,
+    pick_hz: 6500.0,
+    position: 0.09,
+    scrape: 0.15,
+    release_s: 0.1,
+};
 pub(super) const HARP: Pluck = Pluck {
-    ring_s: 3.6,
-    damping: 0.3,
-    pick_hz: 2800.0,
-    position: 0.4,
-    weight: 0.0,
+    ring_s: 4.5,
+    damping: 0.2,
+    pick_hz: 900.0,
+    position: 0.42,
+    scrape: 0.02,
     release_s: 0.7,
 };
 pub(super) const CLEAN: Pluck = Pluck {
-    ring_s: 4.0,
-    damping: 0.24,
-    pick_hz: 3600.0,
+    ring_s: 6.0,
+    damping: 0.14,
+    pick_hz: 6000.0,
     position: 0.12,
-    weight: 0.0,
+    scrape: 0.08,
     release_s: 0.1,
 };
 pub(super) const DRIVEN: Pluck = Pluck {
-    ring_s: 6.0,
-    damping: 0.2,
-    pick_hz: 3000.0,
+    ring_s: 8.0,
+    damping: 0.12,
+    pick_hz: 6000.0,
     position: 0.1,
-    weight: 0.0,
+    scrape: 0.1,
     release_s: 0.08,
 };
 pub(super) const FINGER_BASS: Pluck = Pluck {
-    ring_s: 4.5,
-    damping: 0.36,
-    pick_hz: 1100.0,
+    ring_s: 5.0,
+    damping: 0.3,
+    pick_hz: 700.0,
     position: 0.2,
-    weight: 0.35,
+    scrape: 0.06,
     release_s: 0.09,
 };
 pub(super) const UPRIGHT: Pluck = Pluck {
-    ring_s: 1.9,
-    damping: 0.42,
-    pick_hz: 750.0,
+    ring_s: 2.2,
+    damping: 0.38,
+    pick_hz: 420.0,
     position: 0.3,
-    weight: 0.35,
+    scrape: 0.08,
     release_s: 0.12,
 };
-
-/// The resonances of an instrument's body in hertz, with their share; `None` where there is none.
-pub(super) fn body(instrument: Instrument) -> Option<[(f32, f32); 2]> {
-    match instrument {
-        Instrument::SteelGuitar => Some([(104.0, 0.35), (208.0, 0.3)]),
-        Instrument::NylonGuitar => Some([(98.0, 0.4), (196.0, 0.35)]),
-        Instrument::Ukulele => Some([(240.0, 0.4), (420.0, 0.25)]),
-        Instrument::Harp => Some([(180.0, 0.25), (360.0, 0.0)]),
-        Instrument::UprightBass => Some([(95.0, 0.5), (180.0, 0.2)]),
-        _ => None,
-    }
-}
 
 /// Sounds one note.
 pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut NoteBuffer) {
@@ -130,31 +125,32 @@ pub(super) fn pluck(kind: &Pluck, strike: &Strike, out: &mut NoteBuffer) {
     );
     out.reset_mono(envelope.frames());
 
-    let mut line = excitation(kind, strike, whole as usize, period);
+    let mut line = excitation(kind, strike, whole as usize);
     let (now, then) = (loss * (1.0 - damping), loss * damping);
     let level = 0.5 * strike.velocity.powf(1.1);
     let (mut before, mut ap_in, mut ap_out) = (0.0f32, 0.0f32, 0.0f32);
+    let mut fed_back = |sample: f32| {
+        let damped = now * sample + then * before;
+        before = sample;
+        ap_out = (allpass * damped + ap_in) - allpass * ap_out;
+        ap_in = damped;
+        ap_out
+    };
+    // The loop's filters settle on the excitation before it goes round: from rest they would leave a step in it.
+    for &sample in &line {
+        fed_back(sample);
+    }
     // A period at a time: the output, then the filtered feedback.
     for heard in out.left.chunks_mut(line.len()) {
         let mut loudest = 0.0f32;
         for (sample, place) in heard.iter_mut().zip(&mut line) {
             *sample = *place * level;
             loudest = loudest.max(place.abs());
-            let damped = now * *place + then * before;
-            before = *place;
-            ap_out = (allpass * damped + ap_in) - allpass * ap_out;
-            ap_in = damped;
-            *place = ap_out;
+            *place = fed_back(*place);
         }
         if loudest < 1e-6 {
             break;
         }
-    }
-    if kind.weight > 0.0 {
-        // The pure fundamental starts at 0.
-        let mut weight = Partials::new();
-        weight.add(strike.hz, kind.weight * level, ring_s * 0.6, 0.0, rate);
-        weight.render(&mut out.left);
     }
     envelope.shape(&mut out.left);
 }
@@ -165,36 +161,31 @@ fn damping_at(damping: f32, rate: f32) -> f32 {
     0.5 * (1.0 - (1.0 - 4.0 * share).max(0.0).sqrt())
 }
 
-/// The excitation, one period of noise: darker when soft, with the notch of the place of plucking, its mean subtracted.
-fn excitation(kind: &Pluck, strike: &Strike, frames: usize, period: f32) -> Vec<f32> {
+/// The excitation: one period of the force on the bridge and of the pick's noise, darker when soft, without its mean.
+///
+/// The player's hand moves: every note is plucked at another point, a soft one further from the bridge.
+fn excitation(kind: &Pluck, strike: &Strike, frames: usize) -> Vec<f32> {
     let mut noise = Noise::new(strike.seed);
-    let cutoff = (kind.pick_hz * (0.35 + 0.65 * strike.velocity)).max(strike.hz * 1.5);
-    let (mut first, mut second) = (
-        TwoPoleFilter::new(cutoff, 0.6, strike.rate),
-        TwoPoleFilter::new(cutoff * 1.6, 0.6, strike.rate),
-    );
-    // The filters settle on one period before the one that is kept, so that the loop has no seam.
-    let raw: Vec<f32> = (0..frames).map(|_| noise.next()).collect();
-    let mut shaped = Vec::with_capacity(frames);
-    for pass in 0..2 {
-        for &sample in &raw {
-            let value = second.low(first.low(sample));
-            if pass == 1 {
-                shaped.push(value);
-            }
-        }
-    }
-    let shift = ((period * kind.position) as usize).clamp(1, frames.saturating_sub(1).max(1));
-    let mut line: Vec<f32> = (0..frames)
-        .map(|index| shaped[index] - 0.8 * shaped[(index + frames - shift) % frames])
+    let position = kind.position * (1.15 - 0.3 * strike.velocity) * (1.0 + 0.15 * noise.next());
+    let width = (position * frames as f32).clamp(1.0, 0.5 * frames as f32);
+    let cutoff = (kind.pick_hz * (0.25 + 0.75 * strike.velocity)).max(strike.hz);
+    let scrape = kind.scrape * strike.velocity;
+    let mut pick = TwoPoleFilter::new(cutoff, 0.5, strike.rate);
+    let raw: Vec<f32> = (0..frames)
+        .map(|frame| (width - frame as f32).clamp(0.0, 1.0) + scrape * noise.next())
         .collect();
+    // The filter settles on one period before the one that is kept, so that the loop has no seam.
+    for &sample in &raw {
+        pick.low(sample);
+    }
+    let mut line: Vec<f32> = raw.iter().map(|&sample| pick.low(sample)).collect();
     let mean = line.iter().sum::<f32>() / frames as f32;
     let mut power = 0.0;
     for sample in &mut line {
         *sample -= mean;
         power += *sample * *sample;
     }
-    // Normalised: equal force gives equal level for any noise.
+    // Normalised: equal force gives equal level at any plucking point.
     let level = 0.35 / (power / frames as f32).sqrt().max(1e-6);
     for sample in &mut line {
         *sample *= level;

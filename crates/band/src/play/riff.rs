@@ -1,5 +1,7 @@
 //! Checks the chunks of a SoundFont before the library reads them: the library allocates whatever length a chunk claims, and copies
-//! what its tables claim to share.
+//! what its tables claim to share. Removes choke groups: the library lets a stroke's right side end its left one.
+
+use std::ops::Range;
 
 /// Chunks of the first list that the library reads as four bytes, whatever length they claim.
 const VERSIONS: [&[u8]; 2] = [b"ifil", b"iver"];
@@ -12,8 +14,37 @@ const ORDERED: [(&[u8], usize, usize); 4] = [
     (b"ibag", 4, 0),
 ];
 
-/// Checks that every chunk lies in its list, and every list in the file. The library checks the rest.
-pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
+/// Bytes of a generator: its number, and its amount.
+const GENERATOR_BYTES: usize = 4;
+/// The number of the generator that puts a sound into a choke group ("exclusive class").
+const CHOKE_GROUP: [u8; 2] = 57u16.to_le_bytes();
+
+/// The table of the instruments' generators, without choke groups.
+pub(super) struct Generators {
+    /// Its place in the file.
+    pub(super) place: Range<usize>,
+    /// What to read there.
+    pub(super) table: Vec<u8>,
+}
+
+impl Generators {
+    fn of(bytes: &[u8], table: &[u8]) -> Self {
+        let from = table.as_ptr() as usize - bytes.as_ptr() as usize;
+        let place = from..from + table.len();
+        let mut table = table.to_vec();
+        for generator in table.chunks_exact_mut(GENERATOR_BYTES) {
+            if generator[..2] == CHOKE_GROUP {
+                generator[2..].fill(0);
+            }
+        }
+        Self { place, table }
+    }
+}
+
+/// Checks that every chunk lies in its list, and every list in the file. The library checks the rest. Gives the generators to read
+/// instead of the file's; none where it has none.
+pub(super) fn check(bytes: &[u8]) -> Result<Generators, String> {
+    let mut generators = Generators::of(bytes, &bytes[..0]);
     let Some(mut rest) = bytes.get(12..) else {
         return Err("the file is too short".to_owned());
     };
@@ -28,6 +59,9 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
             if VERSIONS.contains(&id) && body.len() != 4 {
                 return Err(format!("its chunk {} has the wrong length", shown(id)));
             }
+            if id == b"igen" {
+                generators = Generators::of(bytes, body);
+            }
             let table = ORDERED.iter().find(|(name, ..)| *name == id);
             if let Some((_, row, at)) = table
                 && !is_ordered(body, *row, *at)
@@ -36,7 +70,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
             }
         }
     }
-    Ok(())
+    Ok(generators)
 }
 
 /// A chunk: its name, its content, and what comes after it.

@@ -5,6 +5,7 @@ use super::{
     stereo::Stereo,
     sung,
     wave::{NoteBuffer, Strike},
+    winds,
 };
 use crate::{
     arrange::{Articulation, Instrument, Role, Score, ScoreNote, ScorePart},
@@ -75,7 +76,7 @@ pub(super) fn lead_s(instrument: Instrument) -> f64 {
         Instrument::SynthPad => 0.15,
         Instrument::Voices => 0.07,
         Instrument::Brass => 0.025,
-        Instrument::Flute => 0.02,
+        Instrument::Flute | Instrument::Saxophone => 0.02,
         _ => 0.0,
     }
 }
@@ -89,7 +90,7 @@ fn lay(channel: &mut [f32], start: usize, samples: &[f32], gain: f32) {
 
 /// Frames after which stroke number `index` is choked; `None` when it rings out. The hats are one pair of cymbals: a closed stroke
 /// ends an open one.
-fn choked_after(part: &ScorePart, index: usize, rate: f32) -> Option<usize> {
+pub(super) fn choked_after(part: &ScorePart, index: usize, rate: f32) -> Option<usize> {
     let note = part.notes.get(index).filter(|note| note.midi == OPEN_HAT)?;
     let next = part.notes[index + 1..]
         .iter()
@@ -98,11 +99,11 @@ fn choked_after(part: &ScorePart, index: usize, rate: f32) -> Option<usize> {
 }
 
 /// General MIDI numbers of the open hat, and of all strokes on the hats.
-const OPEN_HAT: u8 = 46;
+pub(super) const OPEN_HAT: u8 = 46;
 const HATS: [u8; 3] = [42, 44, 46];
 
 /// How long a choked stroke takes to fall silent, in seconds.
-const CHOKE_S: f32 = 0.006;
+pub(super) const CHOKE_S: f32 = 0.006;
 
 /// [`lay`], faded out from frame `until` of the samples on.
 fn lay_until(
@@ -149,10 +150,12 @@ fn sound(
         Instrument::Organ => keys::organ(&strike, out),
         Instrument::Vibraphone => keys::vibraphone(&strike, out),
         Instrument::Glockenspiel => keys::glockenspiel(&strike, out),
-        Instrument::Flute => keys::flute(&strike, out),
+        Instrument::Flute => winds::flute(&strike, out),
+        Instrument::Saxophone => winds::saxophone(&strike, out),
         Instrument::SteelGuitar => plucked::pluck(&plucked::STEEL, &strike, out),
         Instrument::NylonGuitar => plucked::pluck(&plucked::NYLON, &strike, out),
         Instrument::Ukulele => plucked::pluck(&plucked::UKULELE, &strike, out),
+        Instrument::Banjo => plucked::pluck(&plucked::BANJO, &strike, out),
         Instrument::Harp => plucked::pluck(&plucked::HARP, &strike, out),
         Instrument::CleanGuitar => plucked::pluck(&plucked::CLEAN, &strike, out),
         Instrument::DistortedGuitar => doubled(&strike, out),
@@ -263,6 +266,54 @@ mod tests {
                 on_beat_db > -10.0,
                 "{instrument:?}: {on_beat_db} dB on the beat"
             );
+        }
+    }
+
+    #[test]
+    fn who_plays_louder_sounds_brighter() {
+        const RATE: f32 = 44_100.0;
+        use Instrument as I;
+        for instrument in [
+            I::FingerBass,
+            I::UprightBass,
+            I::SynthBass,
+            I::Piano,
+            I::ElectricPiano,
+            I::Vibraphone,
+            I::Glockenspiel,
+            I::SteelGuitar,
+            I::NylonGuitar,
+            I::Ukulele,
+            I::Banjo,
+            I::Harp,
+            I::CleanGuitar,
+            I::Strings,
+            I::Brass,
+            I::Flute,
+            I::Saxophone,
+        ] {
+            // Mean of squared frequencies: the power of the slope over that of the sound.
+            let brightness = |midi: u8, velocity: f32| {
+                let note = ScoreNote {
+                    start_s: 0.0,
+                    length_s: 0.8,
+                    midi,
+                    velocity,
+                    articulation: Articulation::Normal,
+                };
+                let mut out = NoteBuffer::default();
+                let mut chance = Chance::new(3, &[1]);
+                sound(instrument, &note, 0.0, &mut chance, RATE, &mut out);
+                let power =
+                    |samples: &mut dyn Iterator<Item = f32>| samples.map(|x| x * x).sum::<f32>();
+                let slope = power(&mut out.left.windows(2).map(|pair| pair[1] - pair[0]));
+                (slope / power(&mut out.left.iter().copied())).sqrt()
+            };
+            let low = matches!(instrument, I::FingerBass | I::UprightBass | I::SynthBass);
+            for midi in if low { [31, 43] } else { [55, 67] } {
+                let (soft, loud) = (brightness(midi, 0.3), brightness(midi, 0.95));
+                assert!(loud > 1.05 * soft, "{instrument:?} {midi}: {soft}, {loud}");
+            }
         }
     }
 }

@@ -525,6 +525,27 @@ fn a_key_in_the_tags_is_obeyed_or_refused_with_the_reason() {
 }
 
 #[test]
+fn the_second_half_a_tone_up_is_heard_in_its_own_key() {
+    let verse = [twinkle(), twinkle()].concat();
+    let moved = verse.iter().map(|(midi, length)| (midi + 2, *length));
+    let tune: Tune = verse.iter().copied().chain(moved).collect();
+    let sung = sing(
+        &tune,
+        Manner {
+            bpm: 140.0,
+            ..Manner::default()
+        },
+    );
+    let analysis = heard(&sung.audio);
+    let keys: Vec<Key> = analysis.keys().iter().map(|(_, key)| *key).collect();
+    assert_eq!(keys, [key(0, Mode::Major), key(2, Mode::Major)]);
+    let change_s = sung.notes[verse.len()].0;
+    let bar_s = 4.0 * 60.0 / 140.0;
+    let off_s = (analysis.keys()[1].0 - change_s).abs();
+    assert!(off_s < 2.5 * bar_s, "{off_s}");
+}
+
+#[test]
 fn tags_settle_what_the_voice_leaves_open() {
     // Even crotchets on one chord: nothing in them speaks for any metre.
     let tune: Tune = [60, 64, 67, 64]

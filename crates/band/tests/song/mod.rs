@@ -77,12 +77,12 @@ pub fn song(metre: Metre, tempo_bpm: f64) -> (Analysis, Vec<ChordSpan>) {
         for beat in 0..in_bar {
             let onset_s = bar as f64 * bar_s + beat as f64 * beat_s;
             let midi = [64, 67, 69, 65][(bar + beat) % 4] + if bar >= 16 { 3 } else { 0 };
-            notes.push(Note {
+            notes.push(Note::new(
                 onset_s,
-                offset_s: onset_s + beat_s * 0.9,
+                onset_s + beat_s * 0.9,
                 midi,
-                level_db: if bar >= 16 { -15.0 } else { -20.0 },
-            });
+                if bar >= 16 { -15.0 } else { -20.0 },
+            ));
         }
     }
     let phrases = [(2, 6), (8, 14), (16, 22), (23, 24)]

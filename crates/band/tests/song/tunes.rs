@@ -261,12 +261,12 @@ impl Tune {
         let mut phrases: Vec<TimeSpan> = Vec::new();
         let mut rested = true;
         for &(beats, midi) in self.notes {
-            let note = Note {
-                onset_s: at * beat_s,
-                offset_s: (at + beats * 0.95) * beat_s,
-                midi: midi + semitones,
-                level_db: -20.0,
-            };
+            let note = Note::new(
+                at * beat_s,
+                (at + beats * 0.95) * beat_s,
+                midi + semitones,
+                -20.0,
+            );
             at += beats;
             if midi == 0 {
                 rested = true;

@@ -64,6 +64,8 @@ pub(crate) enum PlayPart {
     Midi,
     /// Chords, key, tempo, loudness and more as JSON
     Facts,
+    /// Energy, density, loudness and instruments over time as SVG
+    Picture,
 }
 
 /// Play an accompaniment to one recording

@@ -6,7 +6,7 @@ mod drawing;
 use std::path::Path;
 
 use backline_audio::Format;
-use backline_band::analysis::{Analysis, ChordSpan, HarmonySettings, SectionKind, Vocabulary};
+use backline_band::analysis::{Analysis, ChordSpan, HarmonySettings, SectionKind};
 use backline_band::{chord_name, harmonise, key_name, listen, metre_name, read_tags};
 use serde_json::{Value, json};
 
@@ -40,10 +40,7 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
     console.progress(&format!("listening to {}\n", args.file.display()));
     let analysis = listen(&recording.audio, &brief.hints());
     let settings = HarmonySettings {
-        vocabulary: brief
-            .styles
-            .first()
-            .map_or(Vocabulary::Triads, |style| style.vocabulary()),
+        style: brief.styles.first().copied(),
         weirdness: 0.0,
         style_weight: 0.5,
         variety: 0.0,

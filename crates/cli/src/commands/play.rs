@@ -1,5 +1,7 @@
 //! `backline play`: an accompaniment to one recording, here and now, with all that the band can hand over.
 
+mod picture;
+
 use std::path::{Path, PathBuf};
 
 use backline_audio::{Audio, encode, label};
@@ -139,6 +141,7 @@ impl<'a> OutputFiles<'a> {
             (PlayPart::Mix, format!("-mix.{extension}")),
             (PlayPart::Midi, ".mid".to_owned()),
             (PlayPart::Facts, ".json".to_owned()),
+            (PlayPart::Picture, ".svg".to_owned()),
             (PlayPart::Stems, "-stems".to_owned()),
         ]
         .into_iter()
@@ -206,6 +209,14 @@ impl<'a> OutputFiles<'a> {
             let mut text = format!("{:#}", facts(take, self.choice)?);
             text.push('\n');
             self.write(text.as_bytes(), path, &mut files)?;
+        }
+        if self.wants(PlayPart::Picture) {
+            let path = self.path(number, ".svg");
+            self.write(
+                picture::draw(take, &self.title).as_bytes(),
+                path,
+                &mut files,
+            )?;
         }
         Ok(files)
     }

@@ -1,4 +1,5 @@
-//! The lists of a closing: failures by reason, tracks that are not on disk, jobs in doubt. Each is cut with a count.
+//! The lists of the closing: failures by reason, tracks that are not on disk, jobs in doubt. A long list is cut, with a count
+//! of the omitted entries.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,22 +17,22 @@ use crate::sign::{tracks_kept, unkept_part};
 use crate::style::{ERROR, WARNING};
 use crate::text::{count, excerpt, failure_text};
 
-/// Most different reasons that are listed: with more than these the manifest or the provider is to blame, not a job.
+/// Most different reasons that are listed. With more of them, the manifest or the provider is at fault, not a job.
 const MAX_GROUPS: usize = 10;
 
 /// Most jobs that are named for one reason.
 const MAX_NAMED: usize = 3;
 
-/// Most jobs in doubt, and most tracks that could not be downloaded, that are listed one by one.
+/// Most jobs in doubt, and most tracks not on disk, that are listed individually.
 const MAX_LISTED: usize = 10;
 
 /// Widest label in these lists.
 const LABEL_COLUMNS: usize = 80;
 
-/// Where a list that is cut can be read in full.
+/// The command that prints a cut list in full.
 pub(crate) const ALL_OF_THEM: &str = "`backline status --format json` lists them all";
 
-/// The failed jobs that have the same reason.
+/// The failed jobs with the same reason.
 struct Group<'a> {
     code: Option<i64>,
     message: &'a str,
@@ -56,7 +57,7 @@ pub(super) fn failures(summary: &Summary) -> String {
     if groups.is_empty() {
         return String::new();
     }
-    // Stable: of two that are as frequent, the one whose job comes first in the plan comes first.
+    // The sort is stable: of two equally frequent reasons, the one whose job comes first in the plan comes first.
     groups.sort_by_key(|group| std::cmp::Reverse(group.jobs.len()));
     let mut text = format!("{ERROR}Failed{ERROR:#}:\n");
     for group in groups.iter().take(MAX_GROUPS) {
@@ -76,7 +77,7 @@ pub(super) fn failures(summary: &Summary) -> String {
     text
 }
 
-/// The jobs whose tasks ended with fewer tracks than they showed.
+/// The jobs whose tasks ended with fewer tracks than they had reported.
 pub(super) fn partial(summary: &Summary) -> String {
     let jobs = listed(summary, |job| job.state == JobStatus::Partial);
     if jobs.is_empty() {
@@ -91,7 +92,7 @@ pub(super) fn partial(summary: &Summary) -> String {
     text
 }
 
-/// The jobs that are bought and whose details can't be read.
+/// The jobs that are bought but whose details can't be read.
 pub(super) fn unavailable(summary: &Summary) -> String {
     let jobs = listed(summary, |job| {
         let in_progress = matches!(job.state, JobStatus::Running | JobStatus::Finished);
@@ -109,12 +110,12 @@ pub(super) fn unavailable(summary: &Summary) -> String {
     text
 }
 
-/// The jobs of the run that pass a test.
+/// The jobs of the run that pass `test`.
 fn listed(summary: &Summary, test: impl Fn(&JobSummary) -> bool) -> Vec<&JobSummary> {
     selected(summary).filter(|job| test(job)).collect()
 }
 
-/// The jobs that the run was about.
+/// The jobs that the run selected.
 fn selected(summary: &Summary) -> impl Iterator<Item = &JobSummary> {
     summary.jobs.iter().filter(|job| job.selected)
 }
@@ -134,7 +135,7 @@ fn named(jobs: &[&JobSummary]) -> String {
     some_of(&jobs.iter().map(|job| label(job)).collect::<Vec<_>>())
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 fn some_of(all: &[String]) -> String {
     let mut names = all[..all.len().min(MAX_NAMED)].to_vec();
     if all.len() > MAX_NAMED {
@@ -157,7 +158,7 @@ pub(crate) fn label(job: &JobSummary) -> String {
     )
 }
 
-/// The tracks that are bought and not on disk, by reason: a full disk is one for all of them.
+/// The tracks that are bought but not on disk, by reason: a full disk is one reason for all of them.
 pub(super) fn unfetched(summary: &Summary) -> String {
     let mut groups: IndexMap<&str, Vec<String>> = IndexMap::new();
     let tracks = selected(summary).flat_map(|job| job.tracks.iter().map(move |it| (job, it)));
@@ -188,7 +189,8 @@ pub(super) fn unfetched(summary: &Summary) -> String {
     text
 }
 
-/// The remarks on the music of the tracks that this run bought, each once a preset: the lines of a live table are cut.
+/// The remarks on the music of the tracks that this run bought, each once for a preset. The live table cuts them, so they are
+/// repeated here.
 pub(super) fn remarks_of_run(summary: &Summary) -> String {
     let mut found: IndexMap<(&str, String), u64> = IndexMap::new();
     let is_new = |job: &&JobSummary| job.run.as_deref() == Some(summary.run.id.as_str());
@@ -219,7 +221,7 @@ pub(super) fn remarks_of_run(summary: &Summary) -> String {
     text
 }
 
-/// The tracks that are kept without having been verified, and what to do about them; empty where there are none.
+/// The tracks that are kept without verification, and what to do about them; empty if there are none.
 pub(crate) fn unverified(summary: &Summary) -> String {
     let line = |(job, track): (&JobSummary, &TrackSummary)| -> Option<String> {
         let why = excerpt(track.unverified()?);
@@ -248,7 +250,7 @@ pub(crate) fn unverified(summary: &Summary) -> String {
     text
 }
 
-/// The jobs that more than one task was bought for, which came to light late or on purpose; empty where there are none.
+/// The jobs for which more than one task was bought, on purpose or discovered later; empty if there are none.
 pub(crate) fn bought_again(summary: &Summary) -> String {
     let jobs = listed(summary, |job| !job.other_tasks.is_empty());
     if jobs.is_empty() {
@@ -266,7 +268,7 @@ pub(crate) fn bought_again(summary: &Summary) -> String {
     text
 }
 
-/// What was charged beyond the known purchases, where no list of doubts says so.
+/// What was charged beyond the known purchases, if no list of jobs in doubt reports it.
 pub(crate) fn charges(summary: &Summary) -> String {
     if summary.totals.in_doubt > 0 || summary.evidence.charged.is_empty() {
         return String::new();
@@ -302,7 +304,7 @@ pub(super) fn doubts(summary: &Summary) -> String {
     text
 }
 
-/// The unreadable response to a submission in doubt: it may contain the only copy of the task's id.
+/// The unreadable response to a submission in doubt. It may contain the only copy of the task's id.
 pub(crate) fn response_lines(job: &JobSummary) -> String {
     let Some(response) = &job.response else {
         return String::new();
@@ -323,7 +325,7 @@ pub(crate) fn response_lines(job: &JobSummary) -> String {
     text
 }
 
-/// The commands that resolve a job in doubt, ready to be pasted but for the key and the id.
+/// The commands that resolve a job in doubt, ready to be pasted except for the key and the id.
 pub(crate) fn resolving(summary: &Summary) -> String {
     let resolve = format!("  backline resolve KEY {}", operand(&summary.run));
     let all = match summary.totals.in_doubt {
@@ -340,12 +342,12 @@ pub(crate) fn resolving(summary: &Summary) -> String {
     )
 }
 
-/// The first digits of a key: enough to name a job.
+/// The first digits of a key: enough to identify a job.
 pub(crate) fn short_key(key: &str) -> &str {
     key.get(..12).unwrap_or(key)
 }
 
-/// Adds how many were left out.
+/// Adds the number of omitted entries.
 pub(crate) fn push_omitted(text: &mut String, number: usize, noun: &str) {
     if number > 0 {
         let _ = writeln!(text, "  and {}; {ALL_OF_THEM}", count(number as u64, noun));

@@ -12,8 +12,8 @@
 //! …
 //! ```
 //!
-//! Its length is bounded whatever the run's: failures are grouped by their reason, and lists are cut with a count of what was left
-//! out. The lists are about the jobs that the run was about; the figures are those of the whole manifest.
+//! The length is bounded for any run: failures are grouped by reason, and lists are cut with a count of the omitted entries.
+//! The lists are about the jobs that the run selected; the figures are those of the whole manifest.
 
 mod lists;
 #[cfg(test)]
@@ -37,8 +37,8 @@ pub(crate) use lists::{
     bought_again, charges, label, push_omitted, resolving, response_lines, short_key, unverified,
 };
 
-/// The outcome of a run and what to do next, for people. Ends in a line break. A quiet run prints what went wrong, so nothing where it
-/// kept everything that no hook vetoed.
+/// The outcome of a run and the next steps, for people. Ends in a line break. A quiet run prints only problems, so the text is
+/// empty if the run kept every job except vetoed ones.
 pub fn closing_text(ending: &RunResult<'_>, level: Level) -> String {
     let RunResult {
         summary,
@@ -143,7 +143,7 @@ fn stopped(reason: StopReason) -> &'static str {
     }
 }
 
-/// What a resumed run has to do: `1 to fetch, 2 in progress, 3 not bought`.
+/// The remaining work of a resumed run: `1 to fetch, 2 in progress, 3 not bought`.
 fn remaining(totals: &Totals) -> String {
     let states = [
         (totals.to_fetch, "to fetch"),
@@ -157,7 +157,7 @@ fn remaining(totals: &Totals) -> String {
     present.join(", ")
 }
 
-/// What to do next.
+/// The next steps.
 fn next(summary: &Summary) -> String {
     let manifest = operand(&summary.run);
     let (this, all) = (&summary.this_run.totals, &summary.totals);
@@ -170,7 +170,7 @@ fn next(summary: &Summary) -> String {
         rest => format!("resume with `{again}` ({rest})"),
     };
     let mut text = String::new();
-    // An embedded studio ends with the run, and finishes its tasks in the next one.
+    // An embedded studio ends with the run, and the next run finishes its tasks.
     if this.in_progress > 0 && summary.run.price_credits != Some(0.0) {
         let (tasks, go) = match this.in_progress {
             1 => ("1 task goes on".to_owned(), "downloads it"),

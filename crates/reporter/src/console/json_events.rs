@@ -6,8 +6,9 @@
 //! {"version":1,"event":{"event":"summary","run":{…},"totals":{…},"reports":["summary.csv"],"report_errors":[]}}
 //! ```
 //!
-//! The first line says the plan and the last one what it came to; between them every record stands as the ledger has it, with its time
-//! as RFC 3339 and its job's label added. An attempt's token is a secret and reads `[token]`. What JSON has no number for is `null`.
+//! The first line describes the plan and the last one the result. The lines between them are the ledger's records, with the
+//! time in RFC 3339 and the job's label added. An attempt's token is a secret and is written as `[token]`. A number that JSON
+//! can't represent is `null`.
 
 use std::io::{self, Write};
 
@@ -21,16 +22,16 @@ use crate::runner::json_without_commands;
 use crate::sink::{PlanFacts, RunResult, Sink};
 use crate::summary_json::RunFile;
 
-/// One JSON object a line for each record.
+/// Prints one JSON object a line for each record.
 pub struct JsonEvents {
     out: Out,
     plan_state: PlanState,
 }
 
 impl JsonEvents {
-    /// Events on `out`, which is standard output in the program.
+    /// Prints events to `out`: standard output, in the program.
     pub fn new(out: Box<dyn Write + Send>) -> Self {
-        // Nothing in it is a style, and a vendor's words must arrive as they are: nothing may be stripped.
+        // The output has no styles, and a vendor's text must arrive unchanged, so nothing is stripped.
         Self {
             out: Out::new(out, true),
             plan_state: PlanState::default(),

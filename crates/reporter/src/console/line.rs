@@ -1,4 +1,4 @@
-//! A line for people: time, what happened, what it is about, details; fitted to a terminal or a table.
+//! A line for people: time, event, subject, details; cut to the width of a terminal or a table.
 
 use anstyle::Style;
 use jiff::tz::TimeZone;
@@ -8,23 +8,23 @@ use crate::sink::{ConsoleOptions, Level};
 use crate::style::{DIM, ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{columns, fit, pad, time_of_day};
 
-/// Widest label when the output has no width.
+/// Widest label if the output has no width.
 const LABEL_COLUMNS: usize = 120;
 
-/// A narrower table has no column of times.
+/// Below this width a table has no column of times.
 const NARROW_COLUMNS: usize = 60;
 
-/// Width of the column that names the event.
+/// Width of the column with the event's name.
 const WORD_COLUMNS: usize = 12;
 
 /// A line for people.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ConsoleLine {
-    /// The quietest level that shows it.
+    /// The quietest level that prints the line.
     pub(crate) level: Level,
     style: Style,
     word: &'static str,
-    /// The job or stem it is about; may be empty.
+    /// The job or stem of the event; may be empty.
     subject: String,
     detail: String,
 }
@@ -65,7 +65,7 @@ impl ConsoleLine {
         self
     }
 
-    /// The whole line with its time, styled, ending in a line break.
+    /// The whole line with its time, styled; ends in a line break.
     pub(crate) fn render(&self, at_ms: i64, options: &ConsoleOptions) -> String {
         let (time, style) = (time_of_day(at_ms, &options.zone), self.style);
         let taken = columns(&time) + WORD_COLUMNS + 2;
@@ -83,7 +83,7 @@ impl ConsoleLine {
         )
     }
 
-    /// The line for a table of this width: never wider, without its end. A narrow one has no time.
+    /// The line for a table of this width: never wider, and without a line break. A narrow one has no time.
     pub(crate) fn in_table(&self, at_ms: i64, zone: &TimeZone, wide: usize) -> String {
         let style = self.style;
         if wide < NARROW_COLUMNS {
@@ -104,7 +104,7 @@ impl ConsoleLine {
         fit(&self.rest(Some(width)), width)
     }
 
-    /// The same problem again: shown with `--verbose` only, or shortened where it is a wait.
+    /// Marks the line as a repeated problem: printed only with `--verbose`, or shortened if it is a wait.
     pub(super) fn repeated(mut self, until: Option<String>) -> Self {
         match until {
             Some(until) => self.detail = format!("until {until}, as before"),
@@ -113,8 +113,8 @@ impl ConsoleLine {
         self
     }
 
-    /// Subject and detail. On a terminal the subject is shortened first, down to two thirds of the width: a part of it tells jobs apart,
-    /// a part of a task's id is of no use. Elsewhere only very long labels are.
+    /// Subject and detail. On a terminal the subject is shortened first, to two thirds of the width at least: a part of it
+    /// still identifies a job, but a part of a task's id is useless. Elsewhere only very long labels are shortened.
     fn rest(&self, width: Option<usize>) -> String {
         let wanted = columns(&self.detail) + 2;
         let most = width
@@ -128,7 +128,7 @@ impl ConsoleLine {
             (_, true) => subject,
             _ => format!("{subject}  {}", self.detail),
         };
-        // A problem is never cut: a terminal wraps it.
+        // A problem is never cut; the terminal wraps it.
         match width {
             Some(width) if self.level != Level::Quiet => fit(&rest, width),
             _ => rest,

@@ -1,4 +1,4 @@
-//! Plain lines: for logs, pipes and terminals that can't move a cursor.
+//! Plain lines for logs, pipes and terminals without cursor movement.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::closing::closing_text;
 use crate::plan_state::PlanState;
 use crate::sink::{ConsoleOptions, PlanFacts, RunResult, Sink};
 
-/// One line for each important event, and the closing paragraph.
+/// Prints one line for each important event, and the closing paragraph.
 ///
 /// ```text
 /// 12:03:41 accepted     chorus × lofi take 1  task 0123abcd
@@ -24,7 +24,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines on `out`, which is standard error in the program.
+    /// Prints lines to `out`: standard error, in the program.
     pub fn new(out: Box<dyn Write + Send>, options: ConsoleOptions) -> Self {
         Self {
             out: Out::new(out, options.colour),
@@ -50,7 +50,7 @@ impl Sink for Lines {
     fn record(&mut self, record: &Record) {
         let line = record::line_of(record, &mut self.plan_state, &self.options);
         self.put(&line, record.at_ms);
-        // Else a reader would see nothing for as long as the window is full, and not know why.
+        // Explains the wait, because a reader would otherwise see nothing while the window is full.
         if matches!(record.event, Event::RunStarted { .. }) && self.least_ms > 0 {
             self.put(&record::paced(self.least_ms), record.at_ms);
         }

@@ -1,7 +1,7 @@
-//! The console: what a run tells while it goes on.
+//! The console output of a run in progress.
 //!
 //! The caller chooses a [`Sink`]: a [`LiveTable`](crate::LiveTable) on a terminal, [`Lines`] elsewhere, [`JsonEvents`] for programs.
-//! Sinks write to what they are given, texts for people to standard error and events to standard output.
+//! Sinks write to the output that they are given: text for people to standard error, events to standard output.
 
 mod json_events;
 mod line;
@@ -19,7 +19,7 @@ pub(crate) use line::ConsoleLine;
 pub use lines::Lines;
 pub(crate) use record::line_of;
 
-/// Where a sink writes; silent after the first error.
+/// The output of a sink. It stays silent after the first error.
 struct Out {
     to: AutoStream<Box<dyn Write + Send>>,
     failed: Option<io::Error>,
@@ -38,7 +38,7 @@ impl Out {
         }
     }
 
-    /// Writes all of `text` and flushes it, or keeps the error.
+    /// Writes and flushes `text`, or stores the error.
     fn write(&mut self, text: &str) {
         self.write_bytes(without_commands(text).as_bytes());
     }
@@ -53,7 +53,7 @@ impl Out {
         }
     }
 
-    /// Writes the closing paragraph, apart from the lines before it.
+    /// Writes the closing paragraph, separated from the lines before it.
     fn write_closing(&mut self, closing: &str) {
         if !closing.is_empty() {
             self.write("\n");
@@ -61,7 +61,7 @@ impl Out {
         }
     }
 
-    /// The first error, once.
+    /// Returns the first error, once.
     fn outcome(&mut self) -> io::Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }

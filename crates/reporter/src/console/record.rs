@@ -1,4 +1,4 @@
-//! One record as a line for people; a pure function.
+//! Formats one record as a line for people. Pure.
 //!
 //! ```text
 //! 12:03:41 accepted     chorus × lofi take 1  task 0123abcd
@@ -21,10 +21,11 @@ use crate::sink::ConsoleOptions;
 use crate::standpoint::Standpoint;
 use crate::text::{common_folder, count, excerpt, failure_text, figure, fit, span, time_of_day};
 
-/// Most columns of a refusal that the closing repeats in full.
+/// Widest refusal in a line, in columns; the closing repeats the refusal in full.
 const REFUSAL_COLUMNS: usize = 60;
 
-/// Counts `record` in `plan_state` and returns its line. A problem that repeats, such as a provider that is down, is shown in full once.
+/// Applies `record` to `plan_state` and returns its line. A repeated problem, such as an unreachable provider, is printed in
+/// full once.
 pub(crate) fn line_of(
     record: &Record,
     plan_state: &mut PlanState,
@@ -38,7 +39,7 @@ pub(crate) fn line_of(
         Event::Paused {
             until_ms, message, ..
         } => (message, Some(time_of_day(*until_ms, zone))),
-        // The closing names every track that is not downloaded in the end.
+        // The closing lists every track that is still not on disk at the end.
         Event::TrackFailed { message, .. } => {
             let last = plan_state.last_track_problem.replace(message.clone());
             return match last.as_ref() == Some(message) {
@@ -63,7 +64,7 @@ pub(crate) fn line_of(
         }
         _ => return line,
     };
-    // A pause for an upload that failed names the stem before the upload's own message.
+    // A pause after a failed upload has the stem's name before the upload's own message.
     let repeats =
         |before: &String| before.ends_with(words.as_str()) || words.ends_with(before.as_str());
     if plan_state.last_problem.as_ref().is_some_and(repeats) {
@@ -206,8 +207,8 @@ fn full_line(
             let how = match via {
                 Via::Response => "",
                 Via::Callback => ", by a callback",
-                Via::User => ", as you said",
-                Via::Refusal => ", which existed already",
+                Via::User => ", named by you",
+                Via::Refusal => ", which already existed",
             };
             ConsoleLine::success(
                 "accepted",
@@ -234,7 +235,7 @@ fn full_line(
         Event::Refused { code, message, .. } if failed => {
             ConsoleLine::error("refused", failure_text(*code, message))
         }
-        // It ends the run, whose closing has the whole message.
+        // This refusal ends the run, and the closing prints the whole message.
         Event::Refused { code, message, .. } if record.event.is_refusal_of_run() => {
             let text = failure_text(*code, message);
             ConsoleLine::warning("refused", fit(&text, REFUSAL_COLUMNS))
@@ -254,11 +255,13 @@ fn full_line(
             };
             ConsoleLine::error("in doubt", format!("{}{named}", excerpt(message)))
         }
-        Event::NeverBought { .. } => ConsoleLine::plain("free again", "never bought, as you said"),
-        Event::BuyAgain { .. } => {
-            ConsoleLine::warning("free again", "to be bought again, as you said")
+        Event::NeverBought { .. } => {
+            ConsoleLine::plain("free again", "resolved by you as never bought")
         }
-        Event::Reopened { .. } => ConsoleLine::warning("in doubt", "again, as you said"),
+        Event::BuyAgain { .. } => {
+            ConsoleLine::warning("free again", "resolved by you: to be bought again")
+        }
+        Event::Reopened { .. } => ConsoleLine::warning("in doubt", "reopened by you"),
         Event::Stage { stage, .. } => ConsoleLine::detail(
             match stage {
                 TaskStage::Pending => "pending",
@@ -367,7 +370,7 @@ fn full_line(
     }
 }
 
-/// The line for the least time that the account's rate allows.
+/// The line about the minimum time that the account's rate limit requires.
 pub(crate) fn paced(least_ms: u64) -> ConsoleLine {
     let least = span(i64::try_from(least_ms).unwrap_or(i64::MAX));
     ConsoleLine::plain(
@@ -376,7 +379,7 @@ pub(crate) fn paced(least_ms: u64) -> ConsoleLine {
     )
 }
 
-/// A run's outcome as text.
+/// The outcome of a run as text.
 fn ended(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Complete => "complete",
@@ -404,7 +407,7 @@ fn track(index: u32, part: Part) -> String {
     }
 }
 
-/// `2 tracks in tracks/chorus`; `5 files in …` where a step made them.
+/// `2 tracks in tracks/chorus`; `5 files in …` if a step made them.
 fn kept_files(job: &Job, from: &Standpoint) -> String {
     let tracks = job
         .task()
@@ -425,7 +428,7 @@ fn kept_files(job: &Job, from: &Standpoint) -> String {
     format!("{}{place}", count(tracks.len() as u64, noun))
 }
 
-/// The end of a task without all of its tracks.
+/// The line about a task that ended without all of its tracks.
 fn ended_line(
     heading: &'static str,
     code: Option<i64>,

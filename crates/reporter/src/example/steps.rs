@@ -1,4 +1,4 @@
-//! The example's run of a manifest with `then: [wav, {stems: split_stem}, midi]`.
+//! The example run with `then: [wav, {stems: split_stem}, midi]`.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use backline_engine::settings::{JobKey, Settings};
 use backline_engine::status::JobStatus;
 use backline_engine::summary::{JobSummary, Summary, TrackSummary};
 
-/// The stems that each track of a song is taken apart into.
+/// The stems into which each track of a song is split.
 pub const STEMS: [&str; 3] = ["vocal", "drums", "bass"];
 
-/// The example's summary with steps: those of the first song's first track are kept; of its second the stems failed, so its MIDI is not
-/// bought; those of the second song are not bought yet.
+/// The example's summary with steps. All steps of the first song's first track are kept. For its second track the stems failed,
+/// so its MIDI is not bought. The steps of the second song are not bought yet.
 pub fn with_steps() -> Summary {
     let mut summary = super::summary();
     add_steps(&mut summary, |song, track| match (song, track) {
@@ -23,8 +23,8 @@ pub fn with_steps() -> Summary {
     summary
 }
 
-/// Gives the steps `wav`, `split_stem` and `midi` to every song that is kept. `state` has their states, by the song's place among the
-/// jobs and its track.
+/// Adds the steps `wav`, `split_stem` and `midi` to every kept song. `state` returns their states for the song's index among
+/// the jobs and the track.
 pub fn add_steps(summary: &mut Summary, state: impl Fn(usize, u32) -> [JobStatus; 3]) {
     let songs = std::mem::take(&mut summary.jobs);
     for (at, song) in songs.into_iter().enumerate() {
@@ -54,7 +54,7 @@ pub fn add_steps(summary: &mut Summary, state: impl Fn(usize, u32) -> [JobStatus
     summary.this_run.downloaded += totals.artefacts;
 }
 
-/// Adds a step on a track of a song; gives its key.
+/// Adds a step on a song's track; returns its key.
 fn add(
     steps: &mut Vec<JobSummary>,
     song: &JobSummary,

@@ -1,4 +1,4 @@
-//! The data of a page as JSON: the summary in a form that keeps a page of thousands of tracks small and quick to open.
+//! The data of the HTML page as JSON. Its compact form keeps a page of thousands of tracks small and fast to open.
 //!
 //! ```json
 //! { "version": 1, "name": "songs", "manifest": "songs.yaml", "run": "0193…",
@@ -11,9 +11,10 @@
 //!       "made": [{ "name": "wav", "at": "./chorus-1-wav.wav", … }], "open": [{ "name": "midi", "sign": "!", "state": "failed", "why": "…" }] }] }] }
 //! ```
 //!
-//! Stems and presets are named by their places in their lists. `at` is an address relative to the page, `seconds` a length, `lufs` a measured
-//! loudness, `wave` an [outline](crate::sound::Sound::outline). Steps are no jobs of their own here: a track has what they made of it, stems as `sets` that sound together, other
-//! files as `made`, and steps without all of their files as `open`. Every text is on one line and clean.
+//! Stems and presets are named by their index in their lists. `at` is an address relative to the page, `seconds` a length,
+//! `lufs` a measured loudness, `wave` an [outline](crate::sound::Sound::outline). Steps are not jobs here. A track lists their
+//! results: stems as `sets` that play together, other files as `made`, and steps with missing files as `open`. Every text is
+//! clean and on one line.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -34,13 +35,13 @@ use crate::sound::{SoundFile, Sounds, tenth};
 use crate::steps::{StepOf, Steps};
 use crate::text::rfc3339;
 
-/// The JSON's version; the page's scripts are of the same.
+/// The version of the JSON; the page's scripts have the same version.
 const DATA_VERSION: u32 = 1;
 
 #[derive(Serialize)]
 pub(super) struct PageData {
     version: u32,
-    /// What the page has seen of a run that goes on; none on a page that stays as it is.
+    /// The revision of a running run that the page shows; `None` on a static page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) revision: Option<u64>,
     name: String,
@@ -67,7 +68,7 @@ pub(super) struct JobData {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     sweep: Vec<(String, String)>,
     take: u32,
-    /// Whether the manifest has changed since it was bought.
+    /// Whether the manifest has changed since the job was bought.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     former: bool,
     state: &'static str,
@@ -107,7 +108,7 @@ struct TrackData {
     open: Vec<OpenData>,
 }
 
-/// The stems that one step made of a track.
+/// The stems that one step made from a track.
 #[derive(Serialize)]
 struct SetData {
     name: String,
@@ -172,7 +173,7 @@ impl MusicData {
 #[derive(Serialize)]
 struct FileData {
     at: String,
-    /// None for a file that could not be measured.
+    /// `None` if the file could not be measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,16 +182,16 @@ struct FileData {
     wave: String,
 }
 
-/// The operation whose files sound together.
+/// The operation whose files play together.
 const STEMS: &str = "stems";
 
-/// Whether a kept file is notes, which have no sound of their own to be measured.
+/// Whether a kept file contains notes, which have no sound to measure.
 fn is_notes(file: &KeptFile) -> bool {
     let ending = Path::new(&file.path).extension();
     ending.is_some_and(|it| it.eq_ignore_ascii_case("mid"))
 }
 
-/// Every sound file that a page plays, each once.
+/// Every sound file that the page plays, without duplicates.
 pub(super) fn sound_files(material: &ReportInput<'_>) -> Vec<SoundFile> {
     let jobs = &material.summary.jobs;
     let tracks = jobs.iter().flat_map(|job| &job.tracks);
@@ -214,7 +215,7 @@ pub(super) fn vocal_of(job: &JobSummary) -> Option<&str> {
 }
 
 impl PageData {
-    /// `address` gives a path of the project an address on the page.
+    /// `address` converts a path of the project into an address on the page.
     pub(super) fn new(
         material: &ReportInput<'_>,
         sounds: &Sounds,
@@ -277,7 +278,7 @@ impl PageData {
     }
 }
 
-/// How paths become what a page needs of a file.
+/// Converts paths into the page's data about a file.
 struct Files<'a> {
     project_dir: &'a Path,
     sounds: &'a Sounds,
@@ -310,7 +311,7 @@ impl Files<'_> {
         }
     }
 
-    /// Adds what a step made of a track, and that it is not kept.
+    /// Adds the results of a step to a track; if the step is not kept, its state.
     fn add(&self, track: &mut TrackData, StepOf { job, step }: StepOf<'_>, sign: Sign) {
         let kept = job.tracks.iter().filter_map(|made| {
             let file = made.file.as_ref()?;
@@ -358,7 +359,7 @@ fn pairs(sweep: &IndexMap<String, String>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The settings that tell variants apart, in the order in which people think of them; empty ones are left out.
+/// The settings that distinguish variants, in the order of their importance to people; empty settings are left out.
 fn settings(settings: &Settings) -> Vec<(String, String)> {
     let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(settings) else {
         return Vec::new();

@@ -1,9 +1,9 @@
-//! Addresses of kept files, as a page that lies in another folder has to write them.
+//! The addresses of kept files, for a page in another folder.
 
 use std::path::{Component, Path, PathBuf};
 
-/// Where `file` lies, seen from a page in `folder`: relative where the two share a root, with `/`, each part percent-encoded, so that
-/// no name can leave its place in an address. Both paths are absolute or both are relative to the same folder.
+/// The address of `file` for a page in `folder`: relative if the two share a root, with `/`, each part percent-encoded, so that
+/// no name can change the structure of the address. Both paths are absolute, or both are relative to the same folder.
 pub(crate) fn href(folder: &Path, file: &Path) -> String {
     let (from, to) = (plain(folder), plain(file));
     if from.has_root() != to.has_root() || prefix(&from) != prefix(&to) {
@@ -17,7 +17,7 @@ pub(crate) fn href(folder: &Path, file: &Path) -> String {
     let ups = from.components().count() - shared;
     let down: PathBuf = to.components().skip(shared).collect();
     let down = encoded(&down);
-    // `./` keeps a name with a colon from being read as a scheme.
+    // `./` prevents a name with a colon from being read as a scheme.
     let start = if ups == 0 {
         "./".to_owned()
     } else {
@@ -26,7 +26,7 @@ pub(crate) fn href(folder: &Path, file: &Path) -> String {
     format!("{start}{down}")
 }
 
-/// The address under which a server has a file that the ledger names by `path`; relative to the page.
+/// The address under which a server offers a file that the ledger stores as `path`; relative to the page.
 pub(crate) fn served(path: &str) -> String {
     let mut text = "audio".to_owned();
     for part in path.split('/') {
@@ -36,7 +36,7 @@ pub(crate) fn served(path: &str) -> String {
     text
 }
 
-/// `path` without `.` and `..`, as far as its words alone tell.
+/// `path` without `.` and `..`, resolved from its text alone.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -1,7 +1,8 @@
-//! The same page for a run that goes on: served, with an event for every job that changes.
+//! The same page for a run in progress: served, with an event for every job that changes.
 //!
-//! The page has a revision: what it has seen of the run. A server tells it every job that changed since, as the page's own JSON has it,
-//! and the head's figures. Sound files go by the addresses that [`LivePage::files`] names, and by no others.
+//! The page has a revision: the last state of the run that it received. A server sends it every job that changed since then, in
+//! the page's JSON format, and the figures of the page's head. Sound files are served only at the addresses that
+//! [`LivePage::files`] lists.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use super::{data, gains, held, href, lay_out, policy};
 use crate::material::ReportInput;
 use crate::sound::{Sounds, measure};
 
-/// Makes the page of one run. What was measured of sound files is remembered, so that each is measured once.
+/// Makes the page of one run. Measurements of sound files are cached, so that each file is measured once.
 pub struct LivePage {
     project_dir: PathBuf,
     sound_cache: Option<PathBuf>,
@@ -23,16 +24,16 @@ pub struct LivePage {
 /// A file that the page plays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveFile {
-    /// Its address, relative to the page's, as a browser requests it.
+    /// Its address as a browser requests it, relative to the page.
     pub address: String,
-    /// Where it lies.
+    /// Its path on disk.
     pub path: PathBuf,
-    /// Whether it is a kept file; else it is a recording of the user's, which a link may name.
+    /// Whether it is a kept file. Otherwise it is a recording of the user's, which may be a symbolic link.
     pub is_kept: bool,
 }
 
 impl LivePage {
-    /// Of a run whose kept files are named relative to `project_dir`; `sound_cache` is where measurements are kept.
+    /// For a run whose kept files are stored relative to `project_dir`. `sound_cache` is the folder of the measurements.
     pub fn new(project_dir: &Path, sound_cache: Option<&Path>) -> Self {
         Self {
             project_dir: project_dir.to_owned(),
@@ -41,34 +42,34 @@ impl LivePage {
         }
     }
 
-    /// The page as it is at `revision`.
+    /// The page in the state of `revision`.
     ///
     /// # Errors
-    /// Only by a bug: a summary can always be laid out.
+    /// Only because of a bug: every summary can be rendered.
     pub fn page(&mut self, summary: &Summary, revision: u64) -> io::Result<Vec<u8>> {
         let mut data = self.data(summary);
         data.revision = Some(revision);
-        // It requests news from the server that it came from, and from no other.
+        // The page may connect only to the server that it came from.
         lay_out(summary, &data, policy("; connect-src 'self'"))
     }
 
-    /// Every song as the page's JSON has it, with its steps, in plan order.
+    /// Every song in the page's JSON format, with its steps, in plan order.
     ///
     /// # Errors
-    /// Only by a bug: a job can always be put into JSON.
+    /// Only because of a bug: every job can be converted to JSON.
     pub fn jobs(&mut self, summary: &Summary) -> io::Result<Vec<String>> {
         let data = self.data(summary);
         let jobs = data.jobs.iter().map(serde_json::to_string);
         Ok(jobs.collect::<serde_json::Result<_>>()?)
     }
 
-    /// The head's figures as JSON.
+    /// The figures of the page's head as JSON.
     pub fn head(summary: &Summary) -> String {
         json!({ "counts": held(summary), "gains": gains(summary), "ended": summary.run.ended_ms.is_some() }).to_string()
     }
 
-    /// The files that the page plays or links to: the run's kept tracks and mixes, what steps made of them, and the recordings that they
-    /// accompany.
+    /// The files that the page plays or links to: the run's kept tracks and mixes, the results of steps, and the source
+    /// recordings.
     pub fn files(&self, summary: &Summary) -> Vec<LiveFile> {
         let tracks = summary.jobs.iter().flat_map(|job| &job.tracks);
         let kept = tracks

@@ -1,4 +1,4 @@
-//! `index.html`: one page to listen to all variants, compare them at the same moment and choose.
+//! `index.html`: one page to play all variants, compare them at the same position, and choose.
 //!
 //! ```text
 //!  Summary + kept files ─► data.rs ─► JSON ─┐
@@ -6,10 +6,10 @@
 //!  head (name, totals, failures) ───────────┘
 //! ```
 //!
-//! It opens from the disk as it is: styles, scripts, data and waveforms are in it, and the sound files are named by their relative paths. It
-//! sends no request to any network and declares so to the browser: its Content-Security-Policy allows the two scripts and the style that are in
-//! it, by their hashes, and sound from its own place. All that others wrote reaches the page as text of an escaped template or as JSON
-//! that can't end its script, and the page puts it into the document as text only.
+//! It opens directly from disk: it contains its styles, scripts, data and waveforms, and names sound files by relative paths.
+//! It sends no network request, and its Content-Security-Policy enforces this: it allows the page's own two scripts and its
+//! style, by their hashes, and sound from its own place. Text from others is inserted by an escaping template or as JSON that
+//! can't end its script element, and the page adds it to the document as text only.
 
 mod data;
 mod href;
@@ -40,7 +40,7 @@ const STYLE: &str = concat!(
     include_str!("../../assets/dialogs.css")
 );
 
-/// The page's parts, in the order in which they need each other; all within one function.
+/// The page's script parts, in the order of their dependencies; all inside one function.
 const SCRIPT: &str = concat!(
     "(() => {\n\"use strict\";\n",
     include_str!("../../assets/elements.js"),
@@ -61,10 +61,10 @@ const SCRIPT: &str = concat!(
     "})();\n",
 );
 
-/// Chooses the colours before anything is drawn.
+/// Sets the colours before anything is drawn.
 const EARLY_SCRIPT: &str = include_str!("../../assets/early.js");
 
-/// What the template fills in.
+/// The values for the template.
 #[derive(Serialize)]
 struct Page<'a> {
     name: String,
@@ -82,7 +82,7 @@ struct Page<'a> {
     data: String,
 }
 
-/// The report's bytes, for a page that lies in `dir`.
+/// Renders the report for a page in `dir`.
 pub(crate) fn render(
     material: &ReportInput<'_>,
     dir: &Path,
@@ -95,7 +95,7 @@ pub(crate) fn render(
     lay_out(material.summary, &data, policy(""))
 }
 
-/// The page around its data.
+/// Renders the page around its data.
 fn lay_out(summary: &Summary, data: &data::PageData, policy: String) -> io::Result<Vec<u8>> {
     let run = &summary.run;
     let page = Page {
@@ -148,9 +148,9 @@ fn minute(time: &str) -> String {
     )
 }
 
-/// Where a path lies whatever folder the process is in; itself where that is not known.
+/// The absolute form of a path; the path itself if the current folder is not known.
 fn absolute(path: &Path) -> PathBuf {
-    // An empty path is this folder to everyone but `absolute`.
+    // An empty path means the current folder, but `absolute` refuses it.
     let path = if path.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -159,8 +159,8 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// What the page may do: run its two scripts, use its style, play sound that lies near it, and what `more` says. Nothing else, nowhere
-/// else.
+/// The Content-Security-Policy: the page may run its two scripts, use its style, play sound from nearby, and do what `more`
+/// allows; nothing else.
 fn policy(more: &str) -> String {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     format!(
@@ -171,7 +171,7 @@ fn policy(more: &str) -> String {
     )
 }
 
-/// JSON that neither ends the script it stands in nor begins a comment there.
+/// JSON that neither ends its script element nor starts a comment in it.
 fn in_script(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

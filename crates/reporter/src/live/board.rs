@@ -1,7 +1,8 @@
-//! What a watcher knows of a run: made of its plan and its records, and nothing else. Pure: the caller passes the current time.
+//! The state of a run that a watcher shows, derived only from the plan and the records. Pure: the caller passes the current
+//! time.
 //!
-//! It reads neither ledger nor provider. The time left is a guess from this run's own measurements, and there is none
-//! before the first job is kept.
+//! It reads neither the ledger nor the provider. The remaining time is an estimate from this run's own measurements; there is
+//! none before the first job is kept.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -16,16 +17,16 @@ use crate::printable::clean;
 use crate::sink::{ConsoleOptions, Level, PlanFacts};
 use crate::text::failure_text;
 
-/// Events that are remembered: more than the highest screen shows.
+/// Most events that are stored: more than the highest screen shows.
 const REMEMBERED: usize = 64;
 
-/// Fewest kept jobs that show a pace.
+/// Fewest kept jobs for an estimate of the pace.
 const LEAST_FOR_PACE: usize = 4;
 
-/// Measured durations that are remembered: enough for a steady median, few enough to follow a provider that becomes slower.
+/// Most measured durations that are stored: enough for a stable median, few enough to follow a provider that becomes slower.
 const MEASURED: usize = 64;
 
-/// A run as its records come in.
+/// A run, updated with each record.
 #[derive(Default)]
 pub(crate) struct Board {
     /// The manifest's name.
@@ -34,11 +35,11 @@ pub(crate) struct Board {
     pub(crate) provider: String,
     /// The jobs.
     pub(crate) plan_state: PlanState,
-    /// Whether the run is to stop.
+    /// Whether the run has received a request to stop.
     pub(crate) stopping: bool,
-    /// When the run began, once it has.
+    /// Start of the run, once it has started.
     pub(crate) started_ms: Option<i64>,
-    /// What bounds it, where that is known.
+    /// The limits of the run, if they are known.
     pub(crate) bounds: Option<RunBounds>,
     to_submit: u64,
     tried: HashSet<JobKey>,
@@ -47,28 +48,28 @@ pub(crate) struct Board {
     balance: Option<Balance>,
     begun_ms: HashMap<JobKey, i64>,
     took_ms: VecDeque<i64>,
-    /// When the last of them were kept.
+    /// The times at which the last jobs were kept.
     kept_ms: VecDeque<i64>,
     lines: VecDeque<TimedLine>,
 }
 
-/// Nothing is submitted for a while.
+/// A pause: nothing is submitted until its end.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pause {
-    /// Until when.
+    /// The end of the pause.
     pub(crate) until_ms: i64,
-    /// Why.
+    /// The reason.
     pub(crate) why: String,
 }
 
-/// The account's balance, and what this run had spent by then.
+/// The account's balance, and the credits that this run had spent at that time.
 #[derive(Debug, Clone, Copy)]
 struct Balance {
     credits: f64,
     spent: f64,
 }
 
-/// An event as a line, and when it happened.
+/// An event as a line, with its time.
 pub(crate) struct TimedLine {
     pub(crate) at_ms: i64,
     pub(crate) line: ConsoleLine,
@@ -77,18 +78,18 @@ pub(crate) struct TimedLine {
 /// The account's window as far as this run knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
-    /// Submissions in it.
+    /// Number of submissions in it.
     pub(crate) used: u64,
-    /// Most of them.
+    /// Its limit.
     pub(crate) size: u64,
-    /// Its length as the provider says it.
+    /// Its length, from the provider's profile.
     pub(crate) window_ms: u64,
-    /// How long until the next place frees; none when all are free.
+    /// Time until the next place is free; `None` if all are free.
     pub(crate) frees_ms: Option<i64>,
 }
 
 impl Board {
-    /// A run that is about to begin.
+    /// A run before its start.
     pub(crate) fn new(plan: &PlanFacts<'_>) -> Self {
         Self {
             name: clean(plan.name),
@@ -101,7 +102,7 @@ impl Board {
         }
     }
 
-    /// Takes a record in, and says it as a line.
+    /// Applies a record and returns its line.
     pub(crate) fn apply(&mut self, record: &Record, options: &ConsoleOptions) -> &TimedLine {
         let at_ms = known_time(record.at_ms);
         let before = record.job.and_then(|key| self.plan_state.status(&key));
@@ -174,7 +175,7 @@ impl Board {
         }
     }
 
-    /// The last events that are worth a line, the newest first.
+    /// The last events that have a line at this level, the newest first.
     pub(crate) fn last(&self, level: Level) -> impl Iterator<Item = &TimedLine> {
         self.lines
             .iter()
@@ -182,12 +183,12 @@ impl Board {
             .filter(move |timed| timed.line.level <= level)
     }
 
-    /// How many jobs are in a state.
+    /// Number of jobs in a state.
     pub(crate) fn count(&self, state: JobStatus) -> u64 {
         self.plan_state.count(&[state])
     }
 
-    /// How many jobs are neither untouched nor at an end.
+    /// Number of jobs that have begun and not ended.
     pub(crate) fn under_way(&self) -> u64 {
         self.plan_state.count(&[
             JobStatus::Submitting,
@@ -196,7 +197,7 @@ impl Board {
         ])
     }
 
-    /// The account's window, where the rate is known.
+    /// The account's window, if the rate is known.
     pub(crate) fn window(&self, now_ms: i64) -> Option<Window> {
         let rate = self.bounds?.rate;
         let counts_ms = i64::try_from(rate.counts_for_ms()).unwrap_or(i64::MAX / 4);
@@ -213,25 +214,26 @@ impl Board {
         })
     }
 
-    /// Forgets submissions that have left the window.
+    /// Removes submissions that have left the window.
     pub(crate) fn forget(&mut self, now_ms: i64) {
         let Some(bounds) = self.bounds else { return };
         let counts_ms = i64::try_from(bounds.rate.counts_for_ms()).unwrap_or(i64::MAX / 4);
         self.sent_ms.retain(|sent_ms| sent_ms + counts_ms > now_ms);
     }
 
-    /// Why nothing is submitted now, where the provider or its absence is the reason.
+    /// The current pause, if the provider or a lost connection caused one.
     pub(crate) fn pause(&self, now_ms: i64) -> Option<&Pause> {
         self.pause.as_ref().filter(|it| it.until_ms > now_ms)
     }
 
-    /// The account's balance as this run knows it: what it was, less what was spent since.
+    /// The account's balance as this run knows it: the last one read, less what was spent since.
     pub(crate) fn balance(&self) -> Option<f64> {
         let balance = self.balance?;
         Some(balance.credits - (self.plan_state.spent - balance.spent))
     }
 
-    /// What may still be spent: of the account's balance and of the run's own limit whichever is less. None where neither is known.
+    /// The credits that may still be spent: the account's balance or the rest of the run's own limit, whichever is less. `None`
+    /// if neither is known.
     pub(crate) fn credits_left(&self) -> Option<f64> {
         let limit = self.bounds.and_then(|bounds| bounds.credits);
         let of_limit = limit.map(|limit| limit - self.plan_state.spent);
@@ -241,7 +243,7 @@ impl Board {
         }
     }
 
-    /// About how long the run still takes, from what its own jobs took; none before one of them is kept.
+    /// Estimate of the remaining time, from the durations of this run's jobs; `None` before one of them is kept.
     pub(crate) fn left_ms(&self, now_ms: i64) -> Option<i64> {
         let typical_ms = median(&self.took_ms)?;
         let rest_ms = |begun_ms: &i64| (typical_ms - (now_ms - begun_ms)).max(0);
@@ -266,7 +268,7 @@ impl Board {
             .sum::<i64>()
             .saturating_add(waiting.saturating_mul(typical_ms))
             / places;
-        // The last one begins when the gate lets it through and a place is free, and then takes as long as the others did.
+        // The last job begins when the rate limit admits it and a place is free. Then it takes as long as the others.
         let begins_ms = self
             .gate_ms(now_ms, waiting)
             .max(work_ms.saturating_sub(typical_ms));
@@ -280,7 +282,8 @@ impl Board {
         )
     }
 
-    /// How long so many jobs take at the pace of the last ones: a provider may work on fewer at a time than there are places.
+    /// The time for this number of jobs at the pace of the last ones. A provider may work on fewer jobs at a time than there
+    /// are places.
     fn paced_ms(&self, now_ms: i64, jobs: i64) -> i64 {
         let (Some(first_ms), true) = (self.kept_ms.front(), self.kept_ms.len() >= LEAST_FOR_PACE)
         else {
@@ -290,7 +293,7 @@ impl Board {
         (now_ms - first_ms).max(0).saturating_mul(jobs) / steps
     }
 
-    /// How long the account's rate keeps the last of `waiting` submissions back.
+    /// How long the account's rate limit delays the last of `waiting` submissions.
     fn gate_ms(&self, now_ms: i64, waiting: i64) -> i64 {
         let paused_ms = self
             .pause(now_ms)
@@ -302,7 +305,7 @@ impl Board {
         let mut inside: Vec<i64> = self.sent_ms.iter().copied().collect();
         inside.retain(|sent_ms| sent_ms + counts_ms > now_ms);
         inside.sort_unstable();
-        // The last one takes the place that frees after so many turns of the window.
+        // The last one takes the place that becomes free after this number of rounds of the window.
         let size = usize::try_from(bounds.rate.count)
             .unwrap_or(usize::MAX)
             .max(1);
@@ -327,7 +330,7 @@ fn is_under_way(state: JobStatus) -> bool {
     )
 }
 
-/// A time of a ledger, which may be damaged, between 1970 and the year 9999.
+/// A time of a ledger, which may be damaged, limited to the years 1970 to 9999.
 fn known_time(unix_ms: i64) -> i64 {
     const LATEST_MS: i64 = 253_402_300_799_999;
     unix_ms.clamp(0, LATEST_MS)
@@ -341,7 +344,7 @@ fn median(values: &VecDeque<i64>) -> Option<i64> {
 
 #[cfg(test)]
 impl Board {
-    /// The example's run up to record number `until`, and when that was.
+    /// The example's run up to record number `until`, with the time of that record.
     pub(super) fn of_example(until: usize, bounds: RunBounds) -> (Self, i64) {
         let story = crate::example::ExampleRun::new();
         let mut plan = story.plan();

@@ -1,5 +1,5 @@
-//! A run as lines for a screen of some size. Pure: the same board, time and size give the same lines, none of them wider or more than
-//! the screen takes.
+//! Draws a run as lines for a screen of a given size. Pure: the same board, time and size give the same lines. They never
+//! exceed the screen's width or height.
 //!
 //! ```text
 //! songs with studio                                        1:23, about 4 min left
@@ -15,8 +15,8 @@
 //! 12:03:41 accepted     chorus × lofi take 1  task 0123abcd
 //! ```
 //!
-//! On a small screen first the empty lines go, then the table becomes one line, then the rest goes from the top and the bottom until
-//! the bar alone is left.
+//! On a small screen the empty lines are dropped first. Then the table becomes one line. Then the other lines are dropped from
+//! the top and the bottom until only the bar is left.
 
 use anstyle::Style;
 use backline_engine::status::JobStatus;
@@ -28,19 +28,19 @@ use crate::sink::Level;
 use crate::style::{DIM, ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{about, columns, elapsed, figure, fit, pad, span};
 
-/// Most events that are shown, however high the screen is.
+/// Most events that are shown, on any screen.
 const MOST_EVENTS: usize = 12;
 
-/// Columns of a state in the table, its gap included.
+/// Columns of a state in the table, including the gap.
 const CELL_COLUMNS: usize = 19;
 
-/// On a screen that is narrower, words are left out.
+/// Below this width some words are left out.
 const NARROW: usize = 60;
 
-/// Widest bar: on a wide screen more of it says no more.
+/// Widest bar: a wider one shows no more information.
 const MOST_BAR: usize = 100;
 
-/// The states in the order in which a job goes through them.
+/// The states in the order in which a job passes through them.
 const STATES: [(JobStatus, &str, Style); 9] = [
     (JobStatus::Planned, "not bought", PLAIN),
     (JobStatus::Submitting, "sent", PLAIN),
@@ -53,7 +53,7 @@ const STATES: [(JobStatus, &str, Style); 9] = [
     (JobStatus::Partial, "partial", WARNING),
 ];
 
-/// The lines of a run's table, styled, without their ends; each leaves the last column free, and there is one less of them than the
+/// The lines of a run's table, styled, without line breaks. Each leaves the last column free. There is one line less than the
 /// screen has rows, for the cursor.
 pub(super) fn frame(
     board: &Board,
@@ -74,7 +74,7 @@ pub(super) fn frame(
     lines
 }
 
-/// All but the events, as much of it as fits.
+/// All lines except the events, as many as fit.
 fn head(board: &Board, now_ms: i64, wide: usize, high: usize) -> Vec<String> {
     let (title, bar) = (title(board, now_ms, wide), bar(board, wide));
     let (table, short) = (table(board, wide), short_table(board, wide));
@@ -88,7 +88,7 @@ fn head(board: &Board, now_ms: i64, wide: usize, high: usize) -> Vec<String> {
         facts.clone(),
         vec![gap()],
     ];
-    // An event at least is to be seen below.
+    // At least one event must be visible below.
     let airy = airy.concat();
     if airy.len() < high {
         return airy;
@@ -108,7 +108,7 @@ fn head(board: &Board, now_ms: i64, wide: usize, high: usize) -> Vec<String> {
     fits.unwrap_or_default()
 }
 
-/// What runs, since when, and how long it still takes.
+/// The name of the run, its elapsed time and the estimate of the remaining time.
 fn title(board: &Board, now_ms: i64, wide: usize) -> String {
     let mut times = Vec::new();
     times.extend(board.started_ms.map(|from_ms| elapsed(now_ms - from_ms)));
@@ -154,9 +154,9 @@ fn bar(board: &Board, wide: usize) -> String {
     format!("[{SUCCESS}{}{SUCCESS:#}] {count}", pad(&inside, room))
 }
 
-/// A row for as many states as fit beside each other.
+/// Rows with as many states as fit beside each other.
 fn table(board: &Board, wide: usize) -> Vec<String> {
-    // Most runs have no task that ended early.
+    // The column is left out if no task ended early, as in most runs.
     let states = STATES.iter().copied();
     let states =
         states.filter(|(state, ..)| *state != JobStatus::Partial || board.count(*state) > 0);
@@ -175,7 +175,7 @@ fn table(board: &Board, wide: usize) -> Vec<String> {
     states.chunks(beside).map(row).collect()
 }
 
-/// The states that jobs are in, in a line.
+/// The states of the jobs in one line.
 fn short_table(board: &Board, wide: usize) -> String {
     let present = STATES.iter().filter_map(|(state, word, _)| {
         let number = board.count(*state);
@@ -184,7 +184,7 @@ fn short_table(board: &Board, wide: usize) -> String {
     fit(&present.collect::<Vec<_>>().join(" · "), wide)
 }
 
-/// The account's window; in its place why nothing is submitted, where there is such a reason.
+/// The account's window, or the reason for the pause if there is one.
 fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
     if let Some(pause) = board.pause(now_ms) {
         let text = format!(
@@ -196,7 +196,7 @@ fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
     }
     let window = board.window(now_ms)?;
     let window_ms = i64::try_from(window.window_ms).unwrap_or(i64::MAX);
-    // A submission counts a little longer than the window that is named beside it, for safety's sake; that is not shown here.
+    // For safety, a submission counts a little longer than the window that is printed beside it; the excess is not shown.
     let frees = match window.frees_ms.map(|frees_ms| frees_ms.min(window_ms)) {
         Some(frees_ms) if wide < NARROW => format!("next in {}", span(frees_ms)),
         Some(frees_ms) => format!("next place frees in {}", span(frees_ms)),
@@ -214,7 +214,7 @@ fn rate(board: &Board, now_ms: i64, wide: usize) -> Option<String> {
 fn credits(board: &Board, wide: usize) -> Option<String> {
     let left = match board.credits_left() {
         Some(left) => format!(", {} left", figure(left.max(0.0))),
-        // Of a provider that costs nothing there is nothing to show.
+        // A free provider has no credits to show.
         None if board.plan_state.spent == 0.0 => return None,
         None => String::new(),
     };

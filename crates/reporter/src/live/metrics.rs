@@ -6,8 +6,8 @@
 //! backline_jobs{state="kept"} 9
 //! ```
 //!
-//! Names and labels are stable; they are all listed in [`Metrics::render`]. No label's value comes from a provider, and no job has a
-//! series of its own: a scraper's store does not grow with the plan.
+//! Names and labels are stable; [`Metrics::render`] lists all of them. No label's value comes from a provider, and no job has a
+//! series of its own, so a scraper's store does not grow with the plan.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{Display, Write as _};
@@ -20,13 +20,13 @@ use jiff::tz::TimeZone;
 use super::board::Board;
 use crate::sink::{ConsoleOptions, PlanFacts};
 
-/// Upper bounds of the durations' buckets, in seconds: a vendor's task takes one to ten minutes, the studio's a few seconds.
+/// Upper bounds of the buckets for durations, in seconds: a vendor's task takes one to ten minutes, the studio's a few seconds.
 const BUCKETS_S: [u32; 11] = [1, 2, 5, 10, 30, 60, 120, 180, 300, 600, 1_800];
 
 /// The figures of one run.
 pub struct Metrics {
     board: Board,
-    /// How the board tells what nobody reads here.
+    /// Options that the board needs for its lines, which are not printed here.
     options: ConsoleOptions,
     run: String,
     version: &'static str,
@@ -47,7 +47,7 @@ pub struct Metrics {
 
 #[derive(Default)]
 struct Histogram {
-    /// How many fell into each bucket, and not into the one before.
+    /// Counts of each bucket, without those of lower buckets.
     buckets: [u64; BUCKETS_S.len()],
     count: u64,
     sum_s: f64,
@@ -67,7 +67,7 @@ impl Histogram {
 }
 
 impl Metrics {
-    /// Of a run that is about to begin; `version` is the program's.
+    /// The figures of a run before its start; `version` is the program's version.
     pub fn new(plan: &PlanFacts<'_>, version: &'static str) -> Self {
         Self {
             board: Board::new(plan),
@@ -93,7 +93,7 @@ impl Metrics {
         }
     }
 
-    /// Takes a record in.
+    /// Applies a record.
     pub fn record(&mut self, record: &Record) {
         self.board.forget(record.at_ms);
         self.board.apply(record, &self.options);
@@ -284,7 +284,7 @@ impl Metrics {
     }
 }
 
-/// The text as it grows.
+/// The output so far.
 #[derive(Default)]
 struct Page {
     text: String,

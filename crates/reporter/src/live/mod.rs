@@ -1,4 +1,4 @@
-//! A run while it goes on: what is known of it, and the table that shows it.
+//! A run in progress: its state, and the table that shows it.
 //!
 //! ```text
 //!  plan, records ─► board (pure) ─► frame (pure: size and time in, lines out) ─► screen ─► terminal

@@ -1,8 +1,8 @@
-//! Draws lines at the foot of a terminal again and again, in place.
+//! Draws lines at the bottom of a terminal repeatedly, in place.
 //!
-//! It takes nothing from the terminal that it would have to give back: no other screen, no hidden cursor, no mode. So whatever ends the
-//! program, SIGKILL included, leaves a shell that works, with the cursor on a line of its own below the last drawing. The price is that
-//! what a person types meanwhile is seen.
+//! It changes no state of the terminal that it would have to restore: no alternate screen, no hidden cursor, no mode. So any
+//! end of the program, SIGKILL included, leaves a working shell, with the cursor on its own line below the last drawing. The
+//! disadvantage is that text typed meanwhile is visible.
 
 use std::io::{self, Write};
 
@@ -19,20 +19,21 @@ pub struct Size {
     pub rows: u16,
 }
 
-/// From here to the end of the screen nothing stays.
+/// Clears from the cursor to the end of the screen.
 const CLEAR_BELOW: &str = "\x1b[J";
-/// From here to the end of the line nothing stays.
+/// Clears from the cursor to the end of the line.
 const CLEAR_LINE: &str = "\x1b[K";
 
-/// The foot of a terminal.
+/// The bottom of a terminal.
 pub(super) struct Screen {
     to: Box<dyn Write + Send>,
     colour: bool,
-    /// How wide the lines are that were drawn.
+    /// Widths of the drawn lines.
     drawn: Vec<usize>,
-    /// Lines of an older drawing that a terminal which became lower has moved out of sight, and gives back when it becomes higher.
+    /// Number of lines of an older drawing that scrolled out of sight when the terminal became lower. They reappear when it
+    /// becomes higher.
     hidden: usize,
-    /// What the terminal's size was then.
+    /// The terminal's size at that time.
     size: Size,
     failed: Option<io::Error>,
 }
@@ -52,7 +53,7 @@ impl Screen {
         }
     }
 
-    /// Draws `lines`, in place of those that were drawn before, on a terminal that is now so large.
+    /// Replaces the previous drawing with `lines`, on a terminal of the current size `size`.
     pub(super) fn draw(&mut self, lines: &[String], size: Size) {
         let mut text = self.back(size);
         if size != self.size {
@@ -68,7 +69,7 @@ impl Screen {
     pub(super) fn above(&mut self, written: &str, lines: &[String], size: Size) {
         let mut text = self.back(size);
         text.push_str(CLEAR_BELOW);
-        // What is written now stands between.
+        // The written text now separates the hidden lines from the drawing.
         self.hidden = 0;
         for line in written.lines() {
             self.push(&mut text, line);
@@ -79,7 +80,7 @@ impl Screen {
         self.write(&text);
     }
 
-    /// Takes the drawing away and writes `last` in its place.
+    /// Removes the drawing and writes `last` in its place.
     pub(super) fn close(&mut self, last: &str, size: Size) {
         let mut text = self.back(size);
         text.push_str(CLEAR_BELOW);
@@ -91,13 +92,14 @@ impl Screen {
         self.write(&text);
     }
 
-    /// The first error in writing, once.
+    /// Returns the first write error, once.
     pub(super) fn outcome(&mut self) -> io::Result<()> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    /// To the drawing's first line. A terminal that became narrower has wrapped its lines, or cut them: it is not known which, and the
-    /// one that cut loses lines above rather than the other keeping remains of an old drawing.
+    /// Moves the cursor to the first line of the drawing. A terminal that became narrower has wrapped or cut the lines, and it
+    /// is not known which. Wrapped lines are assumed: on a terminal that cuts, a few lines above are lost; the other assumption
+    /// would leave remains of old drawings.
     fn back(&mut self, size: Size) -> String {
         let high = |wide: &usize| {
             if size.columns >= self.size.columns {
@@ -133,7 +135,7 @@ impl Screen {
         }
     }
 
-    /// All at once, so that no half of a drawing is seen.
+    /// Writes everything at once, so that no partial drawing is visible.
     fn write(&mut self, text: &str) {
         if self.failed.is_none() {
             let written = self.to.write_all(text.as_bytes());

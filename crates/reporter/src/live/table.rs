@@ -1,5 +1,5 @@
-//! The table as a sink: drawn when something happened, and by a thread of its own when time has passed or the terminal has changed its
-//! size.
+//! The live table as a sink. It is drawn after an event, and by its own thread when time has passed or the terminal's size has
+//! changed.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,31 +16,31 @@ use super::screen::{Screen, Size};
 use crate::closing::closing_text;
 use crate::sink::{ConsoleOptions, Level, PlanFacts, RunResult, Sink};
 
-/// How often the terminal's size is looked at.
+/// Interval at which the terminal's size is read.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How often the table is drawn anew when nothing happens: waits are counted down in seconds.
+/// Interval at which the table is redrawn without an event: waits are counted down in seconds.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Shortest time between two drawings: a thousand events a second are not to be a thousand drawings.
+/// Shortest time between two drawings, so that a thousand events a second do not cause a thousand drawings.
 const BETWEEN: Duration = Duration::from_millis(50);
 
-/// A live table at the foot of a terminal. Lines for what went wrong, or with [`Level::Verbose`] for everything, stay above it.
+/// A live table at the bottom of a terminal. Lines about problems, or with [`Level::Verbose`] about everything, stay above it.
 pub struct LiveTable {
     shared: Shared,
     ticker: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-/// Writes above the table, for the program's log. Clones write to the same place.
+/// A writer for the program's log that prints above the table. Clones write to the same table.
 #[derive(Clone)]
 pub struct LogWriter(Shared);
 
-/// Ends the drawing, for a writer that is about to write to the terminal past the table: a panic's message. What was drawn last stays.
+/// Stops the drawing before another writer uses the terminal, such as a panic's message. The last drawing stays.
 #[derive(Clone)]
 pub struct Stopper(Arc<AtomicBool>);
 
 impl Stopper {
-    /// Nothing is drawn after this.
+    /// Draws nothing after this call.
     pub fn stop(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
@@ -62,7 +62,7 @@ struct Inner {
 }
 
 impl LiveTable {
-    /// A table on `out`, a terminal whose size `size` returns.
+    /// A table on `out`, which is a terminal; `size` returns its size.
     pub fn new(
         out: Box<dyn Write + Send>,
         size: impl Fn() -> Size + Send + 'static,
@@ -85,12 +85,12 @@ impl LiveTable {
         }
     }
 
-    /// A writer for the program's log, whose lines then stand above the table instead of in it.
+    /// A writer for the program's log, whose lines appear above the table instead of inside it.
     pub fn log_writer(&self) -> LogWriter {
         LogWriter(self.shared.clone())
     }
 
-    /// What ends the drawing.
+    /// The handle that stops the drawing.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.shared.stopped.clone())
     }
@@ -106,11 +106,11 @@ impl LiveTable {
                 }
             }
         });
-        // Without a thread to spare the table is drawn when something happens.
+        // Without the thread the table is drawn only after an event.
         self.ticker = ticking.ok().map(|thread| (end, thread));
     }
 
-    /// Takes the drawing away, and puts `last` in its place.
+    /// Removes the drawing and writes `last` in its place.
     fn end(&mut self, last: impl FnOnce(&ConsoleOptions) -> String) -> io::Result<()> {
         self.stop_ticking();
         let Some(mut inner) = self.shared.lock() else {
@@ -129,13 +129,13 @@ impl LiveTable {
             return;
         };
         drop(end);
-        // A thread that panicked has printed why.
+        // A panicked thread has already printed its message.
         let _ = thread.join();
     }
 }
 
 impl Drop for LiveTable {
-    /// What was drawn last stays, for the reader of an interrupted run.
+    /// The last drawing stays, for the reader of an interrupted run.
     fn drop(&mut self) {
         self.stopper().stop();
         self.stop_ticking();
@@ -143,7 +143,7 @@ impl Drop for LiveTable {
 }
 
 impl Shared {
-    /// None once nothing is to be drawn any more. A thread that panicked while it drew leaves at worst half a drawing.
+    /// The state; `None` after the drawing was stopped. A thread that panicked while it drew leaves half a drawing at worst.
     fn lock(&self) -> Option<MutexGuard<'_, Inner>> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         (!self.stopped.load(Ordering::SeqCst)).then_some(inner)
@@ -151,7 +151,7 @@ impl Shared {
 }
 
 impl Inner {
-    /// Least talkative level whose lines are shown within the table.
+    /// The least verbose level whose lines appear inside the table.
     fn within(&self) -> Level {
         self.options.level.max(Level::Normal)
     }
@@ -230,7 +230,7 @@ impl Sink for LiveTable {
     }
 
     fn detach(&mut self) {
-        // A terminal that can't be written to shows nothing, and there is no other output for the error.
+        // If the terminal can't be written to, there is no output left for the error.
         let _ = self.end(|_| String::new());
     }
 }

@@ -1,8 +1,9 @@
 //! `GET /studio/bill`: every accepted POST as one line of JSON, for users of this machine.
 //!
-//! It is no part of the contract. The tokens in it could forge callbacks, so it is shown to loopback peers only, and only under
-//! a loopback name: a proxy on this machine, or a page that has its name resolved to it, sends another host. Other users of this
-//! machine are loopback peers, too: so it takes the studio's key, or the secret in its data folder where it has none.
+//! It is not part of the contract. Its tokens could be used to forge callbacks, so it is restricted. Only loopback peers may
+//! read it, and only under a loopback name: a proxy on this machine, or a web page whose name resolves to this machine, sends
+//! another host. Other users of this machine are loopback peers, too, so the request needs the studio's key or, if there is
+//! none, the secret in its data folder.
 
 use std::sync::Arc;
 

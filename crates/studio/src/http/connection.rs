@@ -1,7 +1,7 @@
-//! Connections that a handler can cut, and who is at the other end.
+//! Connections that a handler can cut, with the address of the peer.
 //!
-//! A handler can only respond; a connection that breaks has no response at all. So each connection has a [`ConnectionHandle`] that
-//! its requests carry: once it is cut, not a byte goes out any more and the connection is closed.
+//! A handler can only respond, but a broken connection has no response at all. So every request carries the
+//! [`ConnectionHandle`] of its connection. After `cut`, no further byte is sent and the connection is closed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A handle to the connection that a request came on.
+/// A handle to the connection of a request.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionHandle {
     peer: SocketAddr,
@@ -21,12 +21,12 @@ pub(crate) struct ConnectionHandle {
 }
 
 impl ConnectionHandle {
-    /// Closes the connection without another byte.
+    /// Closes the connection without sending another byte.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
     }
 
-    /// Who is at the other end.
+    /// The address of the peer.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -39,7 +39,7 @@ pub(crate) struct CuttableConnection {
 }
 
 impl CuttableConnection {
-    /// A connection and the connection that its requests carry.
+    /// A connection that can be cut, and the handle for its requests.
     pub(crate) fn new(
         stream: TcpStream,
         peer: SocketAddr,

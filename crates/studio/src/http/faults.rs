@@ -27,16 +27,16 @@ use crate::store::tasks::{self, StoredTask, StoredTrack};
 
 /// The page of a gateway whose service does not respond.
 const GATEWAY_PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n";
-/// The page of an edge that does not know the method, or anything else.
+/// The page of a front end that does not know the method, or of any other error.
 const PLAIN_PAGE: &str = "<!doctype html><html><head><title>Error</title></head><body><h1>Error</h1><p>The request could not be handled.</p></body></html>";
-/// The page of a file that is gone.
+/// The page in place of a missing file.
 const FILE_PAGE: &str = "<!doctype html><html><head><title>Not here</title></head><body><p>The file has moved.</p></body></html>";
-/// Where redirects lead when a plan does not say: the metadata service of many clouds.
+/// The target of redirects if a plan names none: the metadata service of many clouds.
 const PRIVATE_ADDRESS: &str = "http://169.254.169.254/latest/meta-data/";
-/// Bytes between two breaths of a body that will break off, so that they are on their way before it does.
+/// Bytes between two pauses of a body that breaks off later, so that they are sent before it does.
 const BREATH_BYTES: usize = 16 * 1024;
 
-/// A refusal with the text of a plan.
+/// The refusal that a plan describes.
 pub(super) fn refusal(refuse: &Refuse) -> Response {
     let status = match refuse.shape {
         Shape::Body => StatusCode::OK,
@@ -61,7 +61,7 @@ fn retry_after(response: &mut Response, wait_s: Option<u64>) {
     }
 }
 
-/// A response as a plan writes it out.
+/// The response that a plan describes.
 pub(super) fn reply(reply: &Reply, task_id: &str, other_id: &str) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = match reply.body {
@@ -73,12 +73,12 @@ pub(super) fn reply(reply: &Reply, task_id: &str, other_id: &str) -> Response {
     response
 }
 
-/// The envelope of a task that has failed.
+/// The envelope of a failed task.
 pub(super) fn failed(code: i64, message: &str) -> Response {
     Json(Envelope::<Value>::refusal(code, message)).into_response()
 }
 
-/// `response` with its JSON spoilt.
+/// `response` with malformed JSON.
 pub(super) async fn malform(response: Response, kind: MalformedKind) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
@@ -92,7 +92,7 @@ pub(super) async fn malform(response: Response, kind: MalformedKind) -> Response
     Response::from_parts(head, bytes.into())
 }
 
-/// The response that takes the place of `accepted`, the acceptance of `task_id`; `other_id` was accepted before it.
+/// The response that replaces `accepted`, the acceptance of `task_id`. `other_id` was accepted before it.
 pub(super) async fn faulty_response(
     response: SubmitFault,
     accepted: Response,
@@ -117,7 +117,7 @@ pub(super) async fn faulty_response(
     }
 }
 
-/// The response to a poll that shows nothing of the task.
+/// The response to a poll that shows nothing about the task.
 pub(super) fn poll(
     response: PollResponse,
     task_id: &str,
@@ -136,7 +136,7 @@ pub(super) fn poll(
     }
 }
 
-/// `GET /bent/<task id>/<n>.<extension>`: a track whose file is not always what it should be; `silence` has no byte.
+/// `GET /bent/<task id>/<n>.<extension>`: a track whose file may have a fault. `silence` as the file name gives an empty body.
 pub(super) async fn file(
     State(shared): State<Arc<StudioState>>,
     ConnectInfo(_): ConnectInfo<ConnectionHandle>,
@@ -153,7 +153,7 @@ pub(super) async fn file(
     let id = task_id.clone();
     let task = shared
         .store
-        .read("look a task up", move |connection| {
+        .read("find a task", move |connection| {
             tasks::find(connection, &id)
         })
         .await;
@@ -183,7 +183,7 @@ pub(super) async fn file(
     }
 }
 
-/// The file of a track with something wrong with it.
+/// The file of a track, with a fault.
 async fn spoil(
     shared: &StudioState,
     task: &StoredTask,
@@ -231,7 +231,7 @@ async fn spoil(
             files::send(shared, &other.unwrap_or(kept).audio, request).await
         }
         FileKind::WrongOffset if request.headers().contains_key(header::RANGE) => {
-            // From the start, whatever range was requested.
+            // From the first byte, whatever range was requested.
             request.headers_mut().remove(header::IF_RANGE);
             let all = HeaderValue::from_static("bytes=0-");
             request.headers_mut().insert(header::RANGE, all);
@@ -270,14 +270,14 @@ async fn spoil(
     }
 }
 
-/// The true bytes of a track, or that they are gone.
+/// The correct bytes of a track, or a response that they are gone.
 async fn read(shared: &StudioState, kept: &StoredTrack) -> Result<Vec<u8>, Response> {
     let path = shared.folder.files().join(&kept.audio);
     let read = tokio::fs::read(&path).await;
     read.map_err(|_| StatusCode::NOT_FOUND.into_response())
 }
 
-/// `whole` at so many bytes a second, ten times a second.
+/// `whole`, sent at `bytes_per_s`, ten times a second.
 async fn trickle(whole: Response, bytes_per_s: u32) -> Response {
     let (mut head, body) = whole.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
@@ -307,7 +307,7 @@ fn page(status: StatusCode, text: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, "text/html")], text).into_response()
 }
 
-/// The head of `whole` and the first half of its body; then the connection breaks.
+/// The head of `whole` and the first half of its body; then the connection is cut.
 async fn half_then_break(whole: Response) -> Response {
     let (mut head, body) = whole.into_parts();
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {

@@ -1,4 +1,4 @@
-//! Uploads, results and covers, open to everyone who has the address.
+//! Serves uploads, results and covers to everyone who has the address.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use crate::mime;
 use crate::names;
 use crate::shared::StudioState;
 
-/// `GET /files/…`: a file, whole or by ranges, with its type, length, ETag and date.
+/// `GET /files/…`: a file or a range of it, with its type, length, ETag and date.
 pub(super) async fn serve(
     State(shared): State<Arc<StudioState>>,
     Path(path): Path<String>,
     request: Request,
 ) -> Response {
-    // Plain segments only: there is no way out of the folder, and nothing half-written has such a name.
+    // Only plain segments are accepted: no path leaves the folder, and half-written files have no such names.
     if !names::is_plain_path(&path) {
         return StatusCode::NOT_FOUND.into_response();
     }
     send(&shared, &path, request).await
 }
 
-/// Sends the file at `path` below `files/`, in the range that `request` names.
+/// Sends the file at `path` below `files/`, in the requested range.
 pub(super) async fn send(shared: &StudioState, path: &str, mut request: Request) -> Response {
     let file = shared.folder.files().join(path);
     match tokio::fs::metadata(&file).await {
@@ -57,7 +57,7 @@ pub(super) async fn send(shared: &StudioState, path: &str, mut request: Request)
     }
 }
 
-/// Serves the file. `If-Range` is compared with the ETag alone: a part of another file than the client's would be useless.
+/// Serves the file. `If-Range` is compared with the ETag alone, because a part of a different file would be useless.
 async fn call(file: &std::path::Path, mut request: Request) -> std::io::Result<Response> {
     let condition = request.headers_mut().remove(header::IF_RANGE);
     let mut again = Request::new(axum::body::Body::empty());
@@ -71,7 +71,7 @@ async fn call(file: &std::path::Path, mut request: Request) -> std::io::Result<R
     Ok(response)
 }
 
-/// `GET /covers/<track id>.svg`: the cover that belongs to the id.
+/// `GET /covers/<track id>.svg`: the cover of the track with that id.
 pub(super) async fn cover(Path(name): Path<String>) -> Response {
     match name
         .strip_suffix(".svg")

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! /api/*    User-Agent, key ─► handler: body ─► rules ─► store ─► vendor envelope
-//! /files/*  uploads and results, open to all, with ranges
-//! /covers/* drawn on the fly
-//! /bent/*   tracks that a misbehaviour plan has spoilt
+//! /files/*  uploads and results, public, with ranges
+//! /covers/* drawn on request
+//! /bent/*   tracks with a fault of a misbehaviour plan
 //! /studio/bill  every accepted POST, for loopback peers
 //! ```
 //!
-//! A handler reads the request, applies a pure rule, makes one durable change, and responds; work that takes longer is the
-//! worker's. Everything else is the vendors' 404.
+//! A handler reads the request, applies a pure rule, makes one durable change, and responds. The worker does longer work. Every
+//! other path gets the vendors' 404.
 
 mod bill;
 mod connection;
@@ -114,8 +114,9 @@ pub(crate) fn router(shared: Arc<StudioState>) -> Router {
         .with_state(shared)
 }
 
-/// Turns away a request from this machine that names another host: it comes from a page in the user's browser, whose own name was made
-/// to lead here. Peers elsewhere, and a proxy in front, know the studio by names that it does not know.
+/// Refuses a request from this machine that names another host. Such a request comes from a web page in the user's browser
+/// whose name resolves to this machine (DNS rebinding). Remote peers and a proxy use names of the studio that the studio does
+/// not know.
 async fn require_own_host(
     State(shared): State<Arc<StudioState>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
@@ -125,7 +126,7 @@ async fn require_own_host(
     let is_local = connection.peer().ip().to_canonical().is_loopback();
     let is_direct = shared.config.public_url.is_none();
     if is_local && is_direct && !gate::names_loopback(request.headers()) {
-        let message = "the request names another host than this studio's";
+        let message = "the request names a host that is not this studio";
         return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
     }
     next.run(request).await
@@ -139,7 +140,7 @@ async fn require_user_agent(request: Request, next: Next) -> Response {
     }
 }
 
-/// Writes refusals in the code table that a misbehaviour plan names.
+/// Writes refusals in the codes of the vendor that a misbehaviour plan names.
 async fn speak(State(shared): State<Arc<StudioState>>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let codes = shared.codes();
@@ -149,7 +150,7 @@ async fn speak(State(shared): State<Arc<StudioState>>, request: Request, next: N
     }
 }
 
-/// Turns away who has not the key, before a byte of the body is read. What is let in carries a digest of the key.
+/// Refuses a request without a valid key before its body is read. Adds a digest of the key to an accepted request.
 async fn require_key(
     State(shared): State<Arc<StudioState>>,
     mut request: Request,
@@ -169,7 +170,7 @@ fn is_upload(request: &Request) -> bool {
     request.uri().path().starts_with("/api/file-")
 }
 
-/// Gives the calls about no submission what a misbehaviour plan has for them.
+/// Applies a misbehaviour plan's replies to calls that are not about a submission.
 async fn alter_other_calls(
     State(shared): State<Arc<StudioState>>,
     request: Request,
@@ -186,7 +187,7 @@ async fn alter_other_calls(
     }
 }
 
-/// Ends requests that take too long: a slow body must not occupy a connection for ever.
+/// Ends requests that take too long, so that a slow body does not occupy a connection for ever.
 async fn keep_deadline(request: Request, next: Next) -> Response {
     let response = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
     response.unwrap_or_else(|_| {

@@ -1,6 +1,6 @@
-//! The bytes of a file that a request names, by RFC 9110 section 14: a `Range` that means nothing is passed over, and only
-//! one that is well formed and lies outside the file is refused. The file server's response to both is 416, so it is given the one form
-//! of a range that is never in doubt.
+//! Reads the byte range that a request names, by RFC 9110 section 14. An invalid `Range` is ignored; only a valid one that lies
+//! outside the file is refused. The file server refuses both with 416, so the header is rewritten into the one form that it
+//! reads correctly.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -9,17 +9,17 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 #[derive(Debug, PartialEq, Eq)]
 enum ByteRange {
     Whole,
-    /// From the first to the last of these, which both lie within.
+    /// From the first to the last byte, inclusive; both lie within the file.
     Part(u64, u64),
-    /// Well formed, and not a byte of it is there.
+    /// A valid range that contains no byte of the file.
     Nothing,
 }
 
-/// Puts the request's `Range` into the form that the file server understands, or takes it away, for a file of this length.
+/// Rewrites the request's `Range` into the form that the file server reads correctly, or removes it, for a file of this length.
 pub(super) fn normalise(request: &mut Request, length_bytes: u64) {
     let range = match *request.method() {
         Method::GET => of_headers(request.headers(), length_bytes),
-        // Ranges are defined for no other method.
+        // Only GET has ranges.
         _ => ByteRange::Whole,
     };
     let range = match range {
@@ -42,7 +42,7 @@ fn of_headers(headers: &HeaderMap, length_bytes: u64) -> ByteRange {
     }
 }
 
-/// A request for several ranges gets the whole file, which the RFC allows: no player and no download requests several.
+/// A request for several ranges gets the whole file, which the RFC allows: no player and no download client requests several.
 fn read(value: &str, length_bytes: u64) -> ByteRange {
     let one = value
         .split_once('=')
@@ -54,7 +54,7 @@ fn read(value: &str, length_bytes: u64) -> ByteRange {
     let end = length_bytes.saturating_sub(1);
     match (number(first), number(last)) {
         (None, Some(0)) if first.is_empty() => ByteRange::Nothing,
-        // An empty file has no ranges, and this range is the whole file.
+        // An empty file has no ranges; this range means the whole file.
         (None, Some(_)) if first.is_empty() && length_bytes == 0 => ByteRange::Whole,
         (None, Some(suffix)) if first.is_empty() => {
             ByteRange::Part(length_bytes.saturating_sub(suffix), end)
@@ -68,7 +68,7 @@ fn read(value: &str, length_bytes: u64) -> ByteRange {
     }
 }
 
-/// Digits and nothing else. No file is as long as a number that overflows, so the largest stands for those.
+/// Parses digits only. No file is as long as a number that overflows, so an overflow becomes the largest number.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))

@@ -27,7 +27,7 @@ pub(super) struct RecordInfoQuery {
     task_id: Option<String>,
 }
 
-/// `GET /api/v1/generate/record-info`: the response for an unknown task has `data: null`, as at the vendors.
+/// `GET /api/v1/generate/record-info`: for an unknown task the response has `data: null`, as vendors send it.
 pub(super) async fn record_info(
     State(shared): State<Arc<StudioState>>,
     ConnectInfo(connection): ConnectInfo<ConnectionHandle>,
@@ -41,7 +41,7 @@ pub(super) async fn record_info(
     let id = task_id.clone();
     let look =
         move |connection: &rusqlite::Connection| steps::find(connection, OperationKind::Song, &id);
-    match shared.store.read("look a task up", look).await? {
+    match shared.store.read("find a task", look).await? {
         Some(task) => details_of(&shared, task, &connection).await,
         None => Ok(match shared.other_reply(OtherKind::UnknownTask) {
             Some(reply) => super::faults::reply(reply, &task_id, ""),
@@ -50,7 +50,7 @@ pub(super) async fn record_info(
     }
 }
 
-/// The details of a task of any operation, with what a misbehaviour plan does to them.
+/// The details of a task of any operation, with the faults of a misbehaviour plan.
 pub(super) async fn details_of(
     shared: &StudioState,
     task: tasks::StoredTask,
@@ -88,7 +88,7 @@ pub(super) async fn details_of(
     }
 }
 
-/// The task that was accepted before another.
+/// The task that was accepted before `task`.
 async fn neighbour(
     shared: &StudioState,
     task_id: &str,
@@ -98,8 +98,8 @@ async fn neighbour(
     shared.store.read("find another task", look).await
 }
 
-/// `GET /api/v1/generate/credit`: what is left. Whole credits are written as an integer: the reference vendor's clients read
-/// one.
+/// `GET /api/v1/generate/credit`: the balance. Whole credits are written as an integer, because clients of the reference vendor
+/// read an integer.
 pub(super) async fn credits(
     State(shared): State<Arc<StudioState>>,
 ) -> Result<Response, RequestError> {
@@ -111,7 +111,7 @@ pub(super) async fn credits(
     })
 }
 
-/// `GET /api/v1/chat/credit`: the same as the other vendor writes it, with a fraction always.
+/// `GET /api/v1/chat/credit`: the balance as the other vendor writes it, always with a fraction.
 pub(super) async fn fractional_credits(
     State(shared): State<Arc<StudioState>>,
 ) -> Result<Response, RequestError> {
@@ -121,11 +121,11 @@ pub(super) async fn fractional_credits(
 async fn balance(shared: &StudioState) -> Result<f64, RequestError> {
     let charged = shared.store.read("read the balance", bills::charged);
     let left = shared.config.credits.unwrap_or(UNLIMITED_CREDITS) - charged.await?;
-    // Prices have tenths of a credit: what adding them up leaves behind is no credit.
+    // Prices have tenths of a credit; the rounding removes floating-point errors of the sum.
     Ok((left * 1000.0).round() / 1000.0)
 }
 
-/// `POST /api/v1/common/download-url`: the studio's addresses need no signature, so a link of its own is good as it is.
+/// `POST /api/v1/common/download-url`: the studio's addresses need no signature, so one of its links is returned unchanged.
 pub(super) async fn download_url(
     State(shared): State<Arc<StudioState>>,
     body: Result<Bytes, BytesRejection>,

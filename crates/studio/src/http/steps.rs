@@ -1,4 +1,4 @@
-//! The steps: WAV, stems, MIDI and recovery. Each is submitted, charged and followed as a song is, on paths of its own.
+//! The steps: WAV, stems, MIDI and recovery. Each is submitted, charged and polled like a song, on its own paths.
 //!
 //! ```text
 //! key, body ─► fields ─► the task that it processes ─► plan of misbehaviour ─► window ─► accepted, charged ─► response
@@ -32,7 +32,7 @@ use crate::store::tasks::{InitialState, NewTask, StoredTask, TaskProgress};
 use crate::validate_step::{self, StepInput, ValidStep};
 use crate::wire::{self, TRACKS};
 
-/// The submission of a step.
+/// The route of a step's submission.
 pub(super) fn submitting(kind: OperationKind) -> MethodRouter<Arc<StudioState>> {
     post(
         move |State(shared): State<Arc<StudioState>>,
@@ -45,7 +45,7 @@ pub(super) fn submitting(kind: OperationKind) -> MethodRouter<Arc<StudioState>> 
     )
 }
 
-/// The details of a step's task.
+/// The route of a step's details.
 pub(super) fn details_of(kind: OperationKind) -> MethodRouter<Arc<StudioState>> {
     get(
         move |State(shared): State<Arc<StudioState>>,
@@ -114,7 +114,7 @@ async fn submit_step(
     submit::buy(&shared, order, &connection).await
 }
 
-/// The task that a step processes, and the song that it is about.
+/// The task that a step processes, and its song.
 struct Parent {
     task: StoredTask,
     track: Option<u8>,
@@ -122,7 +122,7 @@ struct Parent {
     tags: String,
 }
 
-/// Finds it at once, as the vendors do: what they don't know is refused, and nothing is charged.
+/// Finds the parent at once, as vendors do: an unknown parent is refused, and nothing is charged.
 async fn parent_of(
     shared: &StudioState,
     kind: OperationKind,
@@ -132,10 +132,10 @@ async fn parent_of(
     let find = async |kind: OperationKind, id: &str| {
         let id = id.to_owned();
         let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
-        shared.store.read("look a task up", look).await
+        shared.store.read("find a task", look).await
     };
     let known = async |kind: OperationKind, id: &str| {
-        let what = || format!("`{id}` is no {} task of this studio", kind.name());
+        let what = || format!("no {} task of this studio has the id `{id}`", kind.name());
         find(kind, id).await?.ok_or_else(|| unknown(what()))
     };
     let task = match &valid.input {
@@ -148,7 +148,8 @@ async fn parent_of(
                 let (task, _) = path.strip_prefix("results/")?.split_once('/')?;
                 Some(task.to_owned())
             });
-            let foreign = "audioUrl is not a track of this studio, which takes apart nothing else";
+            let foreign =
+                "audioUrl is not a track of this studio: the studio splits only its own tracks";
             let id = own.ok_or_else(|| RequestError::NotOurs(foreign.to_owned()))?;
             known(OperationKind::Song, &id).await?
         }
@@ -169,13 +170,13 @@ async fn parent_of(
     let track = match &valid.input {
         StepInput::Track { task: id, audio } => {
             let is_named = |number: &u8| wire::track_id(id, *number).to_string() == *audio;
-            let what = || format!("`{audio}` is no track of the task `{id}`");
+            let what = || format!("`{audio}` is not a track of the task `{id}`");
             let number = (1..=TRACKS).find(is_named);
             ready(number.ok_or_else(|| unknown(what()))?)?
         }
         StepInput::File(url) => {
             let path = shared.links.own_file(url).unwrap_or_default();
-            let what = || format!("`{path}` is no track of the task `{}`", task.id);
+            let what = || format!("`{path}` is not a track of the task `{}`", task.id);
             let kept = task.tracks.iter().find(|kept| kept.audio == path);
             ready(kept.ok_or_else(|| unknown(what()))?.number)?
         }
@@ -188,7 +189,7 @@ async fn parent_of(
                 names.any(|name| step_wire::stem_id(&task.id, name) == *id)
             };
             if let Some(id) = stem.as_ref().filter(|id| !is_known(id)) {
-                let what = format!("`{id}` is no stem of the task `{}`", task.id);
+                let what = format!("`{id}` is not a stem of the task `{}`", task.id);
                 return Err(unknown(what));
             }
             None
@@ -229,11 +230,11 @@ async fn details(
         .ok_or_else(|| RequestError::Invalid(format!("{name} is required")))?;
     let id = task_id.clone();
     let look = move |connection: &rusqlite::Connection| steps::find(connection, kind, &id);
-    match shared.store.read("look a task up", look).await? {
+    match shared.store.read("find a task", look).await? {
         Some(task) => reads::details_of(&shared, task, &connection).await,
         None => match shared.other_reply(OtherKind::UnknownTask) {
             Some(reply) => Ok(super::faults::reply(reply, &task_id, "")),
-            // Recorded with one vendor's codes; no other response is known.
+            // Recorded with the codes of one vendor; no other response is known.
             None if kind == OperationKind::Recovery => Err(RequestError::UnknownRecovery),
             None => Ok(responses::success(Value::Null)),
         },

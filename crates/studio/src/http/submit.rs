@@ -1,10 +1,10 @@
-//! `POST /api/v1/generate/add-instrumental`: one request in, one durable and charged task out.
+//! `POST /api/v1/generate/add-instrumental`: creates one durable and charged task from one request.
 //!
 //! ```text
-//! key, body ─► rules ─► plan of misbehaviour ─► window ─► place in the queue ─► accepted, charged ─► response
+//! key, body ─► rules ─► misbehaviour plan ─► window ─► place in the queue ─► accepted, charged ─► response
 //! ```
 //!
-//! From the window on, a request is carried through whether its client waits or has hung up: what is accepted is also queued.
+//! After the window, a request is completed even if its client disconnects: an accepted task is always queued.
 
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ use crate::validate;
 const TOKEN_BYTES: usize = 256;
 /// The code of a source that can't be downloaded.
 const NO_SOURCE: i64 = 451;
-/// Longest wait of a response for its task's callbacks: no client waits longer.
+/// Longest time that a response waits for its task's callbacks: no client waits longer.
 const CALLBACKS_PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) async fn add_instrumental(
@@ -107,19 +107,19 @@ pub(super) async fn add_instrumental(
     buy(&shared, order, &connection).await
 }
 
-/// Accepts and charges `order`, and returns what its client gets to see of that.
+/// Accepts and charges `order`, and returns the response that its client gets.
 pub(super) async fn buy(
     shared: &Arc<StudioState>,
     order: NewTask,
     connection: &ConnectionHandle,
 ) -> Result<Response, RequestError> {
     let (faults, kind) = (order.faults.clone(), order.kind);
-    // In a task of its own, which goes on when the client hangs up and this handler is dropped.
+    // A separate task, which continues if the client disconnects and this handler is dropped.
     let accepting = tokio::spawn(accept(Arc::clone(shared), order));
     let task_id = match accepting.await {
         Ok(accepted) => accepted?,
         Err(error) => {
-            tracing::error!(%error, "accepting a task broke");
+            tracing::error!(%error, "accepting a task failed");
             return Err(RequestError::Internal);
         }
     };
@@ -136,8 +136,8 @@ pub(super) async fn buy(
     Ok(faulty_response(shared, &faults, task_id, accepted, connection).await)
 }
 
-/// Removes the upload that a submission names, where a plan requires it. Returns how the response shows that the upload is gone, if
-/// it is.
+/// Removes the upload that a submission names, if a plan requires it. Returns how the response reports the missing upload, if
+/// it is missing.
 async fn take_upload(
     shared: &StudioState,
     faults: &[Fault],
@@ -155,13 +155,13 @@ async fn take_upload(
             .lock_gone_uploads()
             .entry(path.to_owned())
             .or_insert(how);
-        // It may have been taken away before.
+        // An earlier submission may have removed it.
         let _ = tokio::fs::remove_file(shared.folder.files().join(path)).await;
     }
     shared.lock_gone_uploads().get(path).copied()
 }
 
-/// Counts a submission for the plan and returns its number and its faults.
+/// Counts a submission for the plan; returns its number and its faults.
 pub(super) async fn count(
     shared: &StudioState,
     plan: &Misbehaviour,
@@ -174,7 +174,7 @@ pub(super) async fn count(
     shared.store.write("count a submission", count).await
 }
 
-/// What a plan refuses a submission with, if it does: nothing is accepted then.
+/// The refusal that a plan requires for a submission, if any; then nothing is accepted.
 pub(super) fn refuse(
     shared: &StudioState,
     faults: &[Fault],
@@ -205,7 +205,7 @@ pub(super) fn refuse(
     })
 }
 
-/// What becomes of a task on arrival.
+/// The state of a new task.
 fn initial_state(shared: &StudioState, faults: &[Fault]) -> InitialState {
     fails(faults).unwrap_or_else(|| match &shared.instant {
         Some(tracks) => {
@@ -220,7 +220,7 @@ fn initial_state(shared: &StudioState, faults: &[Fault]) -> InitialState {
     })
 }
 
-/// The failure that a plan has for a task.
+/// The failure that a plan requires for a task.
 pub(super) fn fails(faults: &[Fault]) -> Option<InitialState> {
     faults.iter().find_map(|fault| match fault {
         Fault::Fail(fail) => Some(InitialState::Fails {
@@ -232,7 +232,7 @@ pub(super) fn fails(faults: &[Fault]) -> Option<InitialState> {
     })
 }
 
-/// Lets `order` through the window and into the queue, accepts it, and returns its task's id.
+/// Checks the window and the queue, accepts `order`, and returns its task's id.
 async fn accept(shared: Arc<StudioState>, order: NewTask) -> Result<String, RequestError> {
     if let Some(window) = &shared.rate_window {
         let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -240,7 +240,7 @@ async fn accept(shared: Arc<StudioState>, order: NewTask) -> Result<String, Requ
             .admit(&KeyPrint(order.key_print.clone()), Instant::now())
             .map_err(RequestError::RateLimited)?;
     }
-    // What is finished on arrival never waits.
+    // A task that is finished on arrival never waits.
     let place = match &order.initial_state {
         InitialState::Finished(_) | InitialState::Fails { .. } => None,
         InitialState::Made => Some(QueueSlot::take(&shared).ok_or(RequestError::QueueFull)?),
@@ -270,7 +270,7 @@ async fn accept(shared: Arc<StudioState>, order: NewTask) -> Result<String, Requ
     }
 }
 
-/// What the client gets to see of `accepted`, and when.
+/// Sends the response that the client gets for `accepted`, with its delay.
 async fn faulty_response(
     shared: &Arc<StudioState>,
     faults: &[Fault],
@@ -293,7 +293,9 @@ async fn faulty_response(
         match called.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return RequestError::from(error).into_response(),
-            Err(_) => tracing::warn!("responded before the callbacks, which no receiver accepts"),
+            Err(_) => {
+                tracing::warn!("responded before the callbacks were sent: no receiver accepts them")
+            }
         }
     }
     if let Some(late_ms) = late_ms {
@@ -316,7 +318,7 @@ async fn faulty_response(
     }
 }
 
-/// Waits until the callbacks of a task that were due are made.
+/// Waits until the due callbacks of a task are sent.
 async fn callbacks_made(
     shared: &Arc<StudioState>,
     task_id: String,
@@ -325,7 +327,7 @@ async fn callbacks_made(
     loop {
         let id = task_id.clone();
         let look = move |connection: &rusqlite::Connection| callbacks::are_made(connection, &id);
-        if shared.store.read("look for callbacks", look).await? {
+        if shared.store.read("find callbacks", look).await? {
             return Ok(());
         }
         // The sender lives as long as the studio.
@@ -333,7 +335,7 @@ async fn callbacks_made(
     }
 }
 
-/// A place in the queue that is given back unless its task was accepted.
+/// A place in the queue. It is given back unless its task was accepted.
 struct QueueSlot<'a> {
     shared: &'a StudioState,
     kept: bool,
@@ -372,7 +374,7 @@ pub(super) fn read_token(headers: &HeaderMap) -> Result<Option<String>, RequestE
     }
 }
 
-/// The last segment of a callback address, which is where clients that have a token for each task put it.
+/// The last segment of a callback address. Clients with a token for each task put the token there.
 pub(super) fn last_segment(callback_url: &str) -> Option<String> {
     let url = Url::parse(callback_url).ok()?;
     let segment = url.path_segments()?.next_back()?;
@@ -386,8 +388,8 @@ fn address_without_query(url: &Url) -> String {
     url.into()
 }
 
-/// The address to call back, unless it is a placeholder: text that is no http address, or one of the names that RFC 2606
-/// and RFC 6761 keep from ever meaning anything, which clients send when they poll.
+/// The callback address, or `None` for a placeholder: a text that is not an http address, or one of the reserved names of RFC
+/// 2606 and RFC 6761, which clients send when they poll.
 pub(super) fn real_callback_url(callback_url: &str) -> Option<String> {
     let url = Url::parse(callback_url)
         .ok()

@@ -1,8 +1,8 @@
-//! The three ways to upload a file. They end in the same place: a safe name below `files/uploads`, noted with its content's
-//! digest. The response has the address that a submission may name.
+//! The three ways to upload a file. All of them store the file under a safe name below `files/uploads` and record the digest of
+//! its content. The response contains the address for a later submission.
 //!
-//! Bytes go to a scratch file first and are renamed into place when they are whole, so a broken upload leaves nothing and one
-//! that overwrites never shows half of itself.
+//! A file is written to a scratch file and renamed into place when it is complete. So an interrupted upload leaves nothing
+//! behind, and an overwriting upload is never visible in part.
 
 use std::sync::Arc;
 
@@ -36,13 +36,13 @@ use crate::store::uploads;
 /// Longest text field of a form in bytes.
 const FIELD_BYTES: usize = 4096;
 
-/// Base64 as people send it: with padding or without.
+/// Base64 with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// `POST /api/file-stream-upload`: multipart with `file`, `uploadPath` and maybe `fileName`, in any order.
+/// `POST /api/file-stream-upload`: multipart with `file`, `uploadPath` and optionally `fileName`, in any order.
 pub(super) async fn by_stream(
     State(shared): State<Arc<StudioState>>,
     form: Result<Multipart, MultipartRejection>,
@@ -90,7 +90,7 @@ pub(super) async fn by_base64(
     State(shared): State<Arc<StudioState>>,
     request: axum::extract::Request,
 ) -> Result<Response, UploadRefusal> {
-    // The slot comes before the body: bodies are large and read into memory.
+    // The slot is taken before the body is read: bodies are large and are read into memory.
     let _slot = shared
         .base64_slots
         .acquire()
@@ -136,7 +136,7 @@ struct UrlUpload {
     file_name: Option<String>,
 }
 
-/// `POST /api/file-url-upload`: JSON with `fileUrl`, fetched by the studio.
+/// `POST /api/file-url-upload`: JSON with `fileUrl`; the studio fetches the file.
 pub(super) async fn by_url(
     State(shared): State<Arc<StudioState>>,
     body: Result<Bytes, BytesRejection>,
@@ -146,7 +146,7 @@ pub(super) async fn by_url(
         .file_url
         .filter(|url| !url.is_empty())
         .ok_or_else(|| UploadRefusal::missing("fileUrl"))?;
-    // Nothing is fetched for a request that would be refused afterwards.
+    // These checks come first, so that nothing is fetched for a request that would be refused later.
     check_folder(upload.upload_path.as_deref())?;
     let url = Url::parse(&url)
         .map_err(|error| UploadRefusal::invalid(format!("fileUrl is not an address: {error}")))?;
@@ -177,10 +177,13 @@ pub(super) async fn by_url(
     .await
 }
 
-/// Copies one of the studio's own files, which needs no fetch and no permission for a private address.
+/// Copies one of the studio's own files. It needs no fetch and no permission for a private address.
 async fn copy_own(shared: &StudioState, path: &str) -> Result<Received, UploadRefusal> {
-    let gone =
-        |_| UploadRefusal::invalid("Failed to download the file: it is not there (any more)");
+    let gone = |_| {
+        UploadRefusal::invalid(
+            "Failed to download the file: it does not exist, or no longer exists",
+        )
+    };
     let mut file = tokio::fs::File::open(shared.folder.files().join(path))
         .await
         .map_err(gone)?;
@@ -245,14 +248,14 @@ fn check_folder(upload_path: Option<&str>) -> Result<String, UploadRefusal> {
     names::upload_folder(valid).ok_or_else(|| UploadRefusal::invalid("uploadPath is too deep"))
 }
 
-/// Whether a file can't lie at `path` below `files`: a folder does, or one of its folders is a file.
+/// Whether no file can be written at `path` below `files`: it is a folder, or one of its parents is a file.
 fn clashes(files: &std::path::Path, path: &str) -> bool {
     let is_file_above = |end: usize| files.join(&path[..end]).is_file();
     let mut ends = path.match_indices('/').map(|(end, _)| end);
     ends.any(is_file_above) || files.join(path).is_dir()
 }
 
-/// Puts a received file into place, records it, and returns its address.
+/// Renames a received file into place, records it, and returns its address.
 async fn keep(
     shared: &StudioState,
     received: Received,
@@ -268,7 +271,7 @@ async fn keep(
     let name = match file_name.filter(|name| !name.trim().is_empty()) {
         Some(name) => names::file_name(&name),
         None => {
-            // Without a name the file gets one of its own; its extension shows its format.
+            // A file without a name gets a generated one; its extension shows its format.
             let extension = match (format, sent_name.and_then(mime::known_extension)) {
                 (Some(format), _) => Some(format.extension()),
                 (None, known) => known,
@@ -297,15 +300,15 @@ async fn keep(
         received.content,
         clock::now_ms(),
     );
-    // The row comes first: a file without one would never be cleaned away, and the cleanup leaves what has a fresh row.
+    // The row is written first: a file without a row would never be removed, and the cleanup keeps files with a fresh row.
     let noted = path.clone();
     shared
         .store
-        .write("note an upload", move |connection| {
+        .write("record an upload", move |connection| {
             uploads::note(connection, &noted, bytes, &content, now_ms)
         })
         .await
-        .map_err(|error| UploadRefusal::internal("note an upload", &error))?;
+        .map_err(|error| UploadRefusal::internal("record an upload", &error))?;
     let persisted =
         tokio::task::spawn_blocking(move || folder::persist(received.file, &target)).await;
     persisted

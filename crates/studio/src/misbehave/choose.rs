@@ -1,8 +1,9 @@
-//! Which rules a submission meets. Pure: the submission's number is handed in, and chance follows from the plan's seed.
+//! Chooses the rules that apply to a submission. Pure: the caller passes the submission's number, and chance depends on the
+//! plan's seed.
 
 use super::plan::{Misbehaviour, Rule, When};
 
-/// What is known of a submission when it is judged.
+/// The properties of a submission that rules compare.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
     /// The operation's name.
@@ -14,7 +15,7 @@ pub(crate) struct Submission {
 }
 
 impl Misbehaviour {
-    /// The rules that the `number`th submission meets, but for their `times`.
+    /// The rules that apply to the `number`th submission, before their `times` are checked.
     pub(crate) fn met<'a>(
         &'a self,
         submission: &'a Submission,
@@ -54,7 +55,7 @@ impl When {
     }
 }
 
-/// A number in 0..1 that follows from its arguments alone.
+/// A number in 0..1 that depends on the arguments alone.
 fn draw(seed: u64, rule: u64, number: u64) -> f64 {
     let mut hasher = blake3::Hasher::new();
     for part in [seed, rule, number] {
@@ -62,11 +63,11 @@ fn draw(seed: u64, rule: u64, number: u64) -> f64 {
     }
     let mut bits = [0; 8];
     bits.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    // A double has 53 bits.
+    // An f64 has 53 bits of precision.
     (u64::from_le_bytes(bits) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Whether `text` fits `pattern`, in which `*` matches any characters or none.
+/// Whether `text` matches `pattern`, in which `*` matches any number of characters.
 fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();

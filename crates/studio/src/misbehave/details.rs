@@ -1,4 +1,4 @@
-//! A script of polls: what a task's details show instead of the truth, one step after the other. Pure.
+//! A script of polls: the details that successive polls of a task show instead of the true ones. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -6,21 +6,21 @@ use uuid::Builder;
 
 use super::times::Times;
 
-/// One step of a script. What it leaves out is as it truly is.
+/// One step of a script. A field that is left out stays as in the true details.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DetailsStep {
-    /// How many polls show it.
+    /// The number of polls that show it.
     pub(crate) polls: Times,
     /// The status.
     pub(crate) status: Option<String>,
     /// `errorCode`.
     pub(crate) error_code: Option<i64>,
-    /// How many tracks are shown, and which address each has.
+    /// The number of visible tracks, and the addresses of each.
     pub(crate) tracks: Option<Vec<ShownAudio>>,
     /// The tracks' ids.
     pub(crate) ids: Ids,
-    /// Whose details they are.
+    /// The task whose details are shown.
     pub(crate) of: Whose,
 }
 
@@ -28,19 +28,19 @@ pub(crate) struct DetailsStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ShownAudio {
-    /// As they truly are.
+    /// Unchanged.
     Ready,
-    /// All null.
+    /// All `null`.
     Null,
     /// All empty texts.
     Empty,
-    /// `sourceAudioUrl` alone, the others null.
+    /// Only `sourceAudioUrl`; the others are `null`.
     SourceOnly,
-    /// `streamAudioUrl` alone, the others null.
+    /// Only `streamAudioUrl`; the others are `null`.
     StreamOnly,
-    /// No such fields at all.
+    /// The fields are missing.
     Missing,
-    /// Those of the first track.
+    /// The addresses of the first track.
     First,
 }
 
@@ -48,25 +48,25 @@ pub(crate) enum ShownAudio {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ids {
-    /// As they truly are.
+    /// Unchanged.
     #[default]
     AsIs,
-    /// Other ones at each poll.
+    /// Different ids at each poll.
     Changing,
-    /// The same for every track.
+    /// The same id for every track.
     Equal,
-    /// None.
+    /// The field is missing.
     Missing,
 }
 
-/// Whose details are shown.
+/// The task whose details are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Whose {
-    /// Those of the requested task.
+    /// The requested task.
     #[default]
     This,
-    /// Those of the task that was accepted before it.
+    /// The task that was accepted before it.
     Other,
 }
 
@@ -77,7 +77,7 @@ const ADDRESSES: [&str; 4] = [
     "sourceStreamAudioUrl",
 ];
 
-/// The step that the `number`th poll shows, counted from 1; none once the script is over.
+/// The step that the `number`th poll shows, counted from 1; `None` after the end of the script.
 pub(crate) fn step(script: &[DetailsStep], number: u32) -> Option<&DetailsStep> {
     let mut left = number;
     for step in script {
@@ -91,7 +91,7 @@ pub(crate) fn step(script: &[DetailsStep], number: u32) -> Option<&DetailsStep> 
 }
 
 impl DetailsStep {
-    /// Why the step makes no sense, if it makes none.
+    /// The mistake in the step, if there is one.
     pub(crate) fn mistake(&self) -> Option<String> {
         (self.status.as_deref() == Some("")).then(|| "a step's `status` is empty".to_owned())
     }

@@ -1,6 +1,6 @@
-//! What can go wrong, by name: the faults of a plan's `do`, which are also kept with each task that has them.
+//! The faults that a plan's `do` can name. They are also stored with each task that has them.
 //!
-//! Plain data. An `alias` is the name that older plans and tasks have. Each fault is one that a vendor of the contract has been seen to show.
+//! Plain data. An `alias` is the name in older plans and tasks. Each fault was observed at a vendor of the contract.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,43 +20,43 @@ pub(crate) enum Fault {
     /// The submission is accepted and billed; the client gets this response.
     #[serde(alias = "answer")]
     Response(SubmitFault),
-    /// The response comes this much later, in milliseconds.
+    /// The response is delayed by this many milliseconds.
     #[serde(alias = "answer_late_ms")]
     ResponseLateMs(u64),
     /// The task fails.
     Fail(Fail),
     /// The task stays at `PENDING`, `TEXT_SUCCESS` and `FIRST_SUCCESS` for this many polls each.
     Stages(u32),
-    /// Polls of the task get this instead of its details.
+    /// Polls of the task get this response instead of its details.
     #[serde(alias = "look")]
     Poll(PollFault),
-    /// Polls get `data: null`, as for a task that nobody knows.
+    /// Polls get `data: null`, as for an unknown task.
     Unknown(Times),
     /// Polls get `response: null`.
     NullResponse(Times),
     /// Polls get `SUCCESS` with `audioUrl: null` and a stream of zero bytes.
     NullUrls(Times),
-    /// Polls get this status, with whatever tracks there are.
+    /// Polls get this status, with the tracks that exist.
     Status(Status),
-    /// What the polls of the task's details show, step after step; the truth once the steps are over.
+    /// The details that successive polls show; after the last step, the true ones.
     Details(Vec<DetailsStep>),
-    /// JSON that a strict reader refuses, in responses and callbacks.
+    /// JSON that a strict parser refuses, in responses and callbacks.
     MalformedJson(Malformed),
-    /// The vendor's clock is wrong by this many seconds: `createTime` in details and callbacks.
+    /// The vendor's clock is wrong by this many seconds, which shows in `createTime` of details and callbacks.
     ClockOffsetS(i64),
-    /// `duration` of every track, in seconds, regardless of the files.
+    /// `duration` of every track, in seconds, independent of the files.
     DurationS(f64),
-    /// The upload that the submission names is gone, until it is uploaded again.
+    /// The upload that the submission names is deleted, until it is uploaded again.
     UploadGone(UploadGone),
     /// `createTime` is an integer of epoch milliseconds, in details and in callbacks.
     NumericTimes,
-    /// A track's file is not what it should be.
+    /// The file of a track is faulty.
     File(FileFault),
-    /// A recovery does not bring a track back.
+    /// A recovery does not restore a track.
     LostTrack(LostTrack),
-    /// The task's callbacks come otherwise.
+    /// The task's callbacks are changed.
     Callbacks(CallbackFaults),
-    /// A callback that the studio never meant is made before the others.
+    /// A forged callback is sent before the others.
     Forge(Forgery),
 }
 
@@ -66,26 +66,26 @@ pub(crate) enum Fault {
 pub(crate) struct Refuse {
     /// The code.
     pub(crate) code: u16,
-    /// Where the code is.
+    /// The place of the code.
     #[serde(default)]
     pub(crate) shape: Shape,
-    /// For how long every later submission is refused alike, in milliseconds.
+    /// How long every later submission is refused too, in milliseconds.
     #[serde(default)]
     pub(crate) lasting_ms: u64,
     /// The `Retry-After` header, in seconds.
     pub(crate) retry_after_s: Option<u64>,
 }
 
-/// Where a refusal has its code.
+/// The place of a refusal's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Shape {
     /// HTTP 200, the code in the body.
     #[default]
     Body,
-    /// The code as HTTP status and in the body.
+    /// The code is the HTTP status and is in the body.
     Status,
-    /// The code as HTTP status over a page that is no JSON.
+    /// The code is the HTTP status of an HTML page.
     Page,
 }
 
@@ -93,7 +93,7 @@ pub(crate) enum Shape {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SubmitFault {
-    /// Nothing: the connection is dropped.
+    /// No response: the connection is dropped.
     Drop,
     /// HTTP 500 with code 500.
     ServerError,
@@ -101,7 +101,7 @@ pub(crate) enum SubmitFault {
     ServerErrorInBody,
     /// HTTP 200 with code 408.
     TimeoutInBody,
-    /// HTTP 502 with a page.
+    /// HTTP 502 with an HTML page.
     BadGateway,
     /// Code 200 with `data: {}`.
     NoTaskId,
@@ -115,7 +115,7 @@ pub(crate) enum SubmitFault {
     Reply(Reply),
 }
 
-/// How the provider reports that an upload is gone.
+/// How the provider reports that an upload is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum UploadGone {
@@ -129,14 +129,14 @@ pub(crate) enum UploadGone {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fail {
-    /// The status. `PENDING` is a failure that shows in `errorCode` only.
+    /// The status. With `PENDING` the failure shows in `errorCode` only.
     pub(crate) status: FailedStatus,
     /// The error code; 531 gives the credits back.
     pub(crate) code: i64,
     /// The vendor's message.
     #[serde(default = "Fail::default_message")]
     pub(crate) message: String,
-    /// Whether the code is record-info's own, over `data: null`, rather than `errorCode` in the details.
+    /// Whether the code is the code of the record-info envelope, with `data: null`, instead of `errorCode` in the details.
     #[serde(default)]
     pub(crate) envelope: bool,
 }
@@ -164,14 +164,14 @@ pub(crate) enum FailedStatus {
     SensitiveWordError,
 }
 
-/// What a poll gets instead of the task's details.
+/// The response to a poll instead of the task's details.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PollFault {
-    /// What it is.
+    /// The response.
     #[serde(alias = "answer")]
     pub(crate) response: PollResponse,
-    /// How many polls get it.
+    /// The number of polls that get it.
     #[serde(default, alias = "looks")]
     pub(crate) polls: Times,
 }
@@ -184,7 +184,7 @@ pub(crate) enum PollResponse {
     Drop,
     /// HTTP 500 with code 500.
     ServerError,
-    /// HTTP 502 with a page.
+    /// HTTP 502 with an HTML page.
     BadGateway,
     /// HTTP 200 with code 430.
     TooOften,
@@ -198,43 +198,43 @@ pub(crate) enum PollResponse {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Status {
-    /// The status: `CALLBACK_EXCEPTION`, or one that nobody knows.
+    /// The status: `CALLBACK_EXCEPTION`, or an unknown one.
     #[serde(alias = "word")]
     pub(crate) name: String,
-    /// How many polls get it.
+    /// The number of polls that get it.
     #[serde(default, alias = "looks")]
     pub(crate) polls: Times,
 }
 
-/// A file that is not what it should be.
+/// A faulty file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FileFault {
-    /// What it is instead.
+    /// The fault.
     pub(crate) kind: FileKind,
-    /// Which track's; both when it is left out.
+    /// The number of the track; both tracks if it is left out.
     pub(crate) track: Option<u8>,
-    /// How often.
+    /// How often the fault happens.
     #[serde(default)]
     pub(crate) fetches: Times,
     /// The HTTP status of a dead link.
     pub(crate) status: Option<u16>,
-    /// Where a redirect leads.
+    /// The target of a redirect.
     pub(crate) to: Option<String>,
     /// The `Retry-After` header of a dead link, in seconds.
     pub(crate) retry_after_s: Option<u64>,
-    /// How fast a trickling file comes.
+    /// The rate of a slow file.
     pub(crate) bytes_per_s: Option<u32>,
-    /// Whether `sourceAudioUrl` leads to the true file all the same.
+    /// Whether `sourceAudioUrl` still leads to the correct file.
     #[serde(default)]
     pub(crate) source_is_good: bool,
 }
 
-/// A track that a recovery does not bring back.
+/// A track that a recovery does not restore.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LostTrack {
-    /// Which track; both when it is left out.
+    /// The number of the track; both tracks if it is left out.
     pub(crate) track: Option<u8>,
     /// The vendor's reason.
     #[serde(default = "LostTrack::default_reason")]
@@ -247,70 +247,70 @@ impl LostTrack {
     }
 }
 
-/// What a file is instead of itself.
+/// The fault of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FileKind {
     /// Zero bytes.
     Empty,
-    /// Its first half, as if that were all.
+    /// Its first half, as if complete.
     Truncated,
     /// Its first half, then the connection is dropped.
     BrokenOff,
-    /// A page, served as one.
+    /// An HTML page with the type of HTML.
     Html,
-    /// A page, served as audio.
+    /// An HTML page with the type of audio.
     HtmlAsAudio,
-    /// A link that leads nowhere.
+    /// An HTTP error.
     Dead,
     /// A redirect to a private address.
     Redirect,
-    /// Compressed with gzip, whatever `Accept-Encoding` says.
+    /// Compressed with gzip, independent of `Accept-Encoding`.
     Gzip,
     /// The other track's file, with its own ETag.
     OtherFile,
-    /// To a `Range`, 206 with the first bytes; whole otherwise.
+    /// For a `Range`, 206 with the first bytes; otherwise the whole file.
     WrongOffset,
-    /// To a `Range`, 403; whole otherwise.
+    /// For a `Range`, 403; otherwise the whole file.
     NoRange,
-    /// To a `Range`, 200 with the whole file.
+    /// For a `Range`, 200 with the whole file.
     IgnoresRange,
     /// A few bytes each second.
     Trickle,
-    /// Audio without end and without a length.
+    /// Audio without an end and without a length.
     Endless,
-    /// Another format than was promised: AAC in MP4.
+    /// Another format than expected: AAC in MP4.
     M4a,
-    /// Another format than was promised: Opus in Ogg.
+    /// Another format than expected: Opus in Ogg.
     Opus,
 }
 
-/// How a task's callbacks come otherwise.
+/// Changes of a task's callbacks.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CallbackFaults {
     /// Stages that are left out.
     pub(crate) skip: Vec<CallbackStage>,
-    /// None comes.
+    /// No callback is sent.
     pub(crate) never: bool,
-    /// Each comes twice.
+    /// Each is sent twice.
     pub(crate) double: bool,
-    /// The last comes first.
+    /// The order is reversed.
     pub(crate) reverse: bool,
-    /// Those that are due at once come before the response to the submission.
+    /// Callbacks that are due at once are sent before the response to the submission.
     #[serde(alias = "before_answer")]
     pub(crate) before_response: bool,
-    /// The first comes this much later, in milliseconds.
+    /// The first one is delayed by this many milliseconds.
     pub(crate) delay_ms: u64,
-    /// `first` has its one track only, as documented.
+    /// `first` contains its one track only, as documented.
     pub(crate) first_alone: bool,
-    /// `text` has `data: []`, as documented.
+    /// `text` contains `data: []`, as documented.
     pub(crate) text_empty: bool,
-    /// They go to the callback address with a `/` behind it.
+    /// They are sent to the callback address with a `/` appended.
     pub(crate) trailing_slash: bool,
-    /// The body is compressed with gzip, and says so.
+    /// The body is compressed with gzip, and its header names gzip.
     pub(crate) gzip: bool,
-    /// `data` is JSON text within the JSON.
+    /// `data` is JSON text inside the JSON.
     pub(crate) data_as_text: bool,
 }
 
@@ -324,18 +324,18 @@ pub(crate) enum CallbackStage {
     Error,
 }
 
-/// A callback that somebody else could have made: `complete`, with tracks at a private address.
+/// A forged callback: `complete`, with tracks at a private address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Forgery {
-    /// The address's last segment is another.
+    /// The address has another last segment.
     WrongToken,
-    /// The right address, the wrong signature.
+    /// The address is right, the signature is wrong.
     WrongSignature,
-    /// The right address, another task's id.
+    /// The address is right, the task id is another task's.
     WrongTask,
-    /// The right address, another task's id, and a good signature over it.
+    /// The address is right, the task id is another task's, and the signature is valid for it.
     WrongTaskSigned,
-    /// The right address, and no JSON.
+    /// The address is right, the body is not JSON.
     NoJson,
 }

@@ -1,8 +1,8 @@
-//! Recordings in formats that no studio promises: silence as AAC in MP4 and as Opus in Ogg. Pure.
+//! Recordings in formats that the studio does not offer: silence as AAC in MP4 and as Opus in Ogg. Pure.
 
 /// Samples of one AAC frame.
 const AAC_FRAME: u32 = 1024;
-/// What AAC is played at.
+/// Sample rate of the AAC silence.
 const AAC_HZ: u32 = 44_100;
 /// One frame of stereo silence in AAC-LC.
 const AAC_SILENCE: [u8; 9] = [0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80];
@@ -85,7 +85,7 @@ pub(crate) fn m4a(duration_s: f64) -> Vec<u8> {
             &[&movie_head, &atom(b"trak", &[&track_head, &media])],
         )
     };
-    // Its length does not depend on where the data lie.
+    // The length of `moov` does not depend on the position of the data.
     let data_at = file_type.len() + movie(0).len() + 8;
     let data = AAC_SILENCE.repeat(frames as usize);
     [file_type, movie(data_at as u32), atom(b"mdat", &[&data])].concat()

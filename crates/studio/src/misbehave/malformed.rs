@@ -1,13 +1,13 @@
-//! JSON as vendors really send it: texts cut in the middle of a character, other encodings, numbers that are none. Pure.
+//! Malformed JSON as vendors really send it: texts cut in the middle of a character, other encodings, invalid numbers. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::times::Times;
 
-/// The placeholder in a text of what JSON can't contain; it is replaced in the bytes.
+/// A placeholder in texts for bytes that JSON can't contain; it is replaced in the output.
 const MARK: &str = "@malformed@";
-/// The same for a number.
+/// A placeholder for a number.
 const NUMBER_MARK: &str = "@malformed number@";
 
 /// What is wrong with the JSON, and where.
@@ -16,10 +16,10 @@ const NUMBER_MARK: &str = "@malformed number@";
 pub(crate) struct Malformed {
     /// What is wrong.
     pub(crate) kind: MalformedKind,
-    /// Where; everywhere when it is left out.
+    /// The affected bodies; all if it is left out.
     #[serde(rename = "in", default = "MalformedTarget::all")]
     pub(crate) places: Vec<MalformedTarget>,
-    /// How many polls show it; submissions and callbacks always do.
+    /// The number of polls that show it. Submissions and callbacks always show it.
     #[serde(default)]
     pub(crate) polls: Times,
 }
@@ -40,7 +40,7 @@ pub(crate) enum MalformedKind {
     Huge,
 }
 
-/// Which JSON is meant.
+/// A kind of body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MalformedTarget {
@@ -84,7 +84,7 @@ impl MalformedKind {
     }
 }
 
-/// Marks titles and messages; where `data` is a text of JSON, they stand inside it untouched.
+/// Adds placeholders to titles and messages. Inside `data` that is JSON text, they stay unchanged.
 fn mark_texts(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(mark_texts),

@@ -1,16 +1,16 @@
-//! The misbehaving studio: every fault that vendors of the contract have been seen to show, on purpose and on a schedule.
+//! The misbehaving studio: it shows, on purpose and on a schedule, every fault that was observed at vendors of the contract.
 //!
-//! A [`Misbehaviour`] is read from YAML and handed to the studio in [`StudioConfig::misbehaviour`](crate::StudioConfig). For
-//! each submission that is well-formed, its rules are evaluated in order; a submission gets the faults of every rule that it
-//! meets, and where two say the same thing the first one counts. What faults a task is kept with it, so it survives a stop.
-//! `docs/misbehave.md` describes how a plan is written.
+//! A [`Misbehaviour`] is read from YAML and passed to the studio in [`StudioConfig::misbehaviour`](crate::StudioConfig). Its
+//! rules are evaluated in order for each well-formed submission. A submission gets the faults of every rule that applies; of
+//! two conflicting faults the first one wins. The faults of a task are stored with it, so they survive a restart.
+//! `docs/misbehave.md` describes the format of a plan.
 //!
 //! ```text
-//! submission ─► counted, durable ─► rules met ─► refused or dropped, or: accepted and billed ─► faulty response
-//!                                                             └► faults kept with the task ─► faulty details, files, callbacks
+//! submission ─► counted, durable ─► rules ─► refused or dropped, or: accepted and billed ─► faulty response
+//!                                                         └► faults stored with the task ─► faulty details, files, callbacks
 //! ```
 //!
-//! Without a plan nothing here runs.
+//! Without a plan this module does nothing.
 
 mod choose;
 pub(crate) mod details;

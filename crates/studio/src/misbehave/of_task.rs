@@ -1,4 +1,4 @@
-//! The effects of one task's faults on its polls, files and times. Pure.
+//! The effects of a task's faults on its polls, files and times. Pure.
 
 use super::details::{self, Whose};
 use super::fault::{Fault, FileFault};
@@ -15,7 +15,7 @@ pub(crate) fn shows_another(faults: &[Fault], number: u32) -> bool {
         .is_some_and(|step| step.of == Whose::Other)
 }
 
-/// What is wrong with the JSON at `place`, at the `number`th time there.
+/// The defect of the JSON at `place`, for the `number`th time there.
 pub(crate) fn malformed(
     faults: &[Fault],
     place: MalformedTarget,
@@ -32,7 +32,7 @@ pub(crate) fn malformed(
     })
 }
 
-/// By how much the vendor's clock is wrong, in milliseconds.
+/// The error of the vendor's clock, in milliseconds.
 pub(crate) fn clock_offset_ms(faults: &[Fault]) -> i64 {
     let offset_s = faults.iter().find_map(|fault| match fault {
         Fault::ClockOffsetS(offset_s) => Some(*offset_s),
@@ -41,7 +41,7 @@ pub(crate) fn clock_offset_ms(faults: &[Fault]) -> i64 {
     offset_s.unwrap_or(0).saturating_mul(1000)
 }
 
-/// The duration that is claimed of every track, if a plan says one.
+/// The duration of every track that a plan sets, if it sets one.
 pub(crate) fn duration_s(faults: &[Fault]) -> Option<f64> {
     faults.iter().find_map(|fault| match fault {
         Fault::DurationS(duration_s) => Some(*duration_s),
@@ -49,17 +49,17 @@ pub(crate) fn duration_s(faults: &[Fault]) -> Option<f64> {
     })
 }
 
-/// Whether the file of a task's track is ever not what it should be.
+/// Whether a plan has a fault for the file of a task's track.
 pub(crate) fn spoils_file(faults: &[Fault], number: u8) -> bool {
     file_faults(faults, number).next().is_some()
 }
 
-/// Whether `sourceAudioUrl` of a spoilt track leads to its true file.
+/// Whether `sourceAudioUrl` of a faulty track leads to its correct file.
 pub(crate) fn has_good_source(faults: &[Fault], number: u8) -> bool {
     file_faults(faults, number).any(|file| file.source_is_good)
 }
 
-/// What is wrong with the file of a task's track at its `fetch`th fetch, counted from 1: the first fault that lasts till then.
+/// The fault of a track's file at its `fetch`th fetch, counted from 1: the first fault that still applies.
 pub(crate) fn file_fault(faults: &[Fault], number: u8, fetch: u32) -> Option<&FileFault> {
     file_faults(faults, number).find(|file| file.fetches.covers(fetch))
 }

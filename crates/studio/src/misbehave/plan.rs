@@ -1,4 +1,4 @@
-//! A plan as it is written, and its mistakes.
+//! A misbehaviour plan: parsing and checking.
 
 use serde::Deserialize;
 
@@ -6,35 +6,35 @@ use super::fault::{Fault, FileFault, FileKind, PollResponse, SubmitFault};
 use super::reply::Reply;
 use super::times::Times;
 
-/// Largest plan in bytes: some thousand rules.
+/// Largest plan in bytes: about a thousand rules.
 const PLAN_BYTES: usize = 256 * 1024;
-/// Most files of one task: a step's stems.
+/// Most files of one task: the stems of a step.
 const MOST_FILES: u8 = 16;
 /// Most rules of one plan: each is evaluated for every submission.
 const RULES: usize = 1000;
 
-/// A plan of misbehaviour; see the [module](super) for how it is written.
+/// A misbehaviour plan; see the [module](super) for its format.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Misbehaviour {
     version: u32,
-    /// What chance comes from.
+    /// The seed of all chance.
     #[serde(default)]
     pub(crate) seed: u64,
     #[serde(default)]
     pub(crate) idempotency: Switch,
     #[serde(default)]
     pub(crate) codes: Codes,
-    /// Callbacks are signed with it, as kie signs them.
+    /// The key with which callbacks are signed, as kie signs them.
     pub(crate) callback_key: Option<String>,
-    /// What the calls get that are about no submission.
+    /// Replies to calls that are not about a submission.
     #[serde(default)]
     pub(crate) other_calls: OtherCalls,
     #[serde(default)]
     pub(crate) rules: Vec<Rule>,
 }
 
-/// Whether something is done.
+/// Whether something is switched on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Switch {
@@ -43,7 +43,7 @@ pub(crate) enum Switch {
     Off,
 }
 
-/// The vendor whose codes the refusals have.
+/// The vendor whose codes the refusals use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Codes {
@@ -52,11 +52,11 @@ pub(crate) enum Codes {
     Kie,
 }
 
-/// What the calls get that are about no submission.
+/// Replies to calls that are not about a submission.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OtherCalls {
-    /// Record-info of a task that nobody knows.
+    /// Record-info of an unknown task.
     pub(crate) unknown_task: Option<OtherCall>,
     /// The balance.
     pub(crate) credits: Option<OtherCall>,
@@ -64,18 +64,18 @@ pub(crate) struct OtherCalls {
     pub(crate) uploads: Option<OtherCall>,
 }
 
-/// A response to the first so many calls of a kind since the studio was started.
+/// A reply to the first calls of a kind since the start of the studio.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OtherCall {
     /// The response.
     pub(crate) reply: Reply,
-    /// How often.
+    /// How often it is sent.
     #[serde(default)]
     pub(crate) times: Times,
 }
 
-/// Which submissions get which faults.
+/// A rule: submissions and their faults.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
@@ -85,17 +85,17 @@ pub(crate) struct Rule {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Which submissions are meant: those that meet all conditions.
+/// The conditions of a rule; a submission must meet all of them.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct When {
     /// The submissions with these numbers, counted from 1.
     pub(crate) nth: Option<Vec<u64>>,
-    /// Every so many-th.
+    /// Every nth submission.
     pub(crate) every: Option<u64>,
     /// From this number on.
     pub(crate) from: Option<u64>,
-    /// Up to and with this number.
+    /// Up to and including this number.
     pub(crate) to: Option<u64>,
     /// The operation: `add-instrumental`, `wav`, `stems`, `midi` or `recovery`; `*` matches anything.
     pub(crate) operation: Option<String>,
@@ -105,16 +105,16 @@ pub(crate) struct When {
     pub(crate) tags: Option<String>,
     /// The `Idempotency-Key` or the last segment of the callback address; `*` matches anything.
     pub(crate) token: Option<String>,
-    /// How likely it is, 0 to 1.
+    /// The probability, 0 to 1.
     pub(crate) chance: Option<f64>,
-    /// No more than this many submissions.
+    /// The rule applies to no more than this many submissions.
     pub(crate) times: Option<u32>,
 }
 
-/// Why a plan can't be carried out.
+/// Why a plan is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// It is larger than any plan.
+    /// It is too large.
     #[error("it has {0} bytes, at most {PLAN_BYTES} are read")]
     TooLarge(usize),
     /// It is not YAML, or not a plan.
@@ -122,16 +122,16 @@ pub enum PlanError {
     Unreadable {
         /// What is wrong, with its line and column.
         message: String,
-        /// The lines around it; empty where there is nothing to show.
+        /// The lines around it; empty if there are none to show.
         excerpt: String,
     },
-    /// It can be read and makes no sense; one sentence for each mistake.
+    /// It can be parsed but is inconsistent; one sentence for each mistake.
     #[error("{}", .0.join("; "))]
     Senseless(Vec<String>),
 }
 
 impl PlanError {
-    /// Takes the parser's text apart: a message, the place once more, and the lines of the text with the message under them again.
+    /// Splits the parser's error into the message and the excerpt; drops the repeated place and message.
     fn unreadable(error: &str) -> Self {
         let mut lines = error.trim_end().lines();
         let first = lines.next().unwrap_or_default();
@@ -154,7 +154,7 @@ impl Misbehaviour {
     /// Reads a plan from its YAML text.
     ///
     /// # Errors
-    /// When it can't be carried out exactly as it is written.
+    /// When it can't be executed exactly as written.
     pub fn parse(text: &str) -> Result<Misbehaviour, PlanError> {
         if text.len() > PLAN_BYTES {
             return Err(PlanError::TooLarge(text.len()));
@@ -203,7 +203,7 @@ impl Misbehaviour {
 }
 
 impl Rule {
-    /// Identifies the rule in counts, wherever it is in its plan.
+    /// Identifies the rule in counters, independent of its position in the plan.
     pub(crate) fn digest(&self) -> [u8; 32] {
         blake3::hash(format!("{self:?}").as_bytes()).into()
     }

@@ -1,4 +1,4 @@
-//! A response that a plan writes out: status, code, body, header. Used wherever a fixed response takes the place of the true one.
+//! A reply that a plan specifies: status, code, body, header. It replaces the normal response.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,19 +14,19 @@ const OTHER_TASK: &str = "$other";
 pub(crate) struct Reply {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The code in the body; the status where it is left out.
+    /// The code in the body; the HTTP status if it is left out.
     pub(crate) code: Option<i64>,
     /// `msg` in the body.
     pub(crate) message: String,
     /// `data` in the body; `$task` and `$other` in it are placeholders of task ids.
     pub(crate) data: Value,
-    /// What the body is.
+    /// The kind of the body.
     pub(crate) body: ReplyBody,
     /// The `Retry-After` header, in seconds.
     pub(crate) retry_after_s: Option<u64>,
 }
 
-/// What a reply's body is.
+/// The kind of a reply's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReplyBody {
@@ -53,7 +53,7 @@ impl Default for Reply {
 }
 
 impl Reply {
-    /// Why it is no response, if it is none.
+    /// The mistake in the reply, if there is one.
     pub(crate) fn mistake(&self) -> Option<String> {
         (!(200..=599).contains(&self.status)).then(|| {
             format!(
@@ -63,12 +63,12 @@ impl Reply {
         })
     }
 
-    /// Whether its data name the task that was accepted before.
+    /// Whether its data contain the placeholder of the previous task's id.
     pub(crate) fn names_other_task(&self) -> bool {
         holds(&self.data, OTHER_TASK)
     }
 
-    /// The envelope with the ids filled in.
+    /// The envelope with the ids inserted.
     pub(crate) fn envelope(&self, task_id: &str, other_id: &str) -> Value {
         let mut data = self.data.clone();
         fill(&mut data, OWN_TASK, task_id);

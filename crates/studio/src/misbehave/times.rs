@@ -1,4 +1,4 @@
-//! How often a fault happens: a number of times from the first on, or always.
+//! How often a fault happens: a number of times from the start, or always.
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -34,7 +34,7 @@ impl Serialize for Times {
 
 impl<'de> Deserialize<'de> for Times {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Written by hand: an untagged enum would lose the place of a mistake.
+        // Written by hand: an untagged enum would lose the position of a mistake.
         struct Read;
         impl Visitor<'_> for Read {
             type Value = Times;

@@ -1,4 +1,4 @@
-//! The bill: one row for every accepted POST, and what is charged in all.
+//! The bill: one row for every accepted POST, and the sum of all charges.
 
 use std::path::Path;
 
@@ -14,25 +14,25 @@ use super::{StudioStoreError, schema};
 pub struct BillEntry {
     /// When it was accepted: Unix time in milliseconds.
     pub accepted_ms: i64,
-    /// The task that it made.
+    /// The id of the task that it created.
     pub task_id: String,
-    /// What was bought: `add-instrumental`, `wav`, `stems`, `midi` or `recovery`.
+    /// The operation: `add-instrumental`, `wav`, `stems`, `midi` or `recovery`.
     pub operation: String,
-    /// The `Idempotency-Key` that it came with.
+    /// The `Idempotency-Key` of the request.
     pub idempotency_key: Option<String>,
-    /// The last segment of the callback address that it came with.
+    /// The last segment of the request's callback address.
     pub callback_token: Option<String>,
-    /// The title that it came with; a step's is its song's.
+    /// The title of the request; for a step, the title of its song.
     pub title: String,
-    /// Its number under a misbehaviour plan, counted from 1.
+    /// The number of the submission under a misbehaviour plan, counted from 1.
     pub submission: Option<i64>,
-    /// What it cost.
+    /// The price in credits.
     pub credits: f64,
-    /// Whether that was given back.
+    /// Whether the credits were given back.
     pub refunded: bool,
 }
 
-/// Reads the bill in a studio's data folder, in the order of acceptance, whether the studio runs or not.
+/// Reads the bill in a studio's data folder, in the order of acceptance. The studio may be running or not.
 ///
 /// # Errors
 /// When there is no studio's database, or it can't be read.
@@ -46,7 +46,7 @@ pub fn read_bill(data_dir: &Path) -> Result<Vec<BillEntry>, StudioStoreError> {
     })
 }
 
-/// Charges `order`, which was accepted, and puts it on the bill.
+/// Charges the accepted `order` and adds it to the bill.
 pub(super) fn charge(connection: &Connection, order: &NewTask) -> rusqlite::Result<()> {
     let refunded = matches!(
         order.initial_state,
@@ -78,7 +78,7 @@ pub(super) fn charge(connection: &Connection, order: &NewTask) -> rusqlite::Resu
     Ok(())
 }
 
-/// Gives back what task `seq` was charged, once.
+/// Gives the charge of task `seq` back, once.
 pub(super) fn refund(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     const TASK: &str = "task_id = (SELECT id FROM tasks WHERE seq = ?1)";
     let credits: Option<f64> = connection
@@ -95,7 +95,7 @@ pub(super) fn refund(connection: &Connection, seq: i64) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// Everything ever charged, less what was given back.
+/// The sum of all charges, less the refunds.
 pub(crate) fn charged(connection: &Connection) -> rusqlite::Result<f64> {
     connection
         .prepare_cached("SELECT charged FROM account")?

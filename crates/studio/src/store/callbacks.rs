@@ -1,8 +1,9 @@
-//! Which callbacks are owed, and what came of trying.
+//! The callbacks that are owed, and the results of attempts to send them.
 //!
-//! A song owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed; a step owes one of the last two. A
-//! misbehaviour plan may require another script. The row contains how many of the script are done and when the next is due, so what is owed survives every
-//! kind of stop; a callback may come twice after a kill, never out of its script's order.
+//! A song owes `text`, `first` and `complete` in this order, or `error` as soon as it has failed; a step owes one of the last
+//! two. A misbehaviour plan may require another script. The row stores how many callbacks of the script are done and when the
+//! next one is due, so owed callbacks survive every kind of stop. After a kill a callback may come twice, but never out of
+//! order.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -20,7 +21,7 @@ pub(crate) enum Notice {
 }
 
 impl Notice {
-    /// What it is called in logs.
+    /// Its name in logs.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Notice::Text => "text",
@@ -30,7 +31,7 @@ impl Notice {
         }
     }
 
-    /// The stage from which on it is true.
+    /// The first stage at which it is due.
     pub(crate) fn stage(self) -> TaskProgress {
         match self {
             Notice::Text => TaskProgress::Text,
@@ -50,17 +51,17 @@ impl Notice {
     }
 }
 
-/// One step of a task's script.
+/// One callback of a task's script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScriptedCallback {
-    /// A true callback of the studio.
+    /// A genuine callback of the studio.
     True(Notice),
-    /// A callback that anyone could have sent.
+    /// A forged callback.
     Forged(Forgery),
 }
 
 impl ScriptedCallback {
-    /// What it is called in logs.
+    /// Its name in logs.
     pub(crate) fn name(self) -> &'static str {
         match self {
             ScriptedCallback::True(notice) => notice.name(),
@@ -69,19 +70,19 @@ impl ScriptedCallback {
     }
 }
 
-/// One callback to make now.
+/// One callback to send now.
 #[derive(Debug, Clone)]
 pub(crate) struct DueCallback {
     pub(crate) task: StoredTask,
     pub(crate) url: String,
     pub(crate) call: ScriptedCallback,
-    /// How many of the script are done with.
+    /// The number of callbacks of the script that are done.
     pub(crate) done: i64,
-    /// Tries that failed before.
+    /// The number of failed attempts.
     pub(crate) attempts: i64,
 }
 
-/// All callbacks that a task makes in its life, failed or not. Pure.
+/// All callbacks in the life of a task, which has failed or not. Pure.
 pub(crate) fn script(kind: OperationKind, failed: bool, faults: &[Fault]) -> Vec<ScriptedCallback> {
     let mut notices = match failed {
         true => vec![Notice::Error],
@@ -112,7 +113,7 @@ pub(crate) fn script(kind: OperationKind, failed: bool, faults: &[Fault]) -> Vec
         .collect()
 }
 
-/// What is owed next when `done` of the script are done with and the task has come to `stage`. Pure.
+/// The next owed callback when `done` callbacks of the script are done and the task is at `stage`. Pure.
 pub(crate) fn next_call(
     kind: OperationKind,
     stage: TaskProgress,
@@ -128,7 +129,7 @@ pub(crate) fn next_call(
     (stage >= from).then_some(call)
 }
 
-/// At most `limit` callbacks that are due at `now_ms`, the longest due first, but for the tasks in `busy`.
+/// At most `limit` callbacks that are due at `now_ms`, the longest due first, without those of the tasks in `busy`.
 pub(crate) fn due(
     connection: &Connection,
     now_ms: i64,
@@ -160,15 +161,15 @@ pub(crate) fn due(
     Ok(owed)
 }
 
-/// When the next callback after `now_ms` is due.
+/// The time at which the next callback after `now_ms` is due.
 pub(crate) fn next_due_ms(connection: &Connection, now_ms: i64) -> rusqlite::Result<Option<i64>> {
     connection
         .prepare_cached("SELECT min(callback_due_ms) FROM tasks WHERE callback_due_ms > ?1")?
         .query_row([now_ms], |row| row.get(0))
 }
 
-/// Makes a task's next callback due at `now_ms`, unless it is due already or nothing is owed; the first one waits for what a
-/// plan delays it by.
+/// Makes a task's next callback due at `now_ms`, unless it is due already or none is owed. The first one is delayed as a plan
+/// requires.
 pub(super) fn make_due(connection: &Connection, seq: i64, now_ms: i64) -> rusqlite::Result<()> {
     let row = connection
         .prepare_cached(
@@ -193,7 +194,8 @@ pub(super) fn make_due(connection: &Connection, seq: i64, now_ms: i64) -> rusqli
     Ok(())
 }
 
-/// Whether a task's callbacks have begun and none is due or waits to be tried again; also when it makes none.
+/// Whether the first callback of a task was sent and no other is due or waits for a retry. Also true if the task has no
+/// callbacks.
 pub(crate) fn are_made(connection: &Connection, task_id: &str) -> rusqlite::Result<bool> {
     let waiting = connection
         .prepare_cached(
@@ -209,8 +211,8 @@ pub(crate) fn are_made(connection: &Connection, task_id: &str) -> rusqlite::Resu
     }))
 }
 
-/// Marks the callback after the first `done` as done with, delivered or given up, and makes the next one due if its stage is
-/// reached. When the task has failed meanwhile, or was cleaned away, what was delivered counts for nothing any more.
+/// Marks the callback with the index `done` as done (delivered or given up), and makes the next one due if its stage is
+/// reached. Does nothing if the task has failed or was removed meanwhile.
 pub(crate) fn settle(
     connection: &Connection,
     task: &StoredTask,
@@ -231,7 +233,7 @@ pub(crate) fn settle(
     Ok(())
 }
 
-/// Puts a callback that failed off until `due_ms`.
+/// Postpones a failed callback to `due_ms`.
 pub(crate) fn put_off(
     connection: &Connection,
     task: &StoredTask,
@@ -245,7 +247,7 @@ pub(crate) fn put_off(
     Ok(())
 }
 
-/// Whether a task still follows the script that it followed when it looked like `before`.
+/// Whether a task still follows the same script as in its earlier state `before`.
 fn is_same_script(now: &StoredTask, before: &StoredTask) -> bool {
     (now.stage == TaskProgress::Failed) == (before.stage == TaskProgress::Failed)
 }

@@ -1,10 +1,10 @@
-//! The counts of a misbehaviour plan: submissions, rules met, polls and downloads.
+//! The counters of a misbehaviour plan: submissions, uses of rules, polls and downloads.
 
 use rusqlite::{Connection, params};
 
 use crate::misbehave::{Fault, Misbehaviour, Submission};
 
-/// Counts a submission and returns its number and the faults of every rule that it meets.
+/// Counts a submission; returns its number and the faults of every rule that applies.
 pub(crate) fn count_submission(
     connection: &Connection,
     plan: &Misbehaviour,

@@ -1,8 +1,8 @@
-//! What the studio must not forget: tasks, charges, uploads, and the callbacks still owed.
+//! The studio's durable data: tasks, charges, uploads, and owed callbacks.
 //!
-//! One SQLite file, one writer. Every change is durable before [`StudioStore::write`] returns, so an acceptance that a client has
-//! read survives a kill -9, and its charge with it: both are one transaction. Reads go to connections of their own and never
-//! wait for the writer. Nothing here knows HTTP or audio; the rules of each table live beside its statements in [`tasks`],
+//! One SQLite file, one writer. Every change is durable before [`StudioStore::write`] returns, so an acceptance that a client
+//! has read survives a kill -9. So does its charge: both are one transaction. Reads use their own connections and never wait
+//! for the writer. This module knows nothing of HTTP and audio. The rules of each table are beside its statements in [`tasks`],
 //! [`transitions`], [`steps`], [`bills`], [`callbacks`], [`uploads`] and [`faults`].
 
 pub(crate) mod bills;
@@ -26,27 +26,27 @@ use writer::Writer;
 /// The database's name in the data folder.
 pub(crate) const DATABASE: &str = "studio.sqlite3";
 
-/// Why something could not be stored or read.
+/// Why data could not be stored or read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StudioStoreError {
-    /// SQLite refused.
+    /// SQLite returned an error.
     #[error("could not {operation} in {database}", database = database.display())]
     Sqlite {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
         /// The database file.
         database: PathBuf,
         /// SQLite's error.
         source: Arc<rusqlite::Error>,
     },
-    /// The database was made by a newer program.
+    /// A newer program created the database.
     #[error("{database} has version {found}, and this program knows versions up to {known}", database = database.display())]
     Newer {
         /// The database file.
         database: PathBuf,
         /// Its version.
         found: i64,
-        /// The newest version that is known here.
+        /// The newest version that this program knows.
         known: i64,
     },
     /// The studio is stopping; nothing was changed.
@@ -55,7 +55,7 @@ pub enum StudioStoreError {
 }
 
 impl StudioStoreError {
-    /// The error with SQLite's.
+    /// The error with the error of SQLite.
     fn with_cause(&self) -> String {
         match self {
             Self::Sqlite { source, .. } => format!("{self}: {source}"),
@@ -64,21 +64,21 @@ impl StudioStoreError {
     }
 }
 
-/// Connections for reading; more would only wait for the two or so cores.
+/// Connections for reading. More would only wait for the two or so cores.
 const READERS: usize = 4;
 
-/// The opened database. Cheap to share behind an `Arc`; dropping it ends the writer after its last batch.
+/// The opened database. It is shared behind an `Arc`; dropping it ends the writer after its last batch.
 pub(crate) struct StudioStore {
     database: PathBuf,
     writer: Writer,
     readers: Mutex<Vec<Connection>>,
     free_readers: Arc<Semaphore>,
-    /// Why a change was not made, once one was not.
+    /// The reason of the first change that failed.
     failed_to_write: watch::Sender<Option<String>>,
 }
 
 impl StudioStore {
-    /// Opens or makes the database at `path`. Blocks.
+    /// Opens or creates the database at `path`. Blocks.
     pub(crate) fn open(path: &Path) -> Result<StudioStore, StudioStoreError> {
         let connection = schema::open(path)?;
         let readers = (0..READERS)
@@ -93,8 +93,8 @@ impl StudioStore {
         })
     }
 
-    /// Makes one change and returns once it is durable. The change may run twice (see [`writer`]): it must depend on nothing
-    /// but the database and what it captured.
+    /// Makes one change; returns when it is durable. The change may run twice (see [`writer`]), so it must depend only on the
+    /// database and on captured values.
     pub(crate) async fn write<T, F>(
         &self,
         operation: &'static str,
@@ -128,7 +128,7 @@ impl StudioStore {
             .expect("the store owns the sender, and a reason is never removed")
     }
 
-    /// Reads on a connection of its own.
+    /// Reads on its own connection.
     pub(crate) async fn read<T, F>(
         self: &Arc<Self>,
         operation: &'static str,
@@ -150,7 +150,8 @@ impl StudioStore {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop();
-            // A permit means a connection; one is only missing if an earlier read panicked while it used it.
+            // Each permit corresponds to a connection. A connection is missing only if an earlier read panicked while it used
+            // it.
             let reader = match reader {
                 Some(reader) => reader,
                 None => schema::open_reader(&store.database)?,
@@ -166,7 +167,7 @@ impl StudioStore {
         looked.await.unwrap_or(Err(StudioStoreError::Stopping))
     }
 
-    /// How many tasks an earlier studio left unfinished. Blocks; for the start.
+    /// The number of tasks that an earlier run of the studio left unfinished. Blocks; used at the start.
     pub(crate) fn count_unfinished(&self) -> Result<usize, StudioStoreError> {
         let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         match readers.first() {
@@ -176,7 +177,7 @@ impl StudioStore {
         }
     }
 
-    /// Ends the writer after everything handed to it is durable. Later writes return [`StudioStoreError::Stopping`]. Blocks.
+    /// Ends the writer after everything passed to it is durable. Later writes return [`StudioStoreError::Stopping`]. Blocks.
     pub(crate) fn close(&self) {
         self.writer.close();
     }

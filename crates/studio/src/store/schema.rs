@@ -1,4 +1,4 @@
-//! The tables, their version, and how a connection is set up.
+//! The tables, their version, and the settings of a connection.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::StudioStoreError;
 
-/// The version that this program writes, kept in `user_version`.
+/// The version that this program writes, stored in `user_version`.
 const VERSION: i64 = 2;
 
 const TABLES: &str = "
@@ -96,11 +96,11 @@ CREATE TABLE uploads (
 CREATE INDEX uploads_age ON uploads (uploaded_ms);
 ";
 
-/// What is the same in a database of version 1 after its change as in a new one.
+/// The indexes that a migrated database of version 1 and a new one share.
 const INDEXES: &str =
     "CREATE INDEX tasks_parent ON tasks (parent, parent_track) WHERE parent IS NOT NULL;";
 
-/// From version 1, which knew songs alone.
+/// The migration from version 1, which had only songs.
 const FROM_1: &str = "
 ALTER TABLE tasks ADD COLUMN operation TEXT NOT NULL DEFAULT 'add-instrumental';
 ALTER TABLE tasks ADD COLUMN parent TEXT;
@@ -108,7 +108,7 @@ ALTER TABLE tasks ADD COLUMN parent_track INTEGER;
 ALTER TABLE bills ADD COLUMN operation TEXT NOT NULL DEFAULT 'add-instrumental';
 ";
 
-/// Opens the writing connection: WAL, every commit synced, tables made or recognised.
+/// Opens the writing connection: WAL, every commit synced, tables created or migrated.
 pub(super) fn open(path: &Path) -> Result<Connection, StudioStoreError> {
     let failed = failed("open the task tables", path);
     let connection = Connection::open(path).map_err(&failed)?;

@@ -1,11 +1,11 @@
-//! Rows of steps, and the tasks that they process.
+//! Rows of steps, and of the tasks that they process.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::tasks::{self, PendingTask, StoredTask, TaskProgress};
 use crate::operation::OperationKind;
 
-/// The task with this id, if it is one of `kind`.
+/// The task with this id, if its operation is `kind`.
 pub(crate) fn find(
     connection: &Connection,
     kind: OperationKind,
@@ -14,7 +14,7 @@ pub(crate) fn find(
     Ok(tasks::find(connection, task_id)?.filter(|task| task.kind == kind))
 }
 
-/// The WAV task of a track that has not failed: a second one is refused.
+/// The WAV task of a track, unless it failed. A second one is refused.
 pub(super) fn wav_of(
     connection: &Connection,
     parent: &str,
@@ -30,7 +30,7 @@ pub(super) fn wav_of(
         .optional()
 }
 
-/// What a song was made of, with the song itself.
+/// The source of a song, with the song itself.
 pub(crate) fn song(
     connection: &Connection,
     task_id: &str,

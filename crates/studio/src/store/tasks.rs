@@ -1,4 +1,4 @@
-//! Rows of tasks, and how they are read.
+//! Rows of tasks: types and queries.
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::misbehave::Fault;
 use crate::operation::OperationKind;
 
-/// How far a task has come. The numbers are in the database.
+/// The progress of a task. The database stores these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TaskProgress {
     Pending = 0,
@@ -20,7 +20,7 @@ pub(crate) enum TaskProgress {
 }
 
 impl TaskProgress {
-    /// Whether nothing more will happen.
+    /// Whether the task has ended.
     pub(crate) fn is_final(self) -> bool {
         self >= TaskProgress::Complete
     }
@@ -48,27 +48,27 @@ impl FromSql for TaskProgress {
 /// The code of a failure that gives the credits back.
 pub(crate) const REFUNDED: i64 = 531;
 
-/// A finished track, or another file of a step, as it is kept: paths lie below `files/`, so the studio's address may change.
+/// A finished track, or another file of a step, as stored. Paths are relative to `files/`, so the studio's address may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoredTrack {
-    /// Its place from 1. A recovered track has that of the song's.
+    /// Its number from 1. A recovered track has the number of the song's track.
     pub(crate) number: u8,
-    /// What a step calls it: `wav`, `vocal`, `backing_vocals`, …; none for a song's track.
+    /// Its name in a step: `wav`, `vocal`, `backing_vocals`, …; `None` for a song's track.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
     pub(crate) audio: String,
     pub(crate) mix: Option<String>,
-    /// The notes, where the band played them.
+    /// The notes, if the band played the track.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) midi: Option<String>,
     pub(crate) duration_s: f64,
     pub(crate) created_ms: i64,
-    /// What the band found and did, as clients are shown it.
+    /// The band's analysis and choices, as clients see them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) facts: Option<Value>,
 }
 
-/// What to accept.
+/// A task to be accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct NewTask {
     pub(crate) task_id: String,
@@ -76,11 +76,11 @@ pub(crate) struct NewTask {
     /// The task that a step processes, and the number of its track.
     pub(crate) parent: Option<String>,
     pub(crate) parent_track: Option<u8>,
-    /// The body as it was sent.
+    /// The body of the request, unchanged.
     pub(crate) request: String,
-    /// The path of the studio's own upload that `uploadUrl` names.
+    /// The path of the upload that `uploadUrl` names, if it is the studio's own.
     pub(crate) upload: Option<String>,
-    /// Identifies the source while its bytes are not known: its address without the query.
+    /// The identity of the source while its bytes are not known: its address without the query.
     pub(crate) source: String,
     /// Digest of the request without its addresses.
     pub(crate) digest: [u8; 32],
@@ -89,26 +89,26 @@ pub(crate) struct NewTask {
     /// The last segment of the callback address.
     pub(crate) hook_token: Option<String>,
     pub(crate) token: Option<String>,
-    /// Whether a repeat under the same token is the same task.
+    /// Whether a repeat under the same token returns the same task.
     pub(crate) heeds_token: bool,
     pub(crate) key_print: String,
     pub(crate) price_credits: f64,
-    /// All credits ever given; `None` when they never run out.
+    /// All credits ever granted; `None` means unlimited.
     pub(crate) granted_credits: Option<f64>,
     pub(crate) now_ms: i64,
-    /// What becomes of it on arrival.
+    /// The state of the new task.
     pub(crate) initial_state: InitialState,
-    /// What a misbehaviour plan does to it, and the number it was counted with.
+    /// The faults that a misbehaviour plan assigns to it, and its number.
     pub(crate) faults: Vec<Fault>,
     pub(crate) submission: Option<u64>,
 }
 
-/// What becomes of a task on arrival.
+/// The state of a new task.
 #[derive(Debug, Clone)]
 pub(crate) enum InitialState {
-    /// It is made, in its turn.
+    /// It waits for the worker.
     Made,
-    /// It is finished, with these: instant mode.
+    /// It is finished with these tracks: instant mode.
     Finished(Vec<StoredTrack>),
     /// It fails, as a misbehaviour plan requires.
     Fails {
@@ -118,22 +118,22 @@ pub(crate) enum InitialState {
     },
 }
 
-/// What came of a [`NewTask`].
+/// The result of accepting a [`NewTask`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Acceptance {
     /// A new task, charged.
     New,
-    /// The same request under the same token was accepted before: that task, nothing charged.
+    /// The same request under the same token was accepted before: this is its task, and nothing is charged.
     Repeat { task_id: String },
     /// The token was used with another request.
     TokenMisused,
-    /// The result exists already, or is being made: its task.
+    /// The result exists already or is being made by this task.
     Exists { task_id: String },
-    /// What is left does not cover the price.
+    /// The balance does not cover the price.
     NoCredits,
 }
 
-/// A task as clients may see it.
+/// A task with the data that clients may see.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredTask {
     pub(crate) seq: i64,
@@ -148,11 +148,11 @@ pub(crate) struct StoredTask {
     pub(crate) error_code: Option<i64>,
     pub(crate) error_message: Option<String>,
     pub(crate) tracks: Vec<StoredTrack>,
-    /// What a misbehaviour plan does to it.
+    /// The faults that a misbehaviour plan assigns to it.
     pub(crate) faults: Vec<Fault>,
 }
 
-/// A task that has to be made.
+/// A task that the worker must process.
 #[derive(Debug, Clone)]
 pub(crate) struct PendingTask {
     pub(crate) seq: i64,
@@ -166,13 +166,13 @@ pub(crate) struct PendingTask {
     pub(crate) repetition: i64,
 }
 
-/// What [`read_task`] reads.
+/// The columns that [`read_task`] reads.
 pub(super) const TASK_COLUMNS: &str = "seq, id, request, accepted_ms, stage, error_code, error_message, tracks, faults, operation, parent, parent_track";
-/// What [`read_work`] reads.
+/// The columns that [`read_work`] reads.
 pub(super) const WORK_COLUMNS: &str =
     "seq, id, request, upload, digest, repetition, operation, parent, parent_track";
 
-/// One task by its id.
+/// The task with this id.
 pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<Option<StoredTask>> {
     connection
         .prepare_cached(&format!("SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?1"))?
@@ -180,8 +180,8 @@ pub(crate) fn find(connection: &Connection, task_id: &str) -> rusqlite::Result<O
         .optional()
 }
 
-/// The task of the same operation that was accepted before the one with this id; the newest of the others where there is none before
-/// it.
+/// The task of the same operation that was accepted before the one with this id. If there is none, the newest of the other
+/// tasks.
 pub(crate) fn neighbour(
     connection: &Connection,
     task_id: &str,
@@ -242,7 +242,7 @@ pub(super) fn read_work(row: &Row<'_>) -> rusqlite::Result<PendingTask> {
     })
 }
 
-/// How many tasks are unfinished.
+/// The number of unfinished tasks.
 pub(crate) fn count_unfinished(connection: &Connection) -> rusqlite::Result<usize> {
     let count: i64 = connection.query_row(
         "SELECT count(*) FROM tasks WHERE finished_ms IS NULL",

@@ -1,7 +1,8 @@
-//! Accepts, advances, fails and forgets tasks, with their charges and callbacks.
+//! Accepts, advances, fails and removes tasks, with their charges and callbacks.
 //!
-//! Plain functions over a connection; [`StudioStore::write`](super::Store::write) makes each one a durable transaction. A stage only
-//! ever moves forward and a finished task never changes, so a client sees nothing odd when an interrupted task is resumed.
+//! Plain functions over a connection; [`StudioStore::write`](super::Store::write) makes each one a durable transaction. A stage
+//! only moves forward, and a finished task never changes. So a client sees no inconsistency when an interrupted task is
+//! resumed.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,10 +13,10 @@ use super::{bills, callbacks, steps};
 use crate::misbehave::Fault;
 use crate::operation::OperationKind;
 
-/// What adding up tenths of credits may leave behind.
+/// Largest rounding error of a sum of tenths of credits.
 const SLACK: f64 = 1e-6;
 
-/// Accepts and charges `order`, or returns why not.
+/// Accepts and charges `order`, or returns why it does not.
 pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Result<Acceptance> {
     if let Some(token) = order.token.as_deref().filter(|_| order.heeds_token) {
         let known = connection
@@ -27,7 +28,7 @@ pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Resu
             })
             .optional()?;
         match known {
-            // A client that repeats a request after a stop may listen and have uploaded elsewhere: addresses may differ.
+            // The addresses may differ: after a restart a client may listen at another address and may have uploaded again.
             Some((task_id, digest)) if digest == order.digest => {
                 if order.callback_url.is_some() {
                     connection
@@ -82,7 +83,7 @@ pub(crate) fn accept(connection: &Connection, order: &NewTask) -> rusqlite::Resu
     Ok(Acceptance::New)
 }
 
-/// Counts this request and returns how often it came before. The source counts by its bytes when they are here already.
+/// Counts this request and returns how often it came before. The source is identified by its bytes if they are on this machine.
 fn count_repetition(connection: &Connection, order: &NewTask) -> rusqlite::Result<i64> {
     let content: Option<Vec<u8>> = match &order.upload {
         Some(path) => connection
@@ -103,7 +104,7 @@ fn count_repetition(connection: &Connection, order: &NewTask) -> rusqlite::Resul
     Ok(before)
 }
 
-/// Moves a task forward to `stage` with everything that is finished so far. Nothing happens when it is there already.
+/// Moves a task forward to `stage` with everything finished so far. Does nothing if the task is at that stage already.
 pub(crate) fn advance(
     connection: &Connection,
     seq: i64,
@@ -121,7 +122,7 @@ pub(crate) fn advance(
     callbacks::make_due(connection, seq, now_ms)
 }
 
-/// Ends a task as failed; what it showed before stays.
+/// Ends a task as failed; the tracks that it already showed stay.
 pub(crate) fn fail(
     connection: &Connection,
     seq: i64,
@@ -156,7 +157,7 @@ pub(crate) fn outlived(
         .collect()
 }
 
-/// Forgets tasks with their bills. What they cost stays charged.
+/// Removes tasks with their bills. Their charges stay.
 pub(crate) fn forget(connection: &Connection, task_ids: &[String]) -> rusqlite::Result<()> {
     for id in task_ids {
         connection
@@ -172,7 +173,7 @@ pub(crate) fn forget(connection: &Connection, task_ids: &[String]) -> rusqlite::
     Ok(())
 }
 
-/// Forgets how often requests came that have not come since `before_ms`.
+/// Removes the counts of requests that have not come since `before_ms`.
 pub(crate) fn forget_repetitions(connection: &Connection, before_ms: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM repetitions WHERE last_ms < ?1", [before_ms])?;
     Ok(())

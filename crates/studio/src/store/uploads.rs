@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-/// Notes an upload, over an earlier one at the same path.
+/// Records an upload, replacing an earlier one at the same path.
 pub(crate) fn note(
     connection: &Connection,
     path: &str,

@@ -1,11 +1,11 @@
-//! The one thread that writes, committing in groups.
+//! The only thread that writes. It commits changes in groups.
 //!
 //! ```text
 //! handlers ──bounded channel──► thread: drain ≤ 512 ─► BEGIN IMMEDIATE ─► each change ─► COMMIT (one fsync) ─► replies
 //! ```
 //!
-//! When a change fails, its whole group is rolled back and each change is run again in a transaction of its own, so that one
-//! bad change never takes its neighbours with it. No reply is sent before its transaction is durable.
+//! If a change fails, its whole group is rolled back and each change runs again in a transaction of its own, so that one bad
+//! change never affects the others. No reply is sent before its transaction is durable.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,12 +13,12 @@ use std::thread::JoinHandle;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-/// Most changes in one transaction: past this the fsync is no longer what costs.
+/// Most changes in one transaction: above this number the fsync is no longer the main cost.
 const GROUP: usize = 512;
-/// Changes that may wait for the thread; callers wait for a place.
+/// Most changes that may wait for the thread; further callers wait for a place.
 const WAITING: usize = 1024;
 
-/// The handle to the writing thread.
+/// The handle of the writing thread.
 pub(super) struct Writer {
     changes: Mutex<Option<mpsc::Sender<Box<dyn AnyWrite>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -35,7 +35,7 @@ impl Writer {
         }
     }
 
-    /// Runs `change` and returns once it is durable; `None` when the thread has ended.
+    /// Runs `change`; returns when it is durable, or `None` if the thread has ended.
     pub(super) async fn apply<T, F>(&self, change: F) -> Option<Result<T, Arc<rusqlite::Error>>>
     where
         T: Send + 'static,
@@ -58,7 +58,7 @@ impl Writer {
         received.await.ok()
     }
 
-    /// Lets the thread finish what it was given, and joins it.
+    /// Lets the thread finish its pending changes, and joins it.
     pub(super) fn close(&self) {
         self.changes
             .lock()
@@ -81,7 +81,7 @@ impl Drop for Writer {
     }
 }
 
-/// A change whose type the thread need not know.
+/// A change, with its type hidden from the thread.
 trait AnyWrite: Send {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
     fn reply(self: Box<Self>, outcome: Result<(), Arc<rusqlite::Error>>);
@@ -106,10 +106,10 @@ where
     fn reply(self: Box<Self>, outcome: Result<(), Arc<rusqlite::Error>>) {
         let result = match (outcome, self.made) {
             (Ok(()), Some(made)) => Ok(made),
-            (Ok(()), None) => return, // Dropping the reply shows the caller that nothing was done.
+            (Ok(()), None) => return, // The dropped reply tells the caller that nothing was done.
             (Err(error), _) => Err(error),
         };
-        // The caller may be gone; its change is made all the same.
+        // The caller may be gone; its change is made anyway.
         let _ = self.reply.send(result);
     }
 }
@@ -128,15 +128,15 @@ fn write_all(mut connection: Connection, mut changes: mpsc::Receiver<Box<dyn Any
             }
         }
     }
-    // Leaves one tidy file behind; a failure costs nothing but its size.
+    // Merges the log into the database file. A failure costs only disk space.
     if let Err(error) =
         connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);")
     {
-        tracing::debug!(%error, "could not fold the write-ahead log");
+        tracing::debug!(%error, "could not checkpoint the write-ahead log");
     }
 }
 
-/// Runs the changes in one transaction; on an error nothing of it remains.
+/// Runs the changes in one transaction; an error rolls all of them back.
 fn commit(connection: &mut Connection, group: &mut [Box<dyn AnyWrite>]) -> rusqlite::Result<()> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     for change in group {

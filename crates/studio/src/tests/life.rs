@@ -120,7 +120,7 @@ async fn sources_that_are_not_there_or_no_sound_fail_with_their_code() {
         (
             &lab.url("files/uploads/none.wav"),
             451,
-            "the uploaded file is not there",
+            "the uploaded file does not exist",
         ),
         (
             "http://192.168.1.1/vocal.wav",

@@ -17,27 +17,30 @@ async fn what_is_not_known_is_refused_at_once_and_free() {
         (
             WAV,
             of_track(&tracks[0], &song),
-            format!("`{}` is no add-instrumental task of this studio", tracks[0]),
+            format!(
+                "no add-instrumental task of this studio has the id `{}`",
+                tracks[0]
+            ),
         ),
         (
             WAV,
             of_track(&song, "none"),
-            format!("`none` is no track of the task `{song}`"),
+            format!("`none` is not a track of the task `{song}`"),
         ),
         (
             STEMS,
             of_track("none", &tracks[0]),
-            "`none` is no add-instrumental task of this studio".to_owned(),
+            "no add-instrumental task of this studio has the id `none`".to_owned(),
         ),
         (
             MIDI,
             json!({ "taskId": song, "callBackUrl": HOOK }),
-            format!("`{song}` is no stems task of this studio"),
+            format!("no stems task of this studio has the id `{song}`"),
         ),
         (
             RECOVERY,
             json!({ "sunoTaskId": "none", "callBackUrl": HOOK }),
-            "`none` is no add-instrumental task of this studio".to_owned(),
+            "no add-instrumental task of this studio has the id `none`".to_owned(),
         ),
     ];
     for (step, body, what) in cases {

@@ -252,8 +252,9 @@ async fn the_vocal_alone_a_named_stem_and_one_that_nobody_plays() {
         audio(&lab, &item["extract"]["audio_url"]).await,
         audio(&lab, &item["remove"]["audio_url"]).await,
     ];
+    // What the oversampled saturator adds near zero crossings belongs to no part: 66 dB under full scale at most.
     let most = difference(&sum(&parts), &whole);
-    assert!(most <= 3.0 / 32_768.0, "{most}");
+    assert!(most <= 1.0 / 2048.0, "{most}");
     // The vocal is a stem beside the track: neither is a part of the other.
     let voice = order(&lab, STEMS, &named("Lead Vocal")).await;
     let body = finished(&lab, STEMS, &voice).await;

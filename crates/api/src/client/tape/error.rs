@@ -1,12 +1,12 @@
-//! Why a recording can't be used, and why a request has no response.
+//! Why a tape can't be used, and why a request got no response.
 
 use super::exchange::VERSION;
 
-/// Why a recording can't be used.
+/// Why a tape can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TapeError {
-    /// The folder has other files; a recording is never overwritten.
+    /// The folder is not empty; a tape never overwrites files.
     #[error("the folder {folder} is not empty: a tape is never written over")]
     NotEmpty {
         /// The folder.
@@ -15,16 +15,16 @@ pub enum TapeError {
     /// The folder or a file in it can't be read or written.
     #[error("could not {operation} the tape {path}")]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         operation: &'static str,
-        /// With what.
+        /// The file or folder.
         path: String,
         /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// The file is no recording, or one of another version.
-    #[error("{path}:{line} is no line of a tape of version {VERSION}: {reason}")]
+    /// The file is not a tape, or a tape of another version.
+    #[error("{path}:{line} is not a line of a tape of version {VERSION}: {reason}")]
     Unreadable {
         /// The file.
         path: String,
@@ -35,13 +35,13 @@ pub enum TapeError {
     },
 }
 
-/// Why a request has no response.
+/// Why a request got no response.
 #[derive(Debug)]
 pub(in crate::client) enum SendError {
     /// The HTTP library's reason.
     Http(reqwest::Error),
-    /// It had none when the recording was made.
+    /// The recorded request got no response either.
     Replayed { not_sent: bool, reason: String },
-    /// The recording has no response to it.
+    /// The tape has no response to this request.
     NotOnTape,
 }

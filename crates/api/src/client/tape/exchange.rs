@@ -1,4 +1,4 @@
-//! The format of a recording: one exchange a line.
+//! The format of a tape: one exchange a line.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -8,13 +8,13 @@ use crate::hex::hex;
 /// The format's version, in the head line.
 pub(super) const VERSION: u32 = 1;
 
-/// The exchanges' file.
+/// The file with the exchanges.
 pub(super) const LINES: &str = "tape.jsonl";
 
-/// The folder of bodies that are not text.
+/// The folder with the bodies that are not text.
 pub(super) const BODIES: &str = "bodies";
 
-/// How a submission's call begins.
+/// The prefix of a submission's call.
 pub(in crate::client) const SUBMISSION: &str = "submit ";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub(super) struct Head {
     pub(super) tape: u32,
 }
 
-/// One call and its result, as a line has it.
+/// One call and its result, as stored in a line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Exchange {
     pub(super) call: String,
@@ -39,7 +39,7 @@ pub(super) enum End {
         status: u16,
         headers: Vec<(String, String)>,
         body: StoredBody,
-        /// Why the body has no end, where it broke off.
+        /// Why the body is incomplete, if it is.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         broken: Option<String>,
     },
@@ -51,7 +51,7 @@ pub(super) enum End {
     },
 }
 
-/// Where a body is: in the line, or in a file of [`BODIES`].
+/// Where a body is stored: in the line, or in a file of [`BODIES`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum StoredBody {
@@ -59,7 +59,7 @@ pub(super) enum StoredBody {
     File(String),
 }
 
-/// The beginning of a body's SHA-256.
+/// The first digits of a body's SHA-256.
 pub(super) fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes)[..8])
 }

@@ -6,12 +6,12 @@
 //!  client ──request──► Tape                       replay: the recorded response, in the recorded order
 //! ```
 //!
-//! A recording is a folder: `tape.jsonl`, one exchange a line after a head line with the format's version, and `bodies/` with what
-//! is not text. An exchange is found by its call: a submission by its settings (without the addresses of the source and of the
-//! callback, which differ each time), task details by the task, a file by its address without the query.
+//! A tape is a folder with `tape.jsonl` (a head line with the format's version, then one exchange a line) and `bodies/` (bodies
+//! that are not text). An exchange is found by its call: a submission by its settings (without the addresses of the source and
+//! of the callback, which differ each time), task details by the task, a file by its address without the query.
 //!
-//! A recording contains no secret: of requests only hashes are recorded, of responses only harmless headers, and in bodies the key,
-//! the attempts' tokens and every query of an address are removed.
+//! A tape contains no secret. It stores hashes of requests and only harmless headers of responses. It removes the key, the
+//! attempts' tokens and the queries of addresses from bodies.
 
 mod error;
 mod exchange;
@@ -30,7 +30,7 @@ use self::record::Recorder;
 use self::replay::Player;
 use super::response;
 
-/// A recording of a provider's responses, being made or being replayed.
+/// A tape of a provider's responses that is recorded or replayed.
 #[derive(Debug, Clone)]
 pub struct Tape(Mode);
 
@@ -41,7 +41,7 @@ enum Mode {
 }
 
 impl Tape {
-    /// Starts a recording in `folder`, which must be empty or missing.
+    /// Starts a tape in `folder`, which must be empty or missing.
     ///
     /// # Errors
     /// If it is not empty, or can't be written.
@@ -49,20 +49,20 @@ impl Tape {
         Ok(Self(Mode::Record(Arc::new(Recorder::create(folder)?))))
     }
 
-    /// Opens the recording in `folder` at its beginning.
+    /// Opens the tape in `folder` at its beginning.
     ///
     /// # Errors
-    /// If it can't be read, or is no recording of this version.
+    /// If it can't be read, or is not a tape of this version.
     pub fn replay(folder: &Path) -> Result<Self, TapeError> {
         Ok(Self(Mode::Replay(Arc::new(Player::open(folder)?))))
     }
 
-    /// Whether it replays responses, and nothing leaves this machine.
+    /// Whether the tape is replayed; then nothing leaves this machine.
     pub fn replays(&self) -> bool {
         matches!(self.0, Mode::Replay(_))
     }
 
-    /// Why the recording is not complete, if something could not be written.
+    /// Why the recording is incomplete, if a write failed.
     pub fn failure(&self) -> Option<String> {
         match &self.0 {
             Mode::Record(recorder) => recorder.failure(),

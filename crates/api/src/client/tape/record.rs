@@ -1,4 +1,4 @@
-//! Makes a recording.
+//! Records a tape.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -21,22 +21,22 @@ use crate::client::response;
 use crate::redact::hide_secret;
 use crate::redact_addresses;
 
-/// Longest body that is recorded in a line. What is longer, or no UTF-8, gets a file.
+/// Longest body that is stored in a line. A longer body, or one that is not UTF-8, gets a file.
 const LINE_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// Headers that matter to a reader of responses and contain no secret.
+/// Response headers that matter to a reader and contain no secret.
 const HEADERS: [HeaderName; 7] = [
     CONTENT_TYPE,
     CONTENT_LENGTH,
     CONTENT_RANGE,
     RETRY_AFTER,
     DATE,
-    // A download that broke off is resumed by these.
+    // Resuming a download needs these.
     ETAG,
     LAST_MODIFIED,
 ];
 
-/// A recording that is being made.
+/// A tape that is being recorded.
 #[derive(Debug)]
 pub(super) struct Recorder {
     folder: PathBuf,
@@ -53,7 +53,7 @@ struct State {
 }
 
 impl Recorder {
-    /// Starts a recording in `folder`, which must be empty or missing.
+    /// Starts a tape in `folder`, which must be empty or missing.
     pub(super) fn create(folder: &Path) -> Result<Self, TapeError> {
         let io = |operation, source| TapeError::Io {
             operation,
@@ -71,7 +71,7 @@ impl Recorder {
                 folder: folder.display().to_string(),
             });
         }
-        // Files are opened by these handles from here on: links that are planted later lead nowhere.
+        // Files are opened relative to this handle from here on, so that a link planted later has no effect.
         let dir = Dir::open_ambient_dir(folder, ambient_authority());
         let dir = dir.map_err(|error| io("open", error))?;
         let body_dir = dir.open_dir(BODIES).map_err(|error| io("open", error))?;
@@ -95,12 +95,12 @@ impl Recorder {
         self.state().secrets.push(secret.to_owned());
     }
 
-    /// Why the recording is not complete, if something could not be written.
+    /// Why the recording is incomplete, if a write failed.
     pub(super) fn failure(&self) -> Option<String> {
         self.state().failed.clone()
     }
 
-    /// Records that a request has no response.
+    /// Records that a request got no response.
     pub(super) fn record_failure(&self, call: String, error: &reqwest::Error) {
         let reason = format!("{}{}", response::host(error), response::reason_of(error));
         let reason = self.clean(&reason);
@@ -111,7 +111,7 @@ impl Recorder {
         self.write(Exchange { call, end });
     }
 
-    /// Returns the same response, whose body is recorded as it is read. What is not read was not needed, and is not recorded.
+    /// Returns the same response and records its body as it is read. An unread part was not needed and is not recorded.
     pub(super) fn record_response(self: &Arc<Self>, call: String, response: Response) -> Response {
         let (status, headers) = (response.status(), response.headers().clone());
         let recorded = HEADERS.iter().filter_map(|name| {
@@ -152,7 +152,7 @@ impl Recorder {
         redact_addresses(&state.secrets.iter().fold(text.to_owned(), hidden))
     }
 
-    /// A body as it is stored. JSON is cleaned string by string, so that it stays JSON.
+    /// A body as it is stored. JSON is cleaned string by string, so that it stays valid JSON.
     fn body(&self, body: Vec<u8>) -> StoredBody {
         match String::from_utf8(body) {
             Ok(text) if text.len() <= LINE_LIMIT_BYTES => {
@@ -211,7 +211,7 @@ impl State {
     }
 }
 
-/// A response's copy, written when the response is dropped, however far it was read.
+/// A copy of a response. It is written when the response is dropped, even if the body was read in part.
 struct Copy {
     recorder: Arc<Recorder>,
     call: String,
@@ -237,7 +237,7 @@ impl Drop for Copy {
     }
 }
 
-/// Makes a folder for its owner alone: task ids and addresses of paid files are on a tape.
+/// Creates a folder that only its owner can read: a tape contains task ids and addresses of paid files.
 fn make(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -246,11 +246,11 @@ fn make(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
-/// Makes a file that is not there yet; a link in its place is there.
+/// Creates a file that does not exist yet. An existing link counts as an existing file.
 fn new_file(dir: &Dir, name: &str) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    // Task ids and addresses of paid files are for its owner alone.
+    // Task ids and addresses of paid files are for the owner alone.
     #[cfg(unix)]
     cap_std::fs::OpenOptionsExt::mode(&mut options, 0o600);
     Ok(dir.open_with(name, &options)?.into_std())

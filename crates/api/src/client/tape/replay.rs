@@ -1,4 +1,4 @@
-//! Replays a recording.
+//! Replays a tape.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -19,7 +19,7 @@ use super::exchange::{
     BODIES, End, Exchange, Head, LINES, SUBMISSION, StoredBody, VERSION, digest,
 };
 
-/// A recording that is replayed: the responses that are left, by call.
+/// A tape that is replayed: the remaining responses by call.
 #[derive(Debug)]
 pub(super) struct Player {
     exchanges: Mutex<HashMap<String, VecDeque<Exchange>>>,
@@ -27,7 +27,7 @@ pub(super) struct Player {
 }
 
 impl Player {
-    /// Opens the recording in `folder` at its beginning.
+    /// Opens the tape in `folder` at its beginning.
     pub(super) fn open(folder: &Path) -> Result<Self, TapeError> {
         let path = folder.join(LINES);
         let io = |source| TapeError::Io {
@@ -63,8 +63,8 @@ impl Player {
         })
     }
 
-    /// Returns the next recorded response to a call. The last one is repeated, as a poll that comes once more expects; but a
-    /// submission's responses are used up, for each is a task of its own.
+    /// Returns the next recorded response to a call. The last response is repeated, because a replay may poll more often than
+    /// the recording. The responses to a submission are not repeated, because each is a task of its own.
     pub(super) fn respond(&self, call: &str) -> Result<Response, SendError> {
         let exchange = {
             let mut exchanges = self
@@ -111,7 +111,7 @@ impl Player {
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
         for (name, value) in headers {
             if is_text && name == CONTENT_LENGTH.as_str() {
-                continue; // secrets were removed, so it is shorter
+                continue; // its length changed when secrets were removed
             }
             if let (Ok(name), Ok(value)) = (
                 HeaderName::from_bytes(name.as_bytes()),
@@ -124,24 +124,24 @@ impl Player {
     }
 }
 
-/// Reads a stored body. Its name is a number and the beginning of its hash: a foreign recording can name no other file, and a
-/// damaged body is an error.
+/// Reads a stored body. Its name is a number and the first digits of its hash: so a tape from elsewhere can't name another
+/// file, and a damaged body is an error.
 fn read_body(folder: &Path, name: &str) -> std::io::Result<Vec<u8>> {
     let failed = |what: &str| Err(std::io::Error::other(format!("{BODIES}/{name} {what}")));
     let Some((_, hash)) = name.split_once('-').filter(|(number, hash)| {
         number.bytes().all(|byte| byte.is_ascii_digit())
             && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
     }) else {
-        return failed("is no body's name");
+        return failed("is not the name of a body");
     };
     match read_file(&folder.join(BODIES), name) {
         Ok(bytes) if digest(&bytes) == hash => Ok(bytes),
         Ok(_) => failed("is damaged"),
-        Err(error) => failed(&format!("is not there: {error}")),
+        Err(error) => failed(&format!("can't be read: {error}")),
     }
 }
 
-/// Opens a regular file of a recording. A foreign one may have links and pipes.
+/// Opens a regular file of a tape. A tape from elsewhere may contain links and pipes.
 fn open_file(folder: &Path, name: &str) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     let options = options.read(true).follow(FollowSymlinks::No).nonblock(true);

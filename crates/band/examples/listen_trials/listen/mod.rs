@@ -8,8 +8,12 @@ mod chord_fit;
 mod classifier;
 #[path = "../../../src/listen/features.rs"]
 mod features;
+#[path = "../../../src/listen/intonation.rs"]
+mod intonation;
 #[path = "../../../src/listen/key.rs"]
 mod key;
+#[path = "../../../src/listen/key_profile.rs"]
+mod key_profile;
 #[path = "../../../src/listen/metre.rs"]
 mod metre;
 #[path = "../../../src/listen/pauses.rs"]
@@ -23,20 +27,25 @@ use serde_json::{Value, json};
 
 use crate::analysis::{Hints, Note};
 
+use intonation::Intonation;
+
 /// One line of trials for one line of notes.
 pub(crate) fn trials(line: &str) -> Result<Value, serde_json::Error> {
     let given: Value = serde_json::from_str(line)?;
-    let notes: Vec<(f64, f64, u8)> = serde_json::from_value(given["notes"].clone())?;
-    let notes: Vec<Note> = notes
+    let notes: Vec<(f64, f64, f32)> = serde_json::from_value(given["notes"].clone())?;
+    let mut notes: Vec<Note> = notes
         .into_iter()
-        .map(|(onset_s, offset_s, midi)| Note {
-            onset_s,
-            offset_s,
-            midi,
-            level_db: -20.0,
+        .map(|(onset_s, offset_s, pitch)| Note {
+            cents: 100.0 * (pitch - pitch.round()),
+            ..Note::new(onset_s, offset_s, pitch.round() as u8, -20.0)
         })
         .collect();
-    let tonic = key::key(&notes, None).map_or(0, |(key, _)| key::signature(key));
+    let sung = intonation::sung(&notes, 0.0);
+    let intonation = Intonation::of(&sung);
+    let classes = intonation.classes(&sung);
+    let key = key::key(&notes, &classes, None).map_or(key_profile::key_of(0), |(key, _)| key);
+    intonation.set_meant(&mut notes, &sung, |_| key);
+    let tonic = key::signature(key);
     let mut found = Vec::new();
     let mut chords = None;
     if let Some((paths, hypotheses)) = metre::hypotheses(&notes, tonic, &Hints::default()) {
@@ -61,9 +70,9 @@ pub(crate) fn trials(line: &str) -> Result<Value, serde_json::Error> {
             }));
         }
     }
+    let evidence = key::Evidence::of(&notes, &classes);
     Ok(json!({
-        "key_weights": key::WEIGHTS,
-        "keys": key::features(&notes, chords.as_ref()),
+        "roles": evidence.roles, "steps": evidence.steps, "chords": chords,
         "hypotheses": found,
     }))
 }

@@ -17,6 +17,7 @@ use backline_band::analysis::PITCH_HOP_S;
 use backline_band::{key_name, metre_name, pitch_name};
 
 use super::{GridBar, Heard, bars, clock, section_name};
+use crate::svg::escaped;
 
 /// Width of a strip's frame, and of the labels to its left.
 const WIDTH: f64 = 1100.0;
@@ -253,30 +254,4 @@ fn draw_pitch(heard: &Heard<'_>, strip: &Strip, svg: &mut String) -> std::fmt::R
         writeln!(svg, "<path class=\"pitch\" d=\"{path}\"/>")?;
     }
     Ok(())
-}
-
-/// Text escaped for an XML document; control characters, which none may contain, become spaces.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            control if control.is_control() => safe.push(' '),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_name_breaks_out_of_the_document() {
-        assert_eq!(escaped("a<b>&\"c\u{1b}\n"), "a&lt;b&gt;&amp;&quot;c  ");
-    }
 }
