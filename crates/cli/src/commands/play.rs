@@ -150,7 +150,7 @@ impl<'a> OutputFiles<'a> {
         .collect()
     }
 
-    /// Creates the folder and fails if a path is already taken. Runs before anything is played.
+    /// Creates the folder. Fails if a file exists and `--force` is not set. Runs before anything is played.
     fn make_ready(&self, takes: u8) -> Result<(), Failure> {
         if self.args.to.exists() && !self.args.to.is_dir() {
             let message = format!("{} is not a folder", self.args.to.display());
