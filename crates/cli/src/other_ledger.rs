@@ -58,7 +58,7 @@ pub(crate) fn conflict(
     None
 }
 
-/// The number of jobs that a run would buy although a ledger has them as bought. If the ledger can't be read, warns and returns 0.
+/// The number of jobs that a run would buy and that are already bought in a ledger. If that ledger can't be read, warns and returns 0.
 fn bought(ledger: &Path, project: &Project, forecast: &Forecast) -> usize {
     let known = match Ledger::read(ledger).and_then(|ledger| ledger.jobs()) {
         Ok(known) => known,

@@ -131,8 +131,8 @@ impl OutputOwner {
 
     /// Writes a record of the ledger to the file: the start of a run, and each attempt before its request is sent.
     ///
-    /// The file is replaced as a whole at the start of a run. Later it is overwritten in place with the same length and not synced,
-    /// because it protects against a copy of the ledger, not against a power cut.
+    /// The file is replaced as a whole at the start of a run. Later it is overwritten in place with the same length. It is then
+    /// not synced, because it protects against a copy of the ledger, not against a power cut.
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Failure> {
         let written = match record.event {
             Event::RunStarted { .. } => {

@@ -32,7 +32,7 @@ use crate::project::{ChosenRun, Project, locate};
 /// The time between two reads of another process's ledger.
 const READ_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The most earlier runs that are read for the names of renamed jobs. Other jobs are shown by their keys.
+/// The most earlier runs whose jobs are named in lines about renamed files. Jobs of older runs are shown by their keys.
 const NAMED_RUNS: usize = 16;
 
 /// The number of polls without a new event after which the ledger's owner is checked again. A killed process records no event.

@@ -213,7 +213,7 @@ impl Project {
     }
 
     /// Plans the jobs with pure hooks and with the recorded results of the others, and compares the jobs with the ledger. Prints
-    /// the names of hooks that were not called.
+    /// failures of hooks and the names of hooks that were not called.
     pub(crate) fn preview(&mut self, console: &Console) -> Result<Opening, Failure> {
         let ledger = read_ledger(&self.ledger)?;
         let store = ledger.as_ref().map(|ledger| ledger as &dyn Store);
@@ -298,8 +298,8 @@ fn as_in_ledger(
     Ok((plan, opening))
 }
 
-/// The state of each job in the ledger, for filters by `state`. The jobs are in the order of the manifest, before hooks change
-/// them.
+/// The state of each job in the ledger, for filters by `state`. The result has one state for each job of `plan`, which no hook has
+/// changed.
 fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Sign>, Failure> {
     let (_, opening) = as_in_ledger(plan, manifest, global)?;
     Ok(opening.forecast.rows.iter().map(|row| row.sign).collect())

@@ -1,7 +1,7 @@
 //! Serves the files of a page, with ranges. A file is opened once, and the response is read from that handle.
 //!
-//! Only regular files are served that are recordings, or notes that a step made of one. A kept file is not served if it is a link,
-//! or if a link on its path leads out of the output folder. Such a link could otherwise make any file of this machine readable.
+//! A served file is a regular file that contains a recording, or notes that a step made of one. A kept file is not served if it
+//! is a link, or if a link on its path leads out of the output folder. Such a link could otherwise make any file of this machine readable.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

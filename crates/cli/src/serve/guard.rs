@@ -1,8 +1,7 @@
 //! The addresses that the server may listen on, and the hosts that a request may name. Pure.
 //!
-//! An attacker can make a host name of his own resolve to this machine (DNS rebinding). A browser then lets the attacker's page
-//! read this server's page, but it still sends the attacker's name in `Host`. So the server accepts only names that no attacker can
-//! own.
+//! An attacker can make its own host name resolve to this machine (DNS rebinding). A browser then lets the attacker's page read
+//! this server's page, but it still sends the attacker's name in `Host`. So the server accepts only names that no attacker can own.
 //!
 //! An attacker's page may also send requests to this machine's own address. Browsers then name that page in `Origin`, or report
 //! another site in `Sec-Fetch-Site`. The server refuses such requests, except when the user follows a link to the page.

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The server accepts GET alone, changes nothing and needs no key: it shows the contents of the output directory. By default it
-//! therefore listens on this machine only. It refuses requests that name another host, because an attacker can make a name of his
-//! own resolve to this machine. It never delays the run, which only signals that there is news.
+//! therefore listens on this machine only. It refuses requests that name another host, because an attacker can make its own
+//! host name resolve to this machine. It never delays the run, which only signals that there is news.
 
 mod edition;
 mod files;

@@ -62,8 +62,8 @@ fn without_query(url: &Url) -> String {
 /// The error of the last request; none if it succeeded.
 type Why = Arc<Mutex<Option<String>>>;
 
-/// The exporter's HTTP client. It stores why a request failed, because the exporter's own error says only that
-/// the network failed.
+/// The exporter's HTTP client. It stores why a request failed, because the exporter's own error says only that the network
+/// failed.
 #[derive(Debug)]
 struct ReportingClient {
     client: reqwest::blocking::Client,

@@ -132,7 +132,7 @@ fn free_bytes(_: &Path) -> Option<u64> {
     None
 }
 
-/// The name of a network or shared file system; none for a local one.
+/// The name of a file system that is shared with other machines; none for any other.
 #[cfg(target_os = "linux")]
 fn shared_file_system(folder: &Path) -> Option<&'static str> {
     // The numbers come from statfs(2) and the kernel's magic.h.

@@ -21,8 +21,8 @@ const USER_AGENT: &str = concat!("backline/", env!("CARGO_PKG_VERSION"));
 /// The timeout of the request.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The largest accepted difference between this clock and the provider's, in seconds. Callback signatures allow 300 s; a
-/// synchronised clock is never off by 30 s.
+/// The largest accepted difference between this clock and the provider's, in seconds. Callback signatures allow 300 s; an
+/// error of 30 s is no longer normal drift.
 const SKEW_S: i64 = 30;
 
 /// Checks the manifest's provider. Without one, or if it is the studio, checks that the studio starts.
