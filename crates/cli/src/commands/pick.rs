@@ -153,7 +153,7 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
     Ok(exit_codes::DONE)
 }
 
-/// Fails if a chosen file cannot be used, because an incomplete folder would look complete.
+/// Fails if a chosen file cannot be used, because an incomplete folder would seem complete.
 fn all_well(problems: &[String]) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
@@ -171,7 +171,7 @@ fn all_well(problems: &[String]) -> Result<(), Failure> {
 /// The most incomplete steps that are named.
 const MAX_OPEN: usize = 10;
 
-/// Names the steps of picked tracks that have not made all of their files, because a folder without these looks complete.
+/// Names the steps of picked tracks that have not made all of their files, because a folder without these seems complete.
 fn note_open(steps: &[StepOf<'_>], console: &Console) {
     if steps.is_empty() {
         return;

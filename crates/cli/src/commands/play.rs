@@ -252,7 +252,7 @@ impl<'a> OutputFiles<'a> {
     }
 }
 
-/// Tags as a part of a file name: letters and digits in lower case, joined by hyphens, cut at a whole word.
+/// Tags as a part of a file name: letters and digits in lower case, joined by hyphens, cut at a hyphen.
 fn slug(tags: &str) -> String {
     const LONGEST: usize = 48;
     let words = tags.split(|letter: char| !letter.is_alphanumeric());
