@@ -108,6 +108,28 @@ pub(super) struct Seen {
     pub(super) recovered: u64,
 }
 
+impl Seen {
+    /// All of them.
+    pub(super) fn counts(&self) -> [u64; 14] {
+        [
+            self.vetoed,
+            self.delayed,
+            self.found,
+            self.partial,
+            self.early,
+            self.nameless,
+            self.sources,
+            self.confirmed,
+            self.rejected,
+            self.deleted,
+            self.adopted,
+            self.inputs,
+            self.stepped,
+            self.recovered,
+        ]
+    }
+}
+
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
