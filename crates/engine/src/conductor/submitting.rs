@@ -140,8 +140,6 @@ impl Conductor {
         let slot = &mut self.slots[at];
         slot.sent_ms = now_ms;
         slot.submitted = true;
-        // What was past the retention is the task of an earlier attempt.
-        slot.expired = false;
         decision.effects.push(submit);
     }
 }
