@@ -12,17 +12,19 @@
     reason = "a measuring program prints, and one that unwraps says where it failed"
 )]
 
+#[path = "../tests/song/mod.rs"]
+mod song;
+
 use std::{fs, path::Path};
 
 use backline_audio::{Audio, Encoding, encode};
 use backline_band::{
-    Articulation, Finish, Font, Instrument, RATE_HZ, Role, Room, Score, ScoreNote, ScorePart,
-    SoundSource, Stereo, StyleId,
-    analysis::{Key, Metre, Mode},
-    play,
+    Articulation, Font, Instrument, RATE_HZ, Role, Score, ScoreNote, ScorePart, SoundSource,
+    Stereo, play,
 };
 use rustfft::{FftPlanner, num_complex::Complex};
 use serde_json::{Value, json};
+use song::dry;
 
 /// Seconds from note to note, and how long each is held.
 const EVERY_S: f64 = 3.0;
@@ -94,39 +96,15 @@ fn score(instrument: Instrument, pitches: &[u8]) -> Score {
             articulation: Articulation::Normal,
         })
         .collect();
-    Score {
-        style: StyleId::PopRock,
-        length_s: 0.5 + notes.len() as f64 * EVERY_S,
-        parts: vec![ScorePart {
-            instrument,
-            role: Role::Comp,
-            pan: 0.0,
-            level_db: 0.0,
-            notes,
-        }],
-        energies: Vec::new(),
-        tuning_cents: 0.0,
-        final_chord_s: 0.0,
-        chords: Vec::new(),
-        room: Room {
-            decay_s: 1.0,
-            wet: 0.0,
-            delay: 0.0,
-            delay_s: 0.3,
-        },
-        finish: Finish {
-            brightness: 0.0,
-            grit: 0.0,
-            voice_above_lu: 0.0,
-            pump_db: 0.0,
-        },
-        beats: Vec::new(),
-        metre: Metre::FourFour,
-        key: Key {
-            tonic: 0,
-            mode: Mode::Major,
-        },
-    }
+    let length_s = 0.5 + notes.len() as f64 * EVERY_S;
+    let part = ScorePart {
+        instrument,
+        role: Role::Comp,
+        pan: 0.0,
+        level_db: 0.0,
+        notes,
+    };
+    dry(part, length_s)
 }
 
 /// The middle of both sides from the note number `at` on, `length_s` long.

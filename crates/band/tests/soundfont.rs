@@ -9,11 +9,10 @@ mod song;
 
 use backline_audio::{Audio, loudness};
 use backline_band::{
-    Articulation, Finish, Font, Instrument, RATE_HZ, Request, Role, Room, Score, ScoreNote,
-    ScorePart, Session, SoundSource, StyleId, Take,
-    analysis::{Key, Metre, Mode},
+    Articulation, Font, Instrument, RATE_HZ, Request, Role, Score, ScoreNote, ScorePart, Session,
+    SoundSource, Take,
 };
-use song::{tunes::TUNES, voice_of};
+use song::{dry, tunes::TUNES, voice_of};
 
 fn chunk(id: &[u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = id.to_vec();
@@ -230,39 +229,14 @@ fn kit(strokes: &[(u8, f64)]) -> Score {
         velocity: 0.8,
         articulation: Articulation::Normal,
     });
-    Score {
-        style: StyleId::PopRock,
-        parts: vec![ScorePart {
-            instrument: Instrument::AcousticKit,
-            role: Role::Drums,
-            pan: 0.0,
-            level_db: 0.0,
-            notes: notes.collect(),
-        }],
-        length_s: 4.0,
-        energies: Vec::new(),
-        tuning_cents: 0.0,
-        final_chord_s: 0.0,
-        chords: Vec::new(),
-        room: Room {
-            decay_s: 1.0,
-            wet: 0.0,
-            delay: 0.0,
-            delay_s: 0.3,
-        },
-        finish: Finish {
-            brightness: 0.0,
-            grit: 0.0,
-            voice_above_lu: 0.0,
-            pump_db: 0.0,
-        },
-        beats: Vec::new(),
-        metre: Metre::FourFour,
-        key: Key {
-            tonic: 0,
-            mode: Mode::Major,
-        },
-    }
+    let part = ScorePart {
+        instrument: Instrument::AcousticKit,
+        role: Role::Drums,
+        pan: 0.0,
+        level_db: 0.0,
+        notes: notes.collect(),
+    };
+    dry(part, 4.0)
 }
 
 /// Amplitude of a sine within a stretch.

@@ -1,4 +1,4 @@
-//! The warning about purchases whose job left the manifest.
+//! The warning about purchases whose jobs are no longer in the manifest.
 
 use backline_engine::abandoned::{Abandoned, abandoned};
 use backline_engine::settings::JobKey;
@@ -10,10 +10,10 @@ use crate::failure::Failure;
 use crate::ledger::Ledger;
 use crate::project::Project;
 
-/// Most names in a warning.
+/// The most names in a warning.
 const MAX_NAMED: usize = 20;
 
-/// Warns of them where the whole manifest is planned: what a filter leaves out has not left the manifest.
+/// Prints the warning if the whole manifest is planned. A job that a filter leaves out is still in the manifest.
 pub(crate) fn warn_of_abandoned(
     project: &Project,
     ledger: &Ledger,
@@ -26,7 +26,7 @@ pub(crate) fn warn_of_abandoned(
     Ok(())
 }
 
-/// Warns of them by what the last run of a manifest was planned from.
+/// Prints the warning from the plan that the manifest's last run recorded.
 pub(crate) fn warn_of_abandoned_since(
     summary: &Summary,
     ledger: &Ledger,
@@ -38,7 +38,7 @@ pub(crate) fn warn_of_abandoned_since(
     Ok(())
 }
 
-/// The warning about a manifest's jobs in the ledger; empty where there is nothing to warn of.
+/// The warning about a manifest's jobs in the ledger; empty if there are none.
 fn warning(
     ledger: &Ledger,
     manifest: &str,

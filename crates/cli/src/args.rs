@@ -110,7 +110,7 @@ pub(crate) struct GlobalArgs {
 }
 
 impl GlobalArgs {
-    /// The most sound that a manifest's recordings may have together.
+    /// The longest total duration of a manifest's recordings.
     pub(crate) fn max_sound(&self) -> Duration {
         self.max_sound.unwrap_or(DEFAULT_MAX_SOUND)
     }
@@ -182,7 +182,7 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<Args, cl
     Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
-/// `--color` counts for clap's own messages too, which are made before there are arguments.
+/// The value of `--color`, for clap's own messages. Clap can print these before it has parsed the arguments.
 fn spoken_colour(line: &[OsString]) -> ColorChoice {
     let mut words = line.iter().filter_map(|word| word.to_str());
     while let Some(word) = words.next() {

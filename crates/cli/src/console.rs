@@ -1,6 +1,7 @@
 //! The program's output: standard output for data, standard error for everything else.
 //!
-//! Combines the options for colours, quiet and format with what the two streams are. Nothing else checks for a terminal.
+//! Combines the options for colours, quiet and format with the properties of the two streams. No other module checks for a
+//! terminal.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +16,7 @@ use terminal_size::{Height, Width, terminal_size_of};
 use crate::args::{Colour, Format, GlobalArgs};
 use crate::failure::Failure;
 
-/// How often the progress of planning and of reports is shown.
+/// The time between two lines of progress, for planning and for reports.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(2);
 
 /// How the program prints.
@@ -25,7 +26,7 @@ pub(crate) struct Console {
     pub(crate) format: Format,
     /// How much is printed.
     pub(crate) level: Level,
-    /// How often `-v` was given.
+    /// The number of `-v` options.
     pub(crate) verbosity: u8,
     /// Whether standard output takes colours.
     pub(crate) colour_out: bool,
@@ -67,18 +68,18 @@ impl Console {
         self.draws() && std::io::stderr().is_terminal()
     }
 
-    /// The same for standard output.
+    /// Whether standard output is a terminal that can redraw a table.
     pub(crate) fn draws_on_out(&self) -> bool {
         self.draws() && std::io::stdout().is_terminal()
     }
 
     fn draws(&self) -> bool {
-        // A terminal without a name, or a dumb one, moves no cursor.
+        // A terminal without a name, or a dumb one, cannot move its cursor.
         let moves = std::env::var_os("TERM").is_some_and(|name| !name.is_empty() && name != "dumb");
         moves && self.level != Level::Quiet && self.format == Format::Text
     }
 
-    /// The reporter's options for standard error, with files named relative to the reader's working directory.
+    /// The reporter's options for standard error. Files are named relative to the reader's working directory.
     pub(crate) fn reporter_options(&self, standpoint: Standpoint) -> ConsoleOptions {
         ConsoleOptions {
             level: self.level,
@@ -89,7 +90,7 @@ impl Console {
         }
     }
 
-    /// The same, but only what must be printed is.
+    /// A copy of this console that prints only what `--quiet` prints.
     pub(crate) fn quiet(&self) -> Self {
         Self {
             level: Level::Quiet,
@@ -97,13 +98,13 @@ impl Console {
         }
     }
 
-    /// The size of the terminal that standard output is; none for anything else.
+    /// The size of the terminal on standard output; none if it is not a terminal.
     pub(crate) fn size_out(&self) -> Option<Size> {
         let (Width(columns), Height(rows)) = terminal_size_of(std::io::stdout())?;
         (columns > 0 && rows > 0).then_some(Size { columns, rows })
     }
 
-    /// Standard output, buffered; the writer flushes it.
+    /// Standard output with a buffer. The caller must flush it.
     fn out(&self) -> impl Write {
         let locked = std::io::stdout().lock();
         std::io::BufWriter::with_capacity(1 << 16, AutoStream::new(locked, choice(self.colour_out)))
@@ -132,14 +133,14 @@ impl Console {
         }
     }
 
-    /// Prints to a terminal what takes some seconds now; a log or a program does not need it.
+    /// Prints a line of progress, to a terminal only. Logs and programs do not need it.
     pub(crate) fn progress(&self, text: &str) {
         if self.columns_err.is_some() && self.format == Format::Text {
             self.note(text);
         }
     }
 
-    /// Prints to standard error, with --quiet too.
+    /// Prints to standard error, even with --quiet.
     pub(crate) fn note_always(&self, text: &str) {
         let mut err = AutoStream::new(std::io::stderr().lock(), choice(self.colour_err));
         let _ = err
@@ -148,7 +149,7 @@ impl Console {
     }
 }
 
-/// Shows from time to time how many tracks are measured for the listening page.
+/// Prints from time to time how many tracks are measured for the listening page.
 pub(crate) fn measuring(console: &Console) -> impl Fn(usize, usize) + Sync {
     let shown = Mutex::new(Instant::now());
     move |done, all| {
@@ -158,7 +159,7 @@ pub(crate) fn measuring(console: &Console) -> impl Fn(usize, usize) + Sync {
     }
 }
 
-/// The line about how many files are measured; none while the last one is younger than `every`.
+/// The line with the number of measured files; none if the last line is younger than `every`.
 fn measured_line(
     shown: &Mutex<Instant>,
     every: Duration,

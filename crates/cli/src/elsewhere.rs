@@ -1,4 +1,4 @@
-//! Kept tracks outside the manifest's output directory: another manifest has them as well, or they could not be moved.
+//! Kept tracks outside the manifest's output directory. Another manifest has the same jobs, or the files could not be moved.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,11 +7,10 @@ use backline_engine::summary::Summary;
 
 use crate::project::{Project, standpoint};
 
-/// Most directories that are named.
+/// The most directories that are named.
 const MAX_NAMED: usize = 3;
 
-/// What a person is to know of the files of a summary, whose paths are relative to the project, that lie outside the output directory;
-/// none where all lie inside.
+/// The note about the files of a summary that are outside the output directory; none if there are none.
 pub(crate) fn note_on_files(summary: &Summary, project: &Project) -> Option<String> {
     let (plan, standpoint) = (&project.plan, standpoint(&project.plan.project_dir));
     let output = plan.output.dir();

@@ -1,5 +1,5 @@
-//! The studio that a command starts when the manifest has `provider: studio`: on a free loopback port, with its
-//! data beside the ledger, for as long as the command lasts.
+//! The studio that a command starts if the manifest has `provider: studio`. It uses a free loopback port, stores its data beside
+//! the ledger, and stops with the command.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::args::{AudioFormat, SoundArgs};
 use crate::failure::{Failure, Kind};
 use crate::sound::ChosenSound;
 
-/// Its folder, beside the ledger.
+/// The studio's folder, beside the ledger.
 const FOLDER: &str = "studio";
 
-/// Reads the SoundFont of a provider that is a studio, as the studio would.
+/// Reads the SoundFont of a provider that is a studio, as the studio would, and fails if it can't be read.
 pub(crate) fn check_sound(provider: &Provider) -> Result<(), Failure> {
     provider
         .embedded
@@ -25,7 +25,7 @@ pub(crate) fn check_sound(provider: &Provider) -> Result<(), Failure> {
         .map_or(Ok(()), |sound| choice(sound).map(drop))
 }
 
-/// Starts a studio if the provider is one, with its data in the folder `local`, and gives the provider its address.
+/// Starts a studio if the provider is one, with its data in the folder `local`, and sets the provider's addresses to it.
 pub(crate) async fn start(
     provider: &mut Provider,
     local: &Path,
@@ -35,9 +35,9 @@ pub(crate) async fn start(
     };
     let mut config = StudioConfig::new(local.join(FOLDER));
     choice(sound)?.into_config(&mut config);
-    // Its balance must not fall by what its provider table says is free.
+    // The provider table gives the studio's price as 0, so the balance must not decrease.
     config.prices = Prices::FREE;
-    // The manifest paces it: what it allows is what the run may send.
+    // The manifest's rate limit applies: the studio accepts as many requests as the run may send.
     let RateLimit { count, window_ms } = provider.profile.rate;
     config.rate = (count < u32::MAX).then(|| (count, Duration::from_millis(window_ms)));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))

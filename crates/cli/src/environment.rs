@@ -1,10 +1,11 @@
-//! Environment variables, and those of a file `.env` beside the manifest: keys that should not be in a shell's history.
+//! Environment variables, and those of a file `.env` beside the manifest. The file is for keys that should not be in a shell's
+//! history.
 //!
-//! A variable of the process overrides the file. The file gives the keys and the variables that the manifest lists under `env`;
-//! hooks and other programs receive nothing of it. A message about the file names a line and never shows it.
+//! A variable of the process overrides the file. The file supplies the keys and the variables that the manifest lists under `env`.
+//! Hooks and other programs receive none of its variables. An error message gives the number of a line and never its text.
 //!
-//! The parser is our own because it must do less than the libraries do: they expand `$NAME`, which changes a key with a dollar in
-//! it, and print the line that they can't read.
+//! The parser is our own because it must do less than libraries do. They expand `$NAME`, which changes a key with a dollar sign,
+//! and they print a line that they cannot read.
 
 use std::collections::HashMap;
 use std::env::VarError;
@@ -20,23 +21,23 @@ use crate::failure::{Failure, Kind};
 /// The file's name.
 const NAME: &str = ".env";
 
-/// Longest file that is read: a few keys.
+/// The longest file that is read, enough for some keys.
 const LIMIT_BYTES: u64 = 64 * 1024;
 
-/// The variables of the `.env` beside the manifest that was read last.
+/// The variables of the last `.env` that was read beside a manifest.
 static ADOPTED: Mutex<Option<DotEnv>> = Mutex::new(None);
 
-/// The variables of one `.env`.
+/// The variables of one `.env` file.
 #[derive(Debug, Default)]
 pub(crate) struct DotEnv(HashMap<String, String>);
 
 impl DotEnv {
-    /// Reads the `.env` in a manifest's folder; empty where there is none. A link that leads out of the project is refused.
+    /// Reads the `.env` in a manifest's folder; empty if there is none. Fails for a link that leads out of the project.
     pub(crate) fn beside(manifest: &Path, global: &GlobalArgs) -> Result<Self, Failure> {
         let path = manifest.with_file_name(NAME);
         let text = match read_beside(manifest, &path, LIMIT_BYTES, global.allow_outside) {
             Ok(text) => text,
-            // A folder of that name, as some tools make it, has no variables.
+            // Some tools make a folder of this name; it has no variables.
             Err(ReadProblem::Io(error))
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) =>
             {
@@ -58,7 +59,7 @@ impl DotEnv {
         })
     }
 
-    /// Returns a variable of the process, else of the file.
+    /// Returns a variable of the process, or else of the file.
     pub(crate) fn get(&self, name: &str) -> Result<String, VarError> {
         match std::env::var(name) {
             Err(VarError::NotPresent) => self.0.get(name).cloned().ok_or(VarError::NotPresent),
@@ -72,7 +73,7 @@ impl DotEnv {
     }
 }
 
-/// Returns a variable of the process, else of the `.env` beside the manifest that was read last.
+/// Returns a variable of the process, or else of the last `.env` that was read beside a manifest.
 pub(crate) fn get(name: &str) -> Result<String, VarError> {
     let adopted = ADOPTED.lock().unwrap_or_else(PoisonError::into_inner);
     match &*adopted {
@@ -81,7 +82,7 @@ pub(crate) fn get(name: &str) -> Result<String, VarError> {
     }
 }
 
-/// The variables of a file, or the number of the first line that is none.
+/// The variables of a file, or the number of the first invalid line.
 fn parse(text: &str) -> Result<HashMap<String, String>, usize> {
     let mut variables = HashMap::new();
     for (at, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -105,7 +106,7 @@ fn parse(text: &str) -> Result<HashMap<String, String>, usize> {
     Ok(variables)
 }
 
-/// A value without its quotes, or without the comment after it.
+/// A value without its quotes, or an unquoted value without its comment.
 fn unquoted(value: &str) -> Option<String> {
     for quote in ['"', '\''] {
         if let Some(rest) = value.strip_prefix(quote) {

@@ -1,7 +1,7 @@
 //! Exit codes. Scripts rely on them: a number never changes its meaning.
 //!
-//! [`failure`](crate::failure) maps failures to codes, and [`Code::of`] maps the outcomes of runs. Nothing else in the program names a
-//! number.
+//! [`failure`](crate::failure) maps failures to codes, and [`Code::of`] maps the outcomes of runs. No other module contains these
+//! numbers.
 
 use std::process::ExitCode;
 
@@ -19,21 +19,21 @@ pub(crate) const BUG: Code = Code(1);
 pub(crate) const USAGE: Code = Code(2);
 /// The manifest is invalid.
 pub(crate) const MANIFEST: Code = Code(3);
-/// Some jobs failed, or their tracks could not be downloaded.
+/// Some jobs failed, or some tracks could not be downloaded.
 pub(crate) const JOBS_FAILED: Code = Code(4);
 /// The run stopped early; the same command continues it.
 pub(crate) const STOPPED: Code = Code(5);
-/// The provider refuses: key, credits, maintenance.
+/// The provider refuses requests because of the key, the credits or maintenance.
 pub(crate) const REFUSED: Code = Code(6);
 /// The ledger, a report or another output could not be written or read.
 pub(crate) const NOT_WRITTEN: Code = Code(7);
-/// Some jobs are in doubt: they may be bought, and are never bought again automatically.
+/// Some jobs are in doubt: they may have been bought, and are never bought again automatically.
 pub(crate) const IN_DOUBT: Code = Code(8);
 /// The plan differs from the lock file.
 pub(crate) const LOCK_DIFFERS: Code = Code(9);
-/// Only jobs that a hook vetoed are missing.
+/// The only missing jobs are those that a hook vetoed.
 pub(crate) const VETOED: Code = Code(10);
-/// Some tasks ended with fewer tracks than usual; those are kept.
+/// Some tasks ended with fewer tracks than usual. Their tracks are kept.
 pub(crate) const PARTIAL: Code = Code(11);
 
 /// The exit codes as the program's help lists them.
@@ -66,7 +66,7 @@ impl Code {
         }
     }
 
-    /// Its number, for a process that ends at once.
+    /// The code's number, for a process that exits at once.
     pub(crate) fn number(self) -> i32 {
         self.0.into()
     }

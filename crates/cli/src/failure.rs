@@ -1,4 +1,4 @@
-//! Failures of commands, in one place: kind → heading → exit code, with hints apart from the message.
+//! The failures of commands: the kind of a failure determines its heading and exit code. Hints are separate from the message.
 //!
 //! ```text
 //! error: cannot use the ledger: the ledger .backline/ledger.sqlite3 is in use by another backline process (process 123)
@@ -6,8 +6,8 @@
 //! hint: --wait waits for that process; `backline status --watch` shows its run
 //! ```
 //!
-//! A command that fails returns a [`Failure`]; only `main` prints one. A run that ended badly is not a failure of its command: the
-//! closing text describes it, and its [`Code`] is returned.
+//! A command that fails returns a [`Failure`], and only `main` prints it. A run with failed jobs is not a failure of its command:
+//! the closing text describes the jobs, and the command returns the run's [`Code`].
 
 use std::fmt::Write as _;
 
@@ -43,12 +43,12 @@ pub(crate) enum Kind {
     Output,
     /// Write the lock file again, or revert the change.
     LockDiffers,
-    /// Nothing: the reader of the output has closed it, as `| head` does.
+    /// Do nothing: the reader of standard output has closed it, as `| head` does.
     NobodyReads,
 }
 
 impl Kind {
-    /// Returns what comes between `error: ` and the message, and the exit code.
+    /// Returns the text between `error: ` and the message, and the exit code.
     fn heading_and_code(self) -> (&'static str, Code) {
         match self {
             Self::Bug => ("internal error, please report it: ", exit_codes::BUG),
@@ -68,10 +68,10 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
-    /// A manifest's diagnostics, printed before the message.
+    /// The diagnostics of a manifest, printed before the message.
     preface: Option<Diagnostics>,
     error: anyhow::Error,
-    /// Lines between the message and the hints.
+    /// Lines that are printed between the message and the hints.
     details: String,
     hints: Vec<String>,
 }
@@ -93,19 +93,19 @@ impl Failure {
         Self::new(kind, anyhow::Error::msg(message.into()))
     }
 
-    /// Adds lines below the message, such as a list of what differs.
+    /// Adds lines below the message, such as a list of differences.
     pub(crate) fn details(mut self, lines: impl Into<String>) -> Self {
         self.details = lines.into();
         self
     }
 
-    /// Adds a hint: what to do about it.
+    /// Adds a hint about how to correct the failure.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Returns the manifest's diagnostics, if the manifest is the failure.
+    /// Returns the manifest's diagnostics, if the manifest caused the failure.
     pub(crate) fn diagnostics(&self) -> Option<&Diagnostics> {
         self.preface.as_ref()
     }
@@ -149,7 +149,7 @@ impl Failure {
         text
     }
 
-    /// The message and its causes on one line, each once: some messages already end in their cause.
+    /// The message and its causes on one line, without repetition: some messages already end with their cause.
     fn chain(&self) -> String {
         let mut text = String::new();
         for cause in self.error.chain() {
@@ -169,7 +169,7 @@ fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
 
-/// A closed reader is not a failure; any other error is one of the output.
+/// A closed standard output is not an error for the user. Any other I/O error is an error of the output.
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -313,7 +313,7 @@ impl From<OutputError> for Failure {
     }
 }
 
-/// The failure for a manifest's diagnostics.
+/// The failure for an invalid manifest with these diagnostics.
 pub(crate) fn invalid(shown: &str, diagnostics: Diagnostics) -> Failure {
     if diagnostics.are_about_the_selection() {
         return Failure {

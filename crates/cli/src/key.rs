@@ -6,8 +6,8 @@ use backline_engine::plan::{Callbacks, Provider};
 use crate::environment;
 use crate::failure::{Failure, Kind};
 
-/// The key of a studio that a run starts for itself. It is no secret: the studio listens on loopback, for this run only, and
-/// must know its tasks again in the next.
+/// The key of a studio that a run starts for itself. It is not a secret, because the studio listens on loopback for this run only.
+/// It is constant, so that the next run's studio finds the same tasks.
 const EMBEDDED: &str = "embedded";
 
 /// The provider's key, from the environment or the `.env` beside the manifest.
@@ -33,7 +33,7 @@ pub(crate) fn api_key(provider: &Provider) -> Result<ApiKey, Failure> {
     })
 }
 
-/// What to know before a run where the provider's API key is missing; plans and checks need none.
+/// The note that the provider's API key is missing; none if it is set. Only runs need the key, not plans and checks.
 pub(crate) fn note_of_missing(provider: &Provider) -> Option<String> {
     let name = &provider.api_key_env;
     let is_missing = provider.embedded.is_none() && environment::get(name).is_err();
@@ -42,7 +42,7 @@ pub(crate) fn note_of_missing(provider: &Provider) -> Option<String> {
     })
 }
 
-/// The key that callbacks are signed with, where the manifest names one.
+/// The key that signs callbacks, if the manifest names one.
 pub(crate) fn callback_key(callbacks: Option<&Callbacks>) -> Result<Option<Vec<u8>>, Failure> {
     let name = callbacks.and_then(|callbacks| callbacks.hmac_key_env.as_ref());
     name.map(|name| read(name, "the key that callbacks are signed with").map(String::into_bytes))

@@ -1,4 +1,4 @@
-//! The program's log, for finding faults: on standard error, above the live table if there is one.
+//! The program's diagnostic log. It is printed to standard error, above the live table if there is one.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::console::Console;
 
-/// Selects parts of the log in tracing's notation; overrides the flags.
+/// Selects parts of the log in the notation of tracing, and overrides the flags.
 const VARIABLE: &str = "BACKLINE_LOG";
 
-/// Prints notices and the log. Clones print to the same place, which can be changed.
+/// Prints notices and the log. All clones print to the same destination, which can be changed.
 #[derive(Clone)]
 pub(crate) struct Notices(Arc<Mutex<Box<dyn Write + Send>>>);
 
@@ -22,17 +22,17 @@ impl Notices {
         Self(Arc::new(Mutex::new(Box::new(io::stderr()))))
     }
 
-    /// Prints to `place` from now on: above a table.
+    /// Prints to `place` from now on, for example above a live table.
     pub(crate) fn redirect(&self, place: impl Write + Send + 'static) {
         *self.lock() = Box::new(place);
     }
 
-    /// Prints to standard error again: the table is gone.
+    /// Prints to standard error again, after the live table has ended.
     pub(crate) fn reset(&self) {
         *self.lock() = Box::new(io::stderr());
     }
 
-    /// Prints a notice; one that can't be written is lost.
+    /// Prints a notice. A notice that can't be written is lost.
     pub(crate) fn print(&self, text: &str) {
         let mut place = self.lock();
         let _ = place
@@ -40,18 +40,18 @@ impl Notices {
             .and_then(|()| place.flush());
     }
 
-    /// A thread that panicked while it wrote leaves at worst half a line.
+    /// A panic during a write leaves at most an incomplete line, so a poisoned lock is usable.
     fn lock(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A text that steers neither a terminal nor a CI runner.
+/// A text without control sequences for a terminal and without commands for a CI runner.
 fn harmless(text: &str) -> String {
     without_commands(&printable(text)).into_owned()
 }
 
-/// One line of the log on its way.
+/// A line of the log while it is written.
 pub(crate) struct Line<'a>(MutexGuard<'a, Box<dyn Write + Send>>);
 
 impl Write for Line<'_> {
@@ -74,10 +74,10 @@ impl<'a> MakeWriter<'a> for Notices {
     }
 }
 
-/// Begins the log. Only commands that have one call this, once.
+/// Starts the log. Only commands with a log call this, and only once.
 ///
-/// A studio that serves this one command responds with what it can't do, a full disk for one: a person who did not start the
-/// log reads that once, and not from both.
+/// An embedded studio reports its errors, such as a full disk, in its responses. Its own log is mostly off, so that the user reads
+/// each error only once.
 pub(crate) fn begin(console: &Console, notices: &Notices) {
     begin_at(
         "error,backline_studio=off,backline_studio::studio=error",
@@ -86,12 +86,12 @@ pub(crate) fn begin(console: &Console, notices: &Notices) {
     );
 }
 
-/// The same for a studio that serves others: nobody else tells what went wrong in it.
+/// Starts the log of a studio that serves other programs. The log is the only place where its errors appear.
 pub(crate) fn begin_studio(console: &Console, notices: &Notices) {
     begin_at("error", console, notices);
 }
 
-/// `quietest` is the level that is logged without any flag.
+/// Starts the log. `quietest` is the level without any flag.
 fn begin_at(quietest: &str, console: &Console, notices: &Notices) {
     let level = match console.verbosity {
         0 => quietest,

@@ -1,12 +1,12 @@
-//! `backline`: one YAML file names the recordings and the styles. The program expands every variant, buys exactly the missing ones,
-//! and keeps every track.
+//! `backline`: one YAML file lists recordings and styles. The program expands every variant, buys the missing ones, and keeps every
+//! track.
 //!
 //! ```text
 //!  arguments ─args─► Args ─console, project─► plan, ledger ─commands─► engine, reporter, studio
 //!                                                             └─► exit_codes, or failure ─► standard error, exit code
 //! ```
 //!
-//! Standard output is data; everything else goes to standard error. The other crates decide about jobs, money and reports.
+//! Data is printed to standard output, everything else to standard error. The other crates decide about jobs, money and reports.
 
 mod abandoned;
 mod args;
@@ -48,7 +48,7 @@ use console::Console;
 use failure::CommandResult;
 
 fn main() -> ExitCode {
-    // The HTTP client is built without a default: whichever is installed first is the one for the whole process.
+    // The HTTP client has no default TLS provider. The first one that is installed is used by the whole process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = match args::parse(std::env::args_os()) {
         Ok(args) => args,
@@ -58,13 +58,13 @@ fn main() -> ExitCode {
             } else {
                 exit_codes::DONE
             };
-            // A closed stream is ignored.
+            // An error from a closed stream is ignored.
             let _ = error.print();
             return code.into();
         }
     };
     let console = Console::new(&args.global);
-    // The panic's message is on standard error already; only the exit code is left.
+    // The panic hook has already printed the message. Only the exit code is missing.
     catch_unwind(AssertUnwindSafe(|| match dispatch(&args, &console) {
         Ok(code) => code.into(),
         Err(failure) => {

@@ -1,9 +1,9 @@
 //! The ledgers at and above a manifest's folder that a run does not use.
 //!
-//! Which ledger is the default depends on where the manifest lies and on the nearest `backline.yaml`: a manifest that was moved, or a
-//! new `backline.yaml` above it, gives it another one, which knows nothing of what was bought. So a run that would buy what such a
-//! ledger knows as bought is refused. A ledger that the user names is the one that is meant, and what another user put above the
-//! manifest is not read.
+//! The default ledger depends on the manifest's folder and on the nearest `backline.yaml`. If a manifest is moved, or a new
+//! `backline.yaml` is written above it, the default becomes another ledger, which does not contain the earlier purchases. A run is
+//! therefore refused if it would buy jobs that are already bought in such a ledger. A ledger that the user names is always used.
+//! Ledgers of other users above the manifest are not read.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::failure::{Failure, Kind};
 use crate::ledger::Ledger;
 use crate::project::{LEDGER, Project, seen_from_here};
 
-/// The failure of a run that would buy what a ledger nearby knows as bought; none where there is no such ledger.
+/// The failure of a run that would buy jobs that are already bought in a ledger nearby; none if there is no such ledger.
 pub(crate) fn conflict(
     project: &Project,
     forecast: &Forecast,
@@ -57,7 +57,7 @@ pub(crate) fn conflict(
     None
 }
 
-/// How many of the jobs that a run would buy are bought in a ledger; none, with a warning, where it can't be read.
+/// The number of jobs that a run would buy and that are already bought in a ledger. If that ledger can't be read, warns and returns 0.
 fn bought(ledger: &Path, project: &Project, forecast: &Forecast) -> usize {
     let known = match Ledger::read(ledger).and_then(|ledger| ledger.jobs()) {
         Ok(known) => known,

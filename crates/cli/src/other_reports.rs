@@ -1,5 +1,5 @@
-//! Reports of another manifest where a command is to write those of its own: two manifests with one `name` in one folder have one
-//! output directory, and each run replaces the reports of the other.
+//! Detects reports of another manifest in a manifest's output directory. Two manifests with one `name` in one folder have one
+//! output directory, and each run replaces the reports of the other manifest.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use serde::Deserialize;
 use crate::console::Console;
 use crate::project::seen_from_here;
 
-/// As much of a report as contains the facts of its run.
+/// The length of a report's beginning that contains the facts of its run.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// Of a report's run.
+/// The part of a report that describes its run.
 #[derive(Deserialize)]
 struct RunOfReport {
-    /// The manifest's file, relative to the project's folder where it lies inside.
+    /// The manifest's path, relative to the project's folder if it is inside.
     manifest: String,
 }
 
-/// Warns where the reports in `dir` are those of another manifest than `manifest`, and that one is still there.
+/// Warns if the reports in `dir` belong to another manifest that still exists.
 pub(crate) fn warn_of_other_reports(
     dir: &Path,
     project_dir: &Path,
@@ -45,7 +45,7 @@ pub(crate) fn warn_of_other_reports(
     ));
 }
 
-/// The manifest that the JSON report in a folder names; none where there is no such report.
+/// The manifest that the JSON report in a folder names; none without such a report.
 fn manifest_in(dir: &Path) -> Option<PathBuf> {
     let report = read_file(&dir.join(report_file_name(ReportKind::Json))).ok()?;
     let mut head = Vec::new();
@@ -56,7 +56,7 @@ fn manifest_in(dir: &Path) -> Option<PathBuf> {
     Some(values.next()?.ok()?.manifest.into())
 }
 
-/// Whether two paths lead to one file; none where one of them leads to none.
+/// Whether two paths lead to the same file; none if one of them does not exist.
 fn is_same(one: &Path, other: &Path) -> Option<bool> {
     Some(one.canonicalize().ok()? == other.canonicalize().ok()?)
 }

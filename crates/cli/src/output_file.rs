@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all.
+//! Writes files as a whole or not at all.
 
 use std::ffi::OsStr;
 use std::io::{Error, ErrorKind, Write};
@@ -7,22 +7,22 @@ use std::path::Path;
 use backline_engine::folder::Folder;
 use backline_engine::scratch::{Scratch, create, sweep};
 
-/// How the names of files begin that are not in their place yet.
+/// The prefix of temporary files.
 const TEMPORARY: &str = ".backline-";
 
-/// Writes `bytes` beside `path`, then gives them the name; what had it before is replaced.
+/// Writes `bytes` to a temporary file beside `path` and renames it. An existing file is replaced.
 pub(crate) fn whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let (folder, name) = place_of(path)?;
     beside(&folder, bytes)?.replace(name)
 }
 
-/// The same, where nothing may have the name yet.
+/// Writes `bytes` in the same way, but fails if `path` exists.
 pub(crate) fn new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let (folder, name) = place_of(path)?;
     beside(&folder, bytes)?.place(name)
 }
 
-/// Whether two paths lead to one file that is there.
+/// Whether two paths lead to the same existing file.
 pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

@@ -1,11 +1,13 @@
-//! Which ledger's runs fill an output directory: a small file in it names the last run and its ledger.
+//! Records which ledger's runs fill an output directory: a small file in the directory names the last run and its ledger.
 //!
-//! Two ledgers know nothing of each other's purchases, so a run with the wrong one, a new one or an old copy of the right one buys
-//! everything again. What was bought lies in the output directory, and so does the file that says by whom, up to the last purchase: a
-//! run whose ledger does not know that run or that purchase buys nothing there and writes no report: `summary.csv` and `summary.json`
-//! may be the last record of the task ids. Every run claims its output directory, whether or not it buys. The directory is locked while a run lasts, so that two
-//! ledgers can't begin at the same time; the file is replaced whole, so that a run that is killed at any point leaves one that can be
-//! read. What the built-in studio makes costs nothing: its runs claim no directory, but they respect the claims of others.
+//! A ledger does not know the purchases of another one. A run with a wrong ledger, a new one or an old copy would therefore buy
+//! everything again. The file is beside the tracks and names the ledger, its last run and its last purchase. If a run's ledger
+//! lacks that run or that purchase, the run buys nothing and writes no report: `summary.csv` and `summary.json` may be the last
+//! record of the task ids.
+//!
+//! A run claims its output directory even if it buys nothing. The directory is locked during a run, so that two ledgers can't be
+//! used at the same time. The file is replaced as a whole, so that it can be read after a run is killed at any point. The
+//! embedded studio's tracks cost nothing: its runs do not claim a directory, but they respect the claims of others.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -21,24 +23,24 @@ use crate::failure::{Failure, Kind};
 use crate::ledger::Ledger;
 use crate::project::{Project, seen_from_here};
 
-/// The file's name.
+/// The name of the file.
 const NAME: &str = ".backline-ledger";
 
-/// How the name of the file begins that is not in its place yet.
+/// The prefix of temporary versions of the file.
 const TEMPORARY: &str = ".backline-owner-";
 
-/// Longest file that is read: it contains a run id and a path.
+/// The longest file that is read. It contains a run id and a path.
 const LIMIT_BYTES: u64 = 64 * 1024;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Marker {
     version: u32,
-    /// The last run for the directory.
+    /// The last run that claimed the directory.
     run: RunId,
     /// The ledger that recorded it.
     ledger: PathBuf,
-    /// The last attempt that the ledger recorded before its request left; none before the first one of a run.
+    /// The last attempt that the ledger recorded before it sent the request; none before the first attempt of the first run.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     attempt: Option<Attempt>,
 }
@@ -46,14 +48,14 @@ struct Marker {
 /// The record of an attempt.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Attempt {
-    /// Its place in the ledger.
+    /// The record's sequence number in the ledger.
     seq: u64,
-    /// Its time, Unix time in milliseconds.
+    /// The record's time, in Unix milliseconds.
     at_ms: i64,
 }
 
 impl Marker {
-    /// Why a ledger is not the one that the file names, or not in its state of then.
+    /// Why the ledger is not the one that the file names, or is an older state of it; none if it is the current one.
     fn contradicts(&self, ledger: &Ledger) -> Result<Option<Contradiction>, StoreError> {
         if !ledger.knows_run(&self.run)? {
             return Ok(Some(Contradiction::UnknownRun));
@@ -68,26 +70,26 @@ impl Marker {
 /// What a ledger lacks.
 #[derive(Debug, Clone, Copy)]
 enum Contradiction {
-    /// The last run for the directory.
+    /// The ledger lacks the last run that claimed the directory.
     UnknownRun,
-    /// The last purchase of that run or a later one.
+    /// The ledger lacks the last purchase recorded in the file.
     OldCopy,
 }
 
 /// The output directory, locked for this run.
 pub(crate) struct OutputOwner {
     folder: Folder,
-    /// The lock's file.
+    /// The directory's handle, which is locked.
     _lock: File,
     path: PathBuf,
     marker: Marker,
-    /// The file, once this run has replaced it.
+    /// The file, after this run has replaced it.
     file: Option<File>,
 }
 
 impl OutputOwner {
-    /// Takes a project's output directory for a run with this ledger; none where the run is not to claim it. Fails if a run that
-    /// the ledger does not know claimed it, or if a run with another ledger uses it now.
+    /// Claims a project's output directory for a run with this ledger; none if the run does not claim it. Fails if the ledger
+    /// lacks the last run or purchase, or if a run with another ledger uses the directory now.
     pub(crate) fn take(project: &Project, ledger: &Ledger) -> Result<Option<Self>, Failure> {
         if project.plan.provider.embedded.is_some() {
             return guard(project.plan.output.dir(), ledger).map(|()| None);
@@ -98,7 +100,7 @@ impl OutputOwner {
         let lock = folder.handle().map_err(|error| unusable(&path, error))?;
         let tried = lock.try_lock();
         let marker = read(&folder, &path)?;
-        // A file system without locks has no two runs at a time to tell apart: then the ledger's own lock fails as well.
+        // A file system without locks cannot detect a second run here. The ledger's own lock then fails too.
         if let Err(TryLockError::WouldBlock) = tried {
             return Err(in_use(project, marker.as_ref()));
         }
@@ -127,10 +129,10 @@ impl OutputOwner {
         }))
     }
 
-    /// Writes down a record that the ledger has by now: that a run claims the directory, and each attempt before its request leaves.
+    /// Writes a record of the ledger to the file: the start of a run, and each attempt before its request is sent.
     ///
-    /// The file is replaced whole at the start of a run, and is written in place afterwards, with the same length: it is not waited
-    /// for, since what it guards against is a copy of the ledger, not a power cut.
+    /// The file is replaced as a whole at the start of a run. Later it is overwritten in place with the same length. It is then
+    /// not synced, because it protects against a copy of the ledger, not against a power cut.
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Failure> {
         let written = match record.event {
             Event::RunStarted { .. } => {
@@ -169,7 +171,7 @@ impl OutputOwner {
         file.write_all(&text)
     }
 
-    /// The file's text: as long with any attempt as without one.
+    /// The file's text, padded so that its length does not depend on the attempt.
     fn text(&self) -> io::Result<Vec<u8>> {
         let mut text = serde_json::to_vec(&self.marker)?;
         let longest = Marker {
@@ -185,7 +187,7 @@ impl OutputOwner {
     }
 }
 
-/// What a run would be refused for; none where the output directory is this ledger's or nobody's.
+/// The failure that a run would have; none if this ledger or no ledger claims the output directory.
 pub(crate) fn conflict(project: &Project) -> Result<Option<Failure>, Failure> {
     let directory = project.plan.output.dir();
     let Some(marker) = marker(directory)? else {
@@ -199,7 +201,7 @@ pub(crate) fn conflict(project: &Project) -> Result<Option<Failure>, Failure> {
     Ok(lacks.map(|lacks| foreign(directory, &project.ledger, &marker, lacks)))
 }
 
-/// Fails if a run or a purchase that the ledger does not know filled the directory: its reports are not to be overwritten.
+/// Fails if the ledger lacks the run or the purchase that filled the directory, because its reports must not be overwritten.
 pub(crate) fn guard(directory: &Path, ledger: &Ledger) -> Result<(), Failure> {
     let Some(marker) = marker(directory)? else {
         return Ok(());
@@ -210,7 +212,7 @@ pub(crate) fn guard(directory: &Path, ledger: &Ledger) -> Result<(), Failure> {
     }
 }
 
-/// Who claimed the directory; none where nobody did, or where there is no such directory.
+/// The directory's claim; none if it has none or does not exist.
 fn marker(directory: &Path) -> Result<Option<Marker>, Failure> {
     match Folder::open(directory) {
         Ok(folder) => read(&folder, &path(directory)),
@@ -222,7 +224,7 @@ fn path(directory: &Path) -> PathBuf {
     directory.join(NAME)
 }
 
-/// What the file says; none where there is none, or an empty one.
+/// The content of the file; none if it is missing or empty.
 fn read(folder: &Folder, path: &Path) -> Result<Option<Marker>, Failure> {
     let mut text = String::new();
     let file = match folder.read_file(NAME) {

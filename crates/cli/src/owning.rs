@@ -1,4 +1,4 @@
-//! Opens a ledger for writing. One process at a time can; another may wait.
+//! Opens a ledger for writing. Only one process can have it open; others fail or wait.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

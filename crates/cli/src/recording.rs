@@ -7,14 +7,14 @@ use backline_band::MAX_VOCAL_S;
 
 use crate::failure::{Failure, Kind};
 
-/// The largest file that is read: a quarter of an hour of 24-bit stereo WAV at 192 kHz has 1.04 GB, and no more is accompanied.
+/// The largest file that is read. The longest accepted recording is 15 minutes; as 24-bit stereo WAV at 192 kHz it has 1.04 GB.
 const FILE_BYTES: u64 = 1_100_000_000;
 
 /// A recording in memory.
 pub(crate) struct DecodedRecording {
-    /// What kind of file it is.
+    /// The format of the file.
     pub(crate) format: Format,
-    /// Its samples.
+    /// The decoded samples.
     pub(crate) audio: Audio,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn open(path: &Path) -> Result<DecodedRecording, Failure> {
     }
     let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
     let audio = decode_within(&bytes, MAX_VOCAL_S).map_err(|error| failed(error.into()))?;
-    // What was decoded has a format.
+    // The format is known, because the file was decoded.
     let format =
         sniff(&bytes).ok_or_else(|| failed(anyhow::Error::msg("it is not a recording")))?;
     Ok(DecodedRecording { format, audio })

@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM: the first requests a stop, the second stops at once.
+//! Handles Ctrl-C and SIGTERM: the first signal requests a stop, the second one stops at once.
 //!
-//! They are followed on a thread of their own: a program whose other threads are all at work still hears them.
+//! Signals are handled on a separate thread, so that a program whose other threads are all busy still receives them.
 
 use std::process;
 use std::sync::mpsc;
@@ -11,22 +11,24 @@ use tokio_util::sync::CancellationToken;
 use crate::exit_codes;
 use crate::log::Notices;
 
-/// How long the program may take to end by itself after the second signal.
+/// The time that the program has to end by itself after the second signal.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Signals that are followed until this is aborted.
+/// Handles signals until [`abort`](Self::abort) is called.
 pub(crate) struct SignalListener(CancellationToken);
 
 impl SignalListener {
-    /// Follows no longer; a second signal that has come ends the process all the same.
+    /// Stops handling signals. If a second signal has already arrived, it still ends the process.
     pub(crate) fn abort(&self) {
         self.0.cancel();
     }
 }
 
-/// Cancels `first` on the first signal and `second` on the next, until the result is aborted. After the second the process ends: by
-/// itself, or after [`GRACE`], or at a third signal. This holds when the call returns, not when the thread begins: a program
-/// that reads afterwards that this one is ready may send a signal at once.
+/// Cancels `first` on the first signal and `second` on the next one, until the result is aborted. After the second signal the
+/// process ends by itself, after [`GRACE`], or at a third signal.
+///
+/// Signals are handled from the moment this call returns, not from the start of the thread. Another program may send a signal as
+/// soon as this one prints that it is ready.
 pub(crate) fn follow(
     first: CancellationToken,
     second: CancellationToken,
@@ -45,7 +47,7 @@ pub(crate) fn follow(
                 .build()?;
             runtime.block_on(async move {
                 let mut stop = Stop::listen()?;
-                // From here on a signal is caught: the caller may go on.
+                // Signals are handled from here on, so the caller may continue.
                 let _ = ready.send(());
                 tokio::select! {
                     () = over.cancelled() => return Ok(()),
@@ -66,11 +68,11 @@ pub(crate) fn follow(
             })
         });
     let failed = |error: std::io::Error| {
-        // The signals keep their own meaning, to end the process; the ledger is made for that.
+        // The signals keep their default action and end the process at once. The ledger is safe against that.
         listening.print(&format!("warning: Ctrl-C stops at once: {error}\n"));
     };
     match thread {
-        // It ended before it was ready: its result says why.
+        // The thread ended before it was ready. Its result contains the reason.
         Ok(thread) if begun.recv().is_err() => {
             if let Ok(Err(error)) = thread.join() {
                 failed(error);
@@ -116,7 +118,7 @@ impl Stop {
     }
 
     async fn next(&mut self) {
-        // A console that can't be listened to never sends one.
+        // If the console can't be listened to, no signal ever arrives.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,4 +1,4 @@
-//! How the band sounds: the file format and the SoundFont that the user chose.
+//! The sound of the band: the file format and the SoundFont that the user chose.
 
 use backline_audio::Encoding;
 use backline_band::SoundSource;
@@ -8,19 +8,19 @@ use backline_studio::{SoundFont, StudioConfig};
 use crate::args::{AudioFormat, SoundArgs};
 use crate::failure::{Failure, Kind};
 
-/// The bit rate of MP3: transparent for most listeners, and what vendors send.
+/// The bit rate of MP3, which is transparent for most listeners and is what providers send.
 const MP3_KBPS: u32 = 192;
 
-/// What was chosen, ready for use.
+/// The chosen sound, ready for use.
 pub(crate) struct ChosenSound {
-    /// What files are written as.
+    /// The encoding of written files.
     pub(crate) encoding: Encoding,
-    /// What plays; none is the band's own synthesis.
+    /// The SoundFont; without one, the band synthesises its sound.
     pub(crate) soundfont: Option<SoundFont>,
 }
 
 impl ChosenSound {
-    /// Finds and reads the SoundFont, if there is one. Blocks.
+    /// Finds and reads the SoundFont, if the arguments name one. Blocks.
     pub(crate) fn of(args: &SoundArgs) -> Result<Self, Failure> {
         let file = match &args.soundfont {
             Some(named) if named.as_os_str() == AUTO => {
@@ -41,14 +41,14 @@ impl ChosenSound {
         })
     }
 
-    /// What the band plays with.
+    /// The source of the band's sound.
     pub(crate) fn sound(&self) -> SoundSource {
         self.soundfont
             .as_ref()
             .map_or(SoundSource::Own, SoundFont::sound)
     }
 
-    /// Has a studio sound like this.
+    /// Sets this sound in a studio's configuration.
     pub(crate) fn into_config(self, config: &mut StudioConfig) {
         config.encoding = self.encoding;
         config.soundfont = self.soundfont;

@@ -1,4 +1,4 @@
-//! `$GITHUB_STEP_SUMMARY`: where it is set, what a run came to is shown on the page of the CI job.
+//! Adds a run's result to the page of a GitHub Actions job, if `$GITHUB_STEP_SUMMARY` is set.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -10,10 +10,10 @@ use backline_reporter::{ReportInput, render};
 
 use crate::console::Console;
 
-/// The file that GitHub Actions shows; steps append to it.
+/// The variable with the path of the file that GitHub Actions shows. Each step appends to the file.
 const VARIABLE: &str = "GITHUB_STEP_SUMMARY";
 
-/// Appends the Markdown report. That it can't be shown there fails no run: it is a warning.
+/// Appends the Markdown report. A failure is only a warning and does not fail the run.
 pub(crate) fn append(material: &ReportInput<'_>, console: &Console) {
     let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) else {
         return;
@@ -28,9 +28,9 @@ pub(crate) fn append(material: &ReportInput<'_>, console: &Console) {
 
 fn write(material: &ReportInput<'_>, path: &OsString) -> std::io::Result<()> {
     let mut report = render(material, ReportKind::Markdown, Path::new(""))?;
-    // An empty line separates what comes after it.
+    // An empty line separates this report from the next one.
     report.push(b'\n');
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    // In one piece, so that two steps do not write into each other.
+    // One write, so that the reports of two steps are not mixed.
     file.write_all(&report)
 }

@@ -1,8 +1,8 @@
-//! The styles of words on a terminal.
+//! The text styles on a terminal.
 
 use anstyle::{AnsiColor, Style};
 
-/// Errors.
+/// The style of errors.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Hints, and checks that pass.
+/// The style of hints and of checks that pass.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();

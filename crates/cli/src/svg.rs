@@ -1,6 +1,6 @@
-//! What the drawings have in common.
+//! Functions that all drawings use.
 
-/// Text escaped for an XML document; control characters, which none may contain, become spaces.
+/// Text escaped for XML. Control characters are not allowed in XML and become spaces.
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,5 +1,5 @@
-//! Warnings of tags that the studio's band does not understand or does not obey, before anything is played. Other providers take tags as
-//! free text.
+//! Warns of tags that the studio's band does not understand or does not follow, before anything is played. Other providers accept
+//! any text as tags.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use indexmap::IndexSet;
 
 use crate::console::Console;
 
-/// Most warnings that are printed.
+/// The most warnings that are printed.
 const MAX_PRINTED: usize = 20;
 
-/// Prints a warning for each preset and remark on the tags of `jobs`.
+/// Prints each remark on the tags of `jobs` once per preset.
 pub(crate) fn warn_of_tags<'p>(
     plan: &Plan,
     jobs: impl IntoIterator<Item = &'p PlannedJob>,

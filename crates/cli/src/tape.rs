@@ -1,12 +1,12 @@
-//! `run --record` and `run --replay`: recording a provider's responses, and a run with recorded responses.
+//! `run --record` and `run --replay`: record a provider's responses, and replay them in a later run.
 //!
 //! ```text
 //!  --record tape   manifest ──run──► provider      the responses pass through and are recorded
 //!  --replay tape   manifest ──run──► tape          no network, no key, no studio; a ledger and an output of its own
 //! ```
 //!
-//! Callbacks are not recorded: both kinds of run poll for results instead. A replay leaves out the hooks whose
-//! effects lie outside (those that observe, and those that post); what decides about jobs decides as it did.
+//! Callbacks are not recorded: both kinds of run poll for results instead. A replay skips hooks with effects outside of the run:
+//! those that observe, and those that post. Hooks that decide about jobs run as before.
 
 use std::path::{Path, PathBuf};
 
@@ -20,28 +20,28 @@ use crate::console::Console;
 use crate::failure::{Failure, Kind};
 use crate::project::{Project, seen_from_here};
 
-/// A replay's folder, beside the ledger that it leaves alone.
+/// The folder of a replay, beside the real ledger, which the replay does not use.
 const REPLAY: &str = "replay";
 
-/// A replay's ledger, within its folder.
+/// The path of a replay's ledger within its folder.
 const LEDGER: &str = ".backline/ledger.sqlite3";
 
-/// The API key of a replay; the tape ignores it.
+/// The API key of a replay. The tape ignores it.
 const DUMMY_KEY: &str = "replay";
 
-/// The shortest window: a replay calls no provider that could limit it.
+/// The shortest window of a rate limit. A replay calls no provider, so it needs no limit.
 const AT_ONCE_MS: u64 = 1;
 
-/// A run's tape.
+/// The tape of a run.
 pub(crate) struct RunTape {
     tape: Tape,
     folder: PathBuf,
-    /// Where a replay keeps what it makes.
+    /// The folder of a replay's files; none for a recording.
     replays_into: Option<PathBuf>,
 }
 
 impl RunTape {
-    /// Creates or opens the tape that the arguments name, and adapts the project to it.
+    /// Creates or opens the tape in the arguments, and adapts the project to it.
     pub(crate) fn open(
         args: &TapeArgs,
         project: &mut Project,
@@ -71,22 +71,22 @@ impl RunTape {
         }
     }
 
-    /// For the run.
+    /// The tape in the form that a run takes.
     pub(crate) fn tape(&self) -> Tape {
         self.tape.clone()
     }
 
-    /// Whether responses come from it.
+    /// Whether the tape is replayed.
     pub(crate) fn replays(&self) -> bool {
         self.tape.replays()
     }
 
-    /// What a replay is made with in the provider's key's place.
+    /// The key that a replay uses instead of the provider's key.
     pub(crate) fn dummy_key() -> Result<ApiKey, Failure> {
         ApiKey::new(DUMMY_KEY).map_err(|error| Failure::new(Kind::Bug, error))
     }
 
-    /// Prints where the results are, or why the recording is incomplete.
+    /// Prints the folder of the results, or why the recording is incomplete.
     pub(crate) fn close(&self, console: &Console) -> Result<(), Failure> {
         if let Some(into) = &self.replays_into {
             console.note(&format!(
@@ -113,7 +113,7 @@ impl RunTape {
     }
 }
 
-/// Warns of jobs that are already bought: they are not requested, so they are not recorded.
+/// Warns of jobs that are already bought. A run does not request them, so the tape does not contain them.
 pub(crate) fn tell_what_is_missing(forecast: &Forecast, console: &Console) {
     let jobs = forecast.rows.len() as u64;
     if forecast.to_submit < jobs {
@@ -124,13 +124,13 @@ pub(crate) fn tell_what_is_missing(forecast: &Forecast, console: &Console) {
     }
 }
 
-/// Polls for results instead of waiting for callbacks.
+/// Sets the run to poll for results instead of waiting for callbacks.
 fn poll(project: &mut Project) {
     project.plan.callbacks = None;
     project.plan.polls_only = true;
 }
 
-/// The folder of a replay, empty.
+/// Creates the folder of a replay, after removing an earlier replay from the default folder. Fails if the folder is not empty.
 fn room(into: Option<&Path>, project: &Project) -> Result<PathBuf, Failure> {
     let failed = |folder: &Path, error: std::io::Error| {
         let context = format!("cannot create the replay's folder {}", folder.display());
@@ -144,7 +144,7 @@ fn room(into: Option<&Path>, project: &Project) -> Result<PathBuf, Failure> {
                 .parent()
                 .unwrap_or(Path::new("."))
                 .join(REPLAY);
-            // Only what a replay has made is taken away.
+            // Only the folder of an earlier replay is removed.
             if folder.join(LEDGER).exists() {
                 std::fs::remove_dir_all(&folder).map_err(|error| failed(&folder, error))?;
             }
@@ -164,7 +164,7 @@ fn room(into: Option<&Path>, project: &Project) -> Result<PathBuf, Failure> {
         .map_err(|error| failed(&folder, error))
 }
 
-/// Sets the project up in the replay's folder: nothing real is touched, nobody is waited for.
+/// Moves the project to the replay's folder. The real ledger and output are not used, and no rate limit applies.
 fn stage(project: &mut Project, into: &Path, console: &Console) {
     poll(project);
     project.ledger = into.join(LEDGER);
@@ -177,7 +177,7 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
         count: u32::MAX,
         window_ms: AT_ONCE_MS,
     };
-    // What lay on this machine then is taken from the tape now, as everything is.
+    // The tape also contains the responses of addresses that were on this machine, so these addresses are allowed.
     plan.provider.profile.loopback = true;
     plan.provider.profile.allow_private = PrivateAddresses::Allowed;
     let before = plan.hooks.all.len();
@@ -195,7 +195,7 @@ fn stage(project: &mut Project, into: &Path, console: &Console) {
     }
 }
 
-/// Whether a hook decides, or measures what is kept; others have effects elsewhere.
+/// Whether a hook only decides about jobs or measures kept files. Other hooks have effects outside of the run.
 fn stays_inside(hook: &HookSpec) -> bool {
     match hook.kind {
         HookKind::Http { .. } | HookKind::Store { .. } => false,

@@ -1,4 +1,5 @@
-//! `--otlp`: what a run does as OpenTelemetry traces: a span for the run, in it one for each job, in that one for each attempt.
+//! `--otlp`: exports a run as OpenTelemetry traces. The run's span contains one span per job, and each of these one span per
+//! attempt.
 //!
 //! ```text
 //!  run ─┬─ job (key, stem, preset, …, outcome, credits) ─┬─ attempt 1 (refused)
@@ -6,9 +7,9 @@
 //!       └─ job …
 //! ```
 //!
-//! Spans are made of the records, with the records' times, so they say what the ledger says. Tokens and keys are in none of them. They
-//! never delay a run: they wait in a bounded queue for a thread of their own, are dropped when it is full, and a collector
-//! that can't be reached costs one warning.
+//! Spans are built from the records with the records' times, so they agree with the ledger. They contain no tokens and no keys.
+//! Traces never delay a run: spans wait in a bounded queue for a separate thread, and are dropped if the queue is full. If the
+//! collector can't be reached, the program warns once.
 
 mod collector;
 
@@ -33,13 +34,13 @@ use crate::failure::Failure;
 use crate::log::Notices;
 use crate::watch::RunBasis;
 
-/// Spans that wait for the collector: those of a thousand jobs with an attempt and a retry each, at some hundred bytes.
+/// The most spans in the queue: those of a thousand jobs with an attempt and a retry each, at some hundred bytes per span.
 const MOST_WAITING: usize = 4_096;
 
-/// Time between two batches.
+/// The time between two batches.
 const BETWEEN: Duration = Duration::from_secs(1);
 
-/// Longest that a run's end waits for the last batch.
+/// The longest time that the end of a run waits for the last batch.
 const FAREWELL: Duration = Duration::from_secs(4);
 
 /// The traces of one run.
@@ -50,18 +51,18 @@ pub(crate) struct Traces {
     jobs: HashMap<JobKey, Followed>,
 }
 
-/// A job of the plan.
+/// A job of the plan, with its spans.
 struct Followed {
     facts: Vec<KeyValue>,
     job: Job,
     span: Option<Context>,
     attempt: Option<Context>,
-    /// What it had cost before this run.
+    /// The cost of the job before this run, in credits.
     credits_before: f64,
 }
 
 impl Traces {
-    /// Traces to the collector at `address`. Not within a runtime: the client has one of its own.
+    /// Starts to send traces to the collector at `address`. Must be called outside of a runtime, because the client has its own.
     pub(crate) fn start(
         address: &str,
         planned: &RunBasis,
@@ -91,7 +92,7 @@ impl Traces {
         })
     }
 
-    /// Takes a record in. Never waits.
+    /// Updates the spans from a record. Never blocks.
     pub(crate) fn record(&mut self, record: &Record) {
         let at = time(record.at_ms);
         match &record.event {
@@ -186,7 +187,7 @@ impl Traces {
         Context::new().with_span(self.tracer.build_with_context(builder, parent))
     }
 
-    /// Sends what is left, for a moment. Not within a runtime.
+    /// Sends the remaining spans, for at most [`FAREWELL`]. Must be called outside of a runtime.
     pub(crate) fn end(mut self) {
         let at = SystemTime::now();
         for followed in self.jobs.values_mut() {
@@ -196,7 +197,7 @@ impl Traces {
             run.span().set_status(Status::error("interrupted"));
             run.span().end_with_timestamp(at);
         }
-        // What could not be sent was reported when it was tried.
+        // Failed batches were already reported.
         let _ = self.provider.shutdown_with_timeout(FAREWELL);
     }
 }
@@ -206,7 +207,7 @@ impl Followed {
         JobStatus::from(&self.job.phase)
     }
 
-    /// What an event says of the job and of its attempt.
+    /// Adds an event to the spans of the job and of its attempt.
     fn take_in(&mut self, event: &Event, at: SystemTime) {
         match event {
             Event::Accepted { task_id, via, .. } => {
@@ -315,7 +316,7 @@ impl Followed {
         attempt.span().end_with_timestamp(at);
     }
 
-    /// Ends the job's span, as the job is now.
+    /// Ends the job's span with the job's current state.
     fn end(&mut self, at: SystemTime) {
         self.end_attempt(at, "unanswered", Vec::new());
         let Some(context) = self.span.take() else {
@@ -334,7 +335,7 @@ impl Followed {
     }
 }
 
-/// Every job of the plan, as it was before the run.
+/// The state of every job of the plan before the run.
 fn followed(planned: &RunBasis) -> HashMap<JobKey, Followed> {
     let facts = planned.facts();
     let follow = |row: &PlannedRow| {

@@ -1,4 +1,4 @@
-//! `--otlp` in a program that was built without it: fails with a hint. Replaces `trace.rs` in that build.
+//! `--otlp` in a program that was built without it: fails with a hint. This module replaces `trace.rs` in that build.
 
 use std::convert::Infallible;
 
@@ -8,11 +8,11 @@ use crate::failure::{Failure, Kind};
 use crate::log::Notices;
 use crate::watch::RunBasis;
 
-/// There are none.
+/// Traces that can't be started in this build.
 pub(crate) struct Traces(Infallible);
 
 impl Traces {
-    /// Refuses.
+    /// Fails with a hint.
     pub(crate) fn start(_: &str, _: &RunBasis, _: &Notices) -> Result<Self, Failure> {
         let message = "this backline was built without tracing, which --otlp requires";
         Err(Failure::msg(Kind::Usage, message).hint(

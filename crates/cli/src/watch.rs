@@ -1,8 +1,8 @@
-//! Watching a run: what every watcher gets before it begins, the live table on a terminal, and the run of another process as
-//! its ledger tells of it.
+//! Watches a run: the facts that every watcher gets before it starts, the live table on a terminal, and a run of another process,
+//! read from its ledger.
 //!
-//! A run in another process is only read: SQLite's write-ahead log lets a reader see whole commits while the writer goes on, and
-//! neither waits for the other. `backline run` and `backline status --watch` call this.
+//! A run in another process is only read. SQLite's write-ahead log lets a reader see whole commits while the writer continues, and
+//! neither blocks the other. `backline run` and `backline status --watch` call this.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -30,22 +30,22 @@ use crate::failure::Failure;
 use crate::ledger::Ledger;
 use crate::project::{ChosenRun, Project, locate};
 
-/// How often another process's ledger is read.
+/// The time between two reads of another process's ledger.
 const READ_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Earlier runs whose jobs have a name in lines about files that are renamed; others go by their keys.
+/// The most earlier runs whose jobs are named in lines about renamed files. Jobs of older runs are shown by their keys.
 const NAMED_RUNS: usize = 16;
 
-/// Polls without a new event after which the ledger's owner is checked again: a killed process leaves no event.
+/// The number of polls without a new event after which the ledger's owner is checked again. A killed process records no event.
 const LOOKS_BEFORE_OWNER: u32 = 4;
 
-/// A terminal that does not tell its size is taken for one of these.
+/// The size that is assumed for a terminal without a known size.
 const USUAL: Size = Size {
     columns: 80,
     rows: 24,
 };
 
-/// What is known of a run before it begins.
+/// The facts about a run before it starts.
 pub(crate) struct RunBasis {
     name: String,
     provider: String,
@@ -53,7 +53,7 @@ pub(crate) struct RunBasis {
     former: Vec<PlannedRow>,
     known: HashMap<JobKey, KnownJob>,
     to_submit: u64,
-    /// What is to be bought costs this.
+    /// The cost of the jobs that the run buys, in credits.
     pub(crate) credits: f64,
     least_ms: u64,
     bounds: Option<RunBounds>,
@@ -61,7 +61,7 @@ pub(crate) struct RunBasis {
 }
 
 impl RunBasis {
-    /// Of a run of this process.
+    /// The facts of a run of this process.
     pub(crate) fn of(
         project: &Project,
         opening: &Opening,
@@ -88,7 +88,7 @@ impl RunBasis {
         })
     }
 
-    /// Of a run that is in a ledger, and its first record's place there.
+    /// The facts of a run in a ledger, and the sequence number of its first record.
     fn from_ledger(chosen: &ChosenRun) -> Result<(Self, u64), Failure> {
         let ChosenRun { ledger, header, .. } = chosen;
         let rows = ledger.plan_of(&header.id)?;
@@ -115,7 +115,7 @@ impl RunBasis {
         Ok((planned, first))
     }
 
-    /// The same for a process that follows the run.
+    /// The facts in the reporter's form.
     pub(crate) fn facts(&self) -> PlanFacts<'_> {
         PlanFacts {
             name: &self.name,
@@ -132,7 +132,7 @@ impl RunBasis {
     }
 }
 
-/// The jobs of earlier runs of a manifest that are not among `rows`, each once.
+/// The jobs of a manifest's earlier runs that are not among `rows`, without duplicates.
 fn former(
     ledger: &Ledger,
     manifest: &str,
@@ -148,7 +148,7 @@ fn former(
     Ok(former)
 }
 
-/// When an account's earlier submissions were made that still counted at `at_ms`.
+/// The times of an account's earlier submissions that still counted against the rate limit at `at_ms`, in Unix milliseconds.
 fn sent_before(
     ledger: &Ledger,
     account: &str,
@@ -161,7 +161,7 @@ fn sent_before(
     Ok(sent_ms)
 }
 
-/// The jobs of a plan as they were before the record at `first`.
+/// The state of a plan's jobs before the record `first`.
 fn as_before(
     ledger: &Ledger,
     rows: &[PlannedRow],
@@ -190,7 +190,7 @@ fn as_before(
     Ok(known)
 }
 
-/// A table on a terminal, whose size `size` returns. A panic's message is written below it.
+/// A table on a terminal. `size` returns the terminal's size. A panic's message is written below the table.
 fn table(
     terminal: impl Write + Send + 'static,
     size: fn() -> Option<(Width, Height)>,
@@ -216,10 +216,10 @@ pub(crate) fn table_on_err(options: ConsoleOptions) -> LiveTable {
     table(std::io::stderr(), size, options)
 }
 
-/// Whether a run goes on: it has not ended, and the process that owns its ledger says that it carries it out. What is read of the
-/// ledger afterwards is of the same moment.
+/// The state of a run. A run is active if it has not ended and the process that owns its ledger reports it as its own. The ledger
+/// is refreshed, so later reads are of the same moment.
 pub(crate) fn run_state(chosen: &ChosenRun) -> Result<RunState, Failure> {
-    // First: a run that ends between the two has written its end before it lets go of the ledger.
+    // The owner is read first. A run records its end before it releases the ledger, so an end between the two reads is not missed.
     let owner = chosen.ledger.owner()?;
     chosen.ledger.refresh()?;
     let records = chosen.ledger.events_of(&chosen.header.id)?;
@@ -238,8 +238,8 @@ fn goes_on(chosen: &ChosenRun) -> Result<bool, Failure> {
     Ok(matches!(run_state(chosen)?, RunState::Active { .. }))
 }
 
-/// Finds the run to follow. Where the last one is over, or there is none yet, and none is named by its id, waits for the next one, until
-/// the process is ended.
+/// Finds the run to follow. If the user names no run id, and the last run has ended or there is none, waits for the next run. Only
+/// the end of the process stops the wait.
 pub(crate) fn await_run(
     args: &ChosenRunArgs,
     global: &GlobalArgs,
@@ -254,7 +254,7 @@ pub(crate) fn await_run(
             ));
             Some(chosen.header.id)
         }
-        // Without a manifest nothing tells which run is meant.
+        // Without a manifest, it is unknown which run to wait for.
         Err(failure) if failure.code() != exit_codes::USAGE || args.manifest.is_none() => {
             return Err(failure);
         }
@@ -280,8 +280,8 @@ pub(crate) fn await_run(
     }
 }
 
-/// Shows a run as it goes on, until it ends or dies: a table on a terminal, lines elsewhere, events for programs. People are not shown
-/// what is over; programs are.
+/// Shows a run until it ends or its process is killed: as a table on a terminal, as lines elsewhere, as events for programs. A run
+/// that has already ended is shown to programs only.
 pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failure> {
     if !goes_on(chosen)? && console.format == Format::Text {
         return Ok(());
@@ -305,7 +305,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
             break;
         }
         if idle % LOOKS_BEFORE_OWNER == 1 && !goes_on(chosen)? {
-            // What it wrote in its last moment.
+            // The records that the process wrote just before it was killed.
             for record in chosen.ledger.records_since(&chosen.header.id, last)? {
                 sink.record(&record);
             }
@@ -314,7 +314,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
         std::thread::park_timeout(READ_INTERVAL);
     }
     if console.format == Format::Text {
-        // The status is shown in its place.
+        // The caller shows the status instead.
         sink.detach();
         return Ok(());
     }

@@ -22,7 +22,7 @@ pub(crate) const BOUGHT_ELSEWHERE: &str = "was bought under another key or addre
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Days before the vendor throws tracks away from which on it is said that they are not kept yet.
+/// A warning is shown if the provider deletes unkept tracks within this many days.
 pub const EXPIRY_WARNING_DAYS: i64 = 3;
 
 /// What a run would do with one job.
@@ -58,7 +58,7 @@ pub struct Missing {
 /// What became of a kept file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnDisk {
-    /// It is where it was put, as long as it was.
+    /// It is where it was put, with its recorded length.
     AsKept,
     /// A file is there, and it is not the one that was kept.
     Changed,
@@ -69,13 +69,13 @@ pub enum OnDisk {
 /// What a run would do with a plan.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Forecast {
-    /// A row a job, in plan order.
+    /// One row for each job, in plan order.
     pub rows: Vec<JobForecast>,
     /// Jobs that a run would submit.
     pub to_submit: u64,
     /// What those cost.
     pub credits: f64,
-    /// The least time in which the rate limit lets them through, in milliseconds.
+    /// Minimum time to submit them under the rate limit, in milliseconds.
     pub least_ms: u64,
 }
 
@@ -229,7 +229,7 @@ fn input(
         StepInput::Pending if !source.selected && is_unbought(&parent.job) => {
             Err(NoInput::Missing(NOT_SELECTED.to_owned()))
         }
-        // What keeps its parent from being bought keeps it as well.
+        // The parent was vetoed, so this step is too.
         StepInput::Pending if source.step.is_some() && parent.sign == Sign::Vetoed => {
             Err(NoInput::Missing(parent.note.clone()))
         }
@@ -262,7 +262,7 @@ fn sign(
             recorded,
             format!("vetoed: {why}; the next run calls the hooks again"),
         ),
-        // No run goes on, so the response will not come.
+        // Without a run the response will not come; during another process's run, this is what its last commit shows.
         Phase::Submitting { .. } => (
             Sign::InDoubt,
             "the program ended before the response came".to_owned(),
@@ -282,8 +282,11 @@ fn sign(
                 .map_or_else(String::new, |code| format!("{code} "));
             let next = match (failure.cause, submits) {
                 (Cause::Task, true) => "; will be bought again",
-                (Cause::Task, false) => "; bought again only with `retries:`",
-                _ => "; nothing was bought, will be tried again",
+                (Cause::Task, false) => "; bought again only with a higher `retries.task_failed`",
+                (Cause::Refunded, true) => "; its credits were given back, will be bought again",
+                (Cause::Refunded, false) => "; its credits were given back",
+                (_, true) => "; nothing was bought, will be tried again",
+                (_, false) => "; nothing was bought",
             };
             (recorded, format!("{code}{}{next}", failure.message))
         }

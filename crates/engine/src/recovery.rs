@@ -1,8 +1,8 @@
 //! Recoveries: jobs that bring back songs whose files the provider has deleted, or does not serve any more.
 //!
 //! They are not in the manifest, which does not know what is lost, but are put behind their songs once the plan is compared with the ledger.
-//! A recovery is about one task, so each task is recovered once, whatever else is bought for its song. Its files are the song's: they are
-//! kept under the song's names and recorded for the song, and the recovery records only that it has handed them over.
+//! A recovery is about one task, whatever else is bought for its song. A task is recovered again only after the files of its last recovery
+//! have expired. The files are the song's: they are kept under the song's names and recorded for the song, and the recovery records only that it has handed them over.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::status::Sign;
 use crate::store::KnownJob;
 use backline_api::{RECOVERY, TaskId};
 
-/// Most recoveries of one task that are looked for in the ledger: each takes a whole retention.
+/// Most recoveries of one task that are looked for in the ledger: a new one starts only when the files of the last one have expired.
 const MAX_RECOVERIES: u32 = 1000;
 
 /// Puts recoveries behind the songs of a plan that are lost, where the plan recovers songs, and those that were bought before and still
@@ -32,7 +32,7 @@ pub(crate) fn insert(
     let (retention_days, recovers) = (profile.retention_days, plan.recovers);
     let recovery = |song: &PlannedJob, row: &JobForecast| -> Option<PlannedJob> {
         let task = row.job.task().filter(|_| song.step.is_none())?;
-        let (step, bought) = newest(song.key, &task.id, known, now_ms, retention_days);
+        let (step, bought) = current(song.key, &task.id, known, now_ms, retention_days);
         let is_wanted = match bought {
             Some(recovery) => {
                 matches!(row.sign, Sign::Expired | Sign::Fetch) || is_open(&recovery.phase)
@@ -58,9 +58,8 @@ pub(crate) fn insert(
     true
 }
 
-/// The recovery of a task that a run would buy or go on with, and its state where it is bought. Another one follows when the provider has
-/// deleted the files of the last.
-fn newest<'a>(
+/// The first recovery of a task whose files have not expired, and its state if it is bought.
+fn current<'a>(
     song: JobKey,
     task: &TaskId,
     known: &'a HashMap<JobKey, KnownJob>,
@@ -81,7 +80,7 @@ fn newest<'a>(
         .unwrap_or_else(|| bought(MAX_RECOVERIES))
 }
 
-/// Whether the files of a bought song can't be fetched: they are past the retention, or the last try failed.
+/// Whether the files of a bought song probably can't be fetched: they are past the retention, or the last try failed.
 fn is_lost(row: &JobForecast) -> bool {
     let unkept = |task: &Task| {
         let mut tracks = task.tracks.iter();

@@ -159,6 +159,15 @@ impl<'a> Project<'a> {
         mark.exists().then_some(ran)
     }
 
+    /// Whether a fault killed a run before its end.
+    pub(super) fn is_killed_by(&self, fault: Fault) -> bool {
+        let Some(ran) = self.run_with(fault) else {
+            return false;
+        };
+        assert_eq!(ran.code, None, "{} was not killed: {}", self.name, ran.err);
+        true
+    }
+
     /// What the studio billed for it.
     pub(super) fn bill(&self) -> Vec<BillEntry> {
         let title = format!("{}: ", self.name);

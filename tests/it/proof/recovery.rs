@@ -7,7 +7,7 @@ use backline_engine::ledger::Ledger;
 
 use super::fault::{Fault, once};
 use super::project::{MUTE_VENDOR, Project, STUDIO, Terms, VENDOR, list};
-use super::steps::resolve;
+use super::steps::run_to_the_end;
 use super::sweep::sweep;
 use crate::lab::{Lab, Ran, StudioProcess, finish};
 
@@ -159,19 +159,8 @@ fn matrix(faults: &[Fault], step: u32, terms: Terms, least: u32) {
     let points = sweep(faults, step, 4, |name, fault| {
         let project = lost(&lab, &studio.url, name, terms);
         project.edit("presets:\n", "recover: true\npresets:\n");
-        let struck = match project.run_with(fault) {
-            Some(ran) => {
-                assert_eq!(ran.code, None, "{name} was not killed: {}", ran.err);
-                true
-            }
-            None => false,
-        };
-        let mut ran = project.run();
-        if terms != STUDIO && ran.code == Some(8) {
-            resolve(&project, name);
-            ran = project.run();
-        }
-        assert_eq!(ran.code, Some(0), "{name}: {}", ran.err);
+        let struck = project.is_killed_by(fault);
+        run_to_the_end(&project, terms, name);
         check(&project, name);
         struck
     });

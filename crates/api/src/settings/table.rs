@@ -1,11 +1,10 @@
-//! The settings of add-instrumental. A setting is a row here and nothing more: all code that reads, checks, hashes or sends
-//! settings uses the rows.
+//! The settings of add-instrumental. All code that reads, checks, hashes or sends settings uses these rows.
 
 use std::ops::Deref;
 
 use super::row::{SettingDefault, SettingKind, SettingRow};
 
-/// The settings of add-instrumental. Keys hash them in this order, so a new row goes to the end.
+/// The settings of add-instrumental. Keys hash the first ten in this order and later ones by name, so a new row goes to the end.
 pub static SETTINGS: [SettingRow; 10] = [
     SettingRow {
         name: "title",

@@ -1,4 +1,4 @@
-//! The steps that vendors sell. A step is a row here and a reader of its results in `artefacts.rs`, and nothing more.
+//! The operations on finished songs that vendors sell: one function each. `artefacts.rs` reads their results.
 
 use crate::codes::{details, submit};
 use crate::operation::{JOB_DETAILS_PATH, JOB_SUBMIT_PATH};
@@ -51,7 +51,7 @@ impl Operation {
         wav
     }
 
-    /// The same operation on the route with one path for all operations. It is not known whether a repeat is refused there.
+    /// WAV on the route with one path for all operations. It is not known whether a repeat is refused there.
     pub(crate) fn wav_job() -> Self {
         Self {
             job: Some("ai-music-api/convert-to-wav-format"),
@@ -97,7 +97,7 @@ impl Operation {
                 task: "taskId",
                 stem: "audioId",
             },
-            // For other operations 2 means a running task.
+            // Here 2 means a failure; for other operations it means a running task.
             status: StatusForm::Numbers { failed: &[2, 3] },
             results: Results::Notes,
             repeat: Repeat::Unknown,

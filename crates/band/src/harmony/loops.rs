@@ -1,7 +1,7 @@
 //! Chooses the loop of chords that a song repeats, in styles that have loops.
 //!
-//! Each kind of section has one loop: of the style's loops, begun at any of their bars, the one under which most of the melody is a
-//! chord tone. Bars that do not bear their chord of the loop are left to the path; where these are many, the section has no loop.
+//! Each kind of section has one loop: of the style's loops, begun at any of their bars, the one whose chords fit the melody best (the sum of
+//! [`fit`] over the bars). Bars whose chord does not fit are left to the Viterbi path of `path.rs`; a section with many of these has no loop.
 
 use super::{
     habits::{Habits, Loop},
@@ -12,8 +12,8 @@ use crate::analysis::{Chord, Quality, SectionKind};
 
 /// The longest loop that may begin at any of its bars, in bars: longer ones are forms with a start.
 const TURNED_BARS: usize = 4;
-/// Least share of the bars that bear their chord.
-const MOST_BARS: f32 = 0.6;
+/// Least share of the bars whose chord fits.
+const FITTING_SHARE: f32 = 0.6;
 
 /// Where a section starts.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ pub(super) fn classes(
     if loops.is_empty() {
         return found;
     }
-    let bears = 0.8 - habits.loops * (0.25 + 0.35 * style_weight);
+    let least_fit = 0.8 - habits.loops * (0.25 + 0.35 * style_weight);
     let bars = bars(melody, parts);
     let mut kinds: Vec<Option<SectionKind>> = Vec::new();
     for bar in &bars {
@@ -77,11 +77,15 @@ pub(super) fn classes(
         let Some((_, fits, chosen, turn)) = best else {
             continue;
         };
-        let borne = fits.iter().filter(|&&fit| fit >= bears).count();
-        if (borne as f32) < MOST_BARS * fits.len() as f32 {
+        let borne = fits.iter().filter(|&&fit| fit >= least_fit).count();
+        if (borne as f32) < FITTING_SHARE * fits.len() as f32 {
             continue;
         }
-        for (bar, _) in of_kind.iter().zip(&fits).filter(|&(_, &fit)| fit >= bears) {
+        for (bar, _) in of_kind
+            .iter()
+            .zip(&fits)
+            .filter(|&(_, &fit)| fit >= least_fit)
+        {
             let beats = bar.from..bar.to;
             for (class, beat) in found[beats.clone()].iter_mut().zip(beats) {
                 *class = Some(class_at(chosen, turn, bar, beat));
@@ -125,7 +129,7 @@ fn fit(
     worst
 }
 
-/// The class of a loop, begun `turn` bars late, at a beat of a bar.
+/// The class of a loop, rotated to start at its bar `turn`, at a beat of a bar.
 fn class_at(candidate: &Loop, turn: usize, bar: &BarSpan, beat: usize) -> usize {
     let bars = &candidate.0;
     let mut number = (bar.number + turn) % bars.len();

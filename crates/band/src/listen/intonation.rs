@@ -1,7 +1,7 @@
 //! Finds the semitone that each note is meant as, from how exactly the singer sings: tuning, drift and exactness, jointly with the key.
 //!
 //! The nearest semitone is a good reading of a trained singer. An untrained one misses by a third of a semitone (standard deviation), so
-//! that one note in six lies nearer to another semitone, and the tuning measured from the pitches alone is off by 20 cents. Most steps
+//! that one note in seven or eight lies nearer to another semitone, and the tuning measured from the pitches alone is off by 20 cents. Most steps
 //! of a scale are two semitones wide, so that the scale tells what was meant. For each key and each exactness, the Viterbi path
 //! of the tuning through the notes is found; the most likely of them is taken. The pitch of a note is normally distributed around the tones of the
 //! chromatic scale at the tuning of the moment, with the prior probabilities of the key's profile.
@@ -10,8 +10,8 @@ use crate::analysis::{Key, Note};
 
 use super::key_profile::{KEYS, index_of, profile};
 
-/// Standard deviations of a note's pitch that are tried, in semitones: from trained singers to those who can hardly be said to sing.
-const EXACTNESS: [f32; 5] = [0.12, 0.18, 0.25, 0.35, 0.45];
+/// Standard deviations of a note's pitch that are tried, in semitones: from trained singers to very inexact ones.
+const SPREADS: [f32; 5] = [0.12, 0.18, 0.25, 0.35, 0.45];
 /// Tunings that are tried: this many steps of [`STEP`] semitones to either side. A song may begin anywhere within half a semitone and
 /// drift from there.
 const REACH: usize = 24;
@@ -19,9 +19,9 @@ const STATES: usize = 2 * REACH + 1;
 const STEP: f32 = 0.05;
 /// Cost in nats of a change of tuning by one step from one note to the next.
 const DRIFT_COST: f32 = 1.0;
-/// Standard deviation of the tuning at the start, in semitones: an accompanist's A or none.
+/// Standard deviation of the tuning at the start, in semitones: near 0 with an accompaniment, anywhere without one.
 const TUNING_SPREAD: f32 = 0.35;
-/// Cost in nats of minor, as there are fewer songs in it.
+/// Prior cost of a minor key in nats: fewer songs are in minor.
 const MINOR_COST: f32 = 0.6;
 /// A pitch counts as at most this many standard deviations off, so that a wrong note has little effect.
 const FURTHEST: f32 = 4.0;
@@ -56,7 +56,7 @@ impl Intonation {
     /// Finds tuning and exactness; without notes, those of an exact singer.
     pub(super) fn of(notes: &[SungPitch]) -> Self {
         let mut best: Option<(f32, f32, Vec<f32>)> = None;
-        for spread in EXACTNESS {
+        for spread in SPREADS {
             let near: Vec<[Near; STATES]> = notes
                 .iter()
                 .map(|note| std::array::from_fn(|state| Near::of(note.0, tuning(state), spread)))
@@ -71,7 +71,7 @@ impl Intonation {
         best.map_or_else(
             || Self {
                 tuning: Vec::new(),
-                spread: EXACTNESS[0],
+                spread: SPREADS[0],
             },
             |(_, spread, tuning)| Self { tuning, spread },
         )
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::{analysis::Mode, chance::Chance};
 
-    /// "Twinkle, twinkle" in C major, 56 notes.
+    /// "Twinkle, twinkle" in C major; it is sung four times.
     const TUNE: [u8; 14] = [60, 60, 67, 67, 69, 69, 67, 65, 65, 64, 64, 62, 62, 60];
 
     fn sung(up: impl Fn(usize) -> f32) -> Vec<SungPitch> {
@@ -280,7 +280,7 @@ mod tests {
         notes[10].0 = 65.7;
         let (meant, found) = meant(&notes);
         assert_eq!(meant[10], 66);
-        assert_eq!(found.spread, EXACTNESS[0]);
+        assert_eq!(found.spread, SPREADS[0]);
         assert!((found.tuning_cents(&notes) + 30.0).abs() < 1.0);
         assert_eq!(Intonation::of(&[]).tuning_cents(&[]), 0.0);
     }

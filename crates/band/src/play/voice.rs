@@ -6,13 +6,13 @@ use super::{
     wave::TwoPoleFilter,
 };
 
-/// The voice at `lufs`, at most `frames` long; `None` where there is none.
+/// The voice at `lufs`, at most `frames` long; `None` if it is silent.
 pub(super) fn placed(voice: &[f32], frames: usize, lufs: f64) -> Option<Vec<f32>> {
     let mut voice = voice[..voice.len().min(frames)].to_vec();
     without_rumble(&mut voice);
     lift_presence(&mut voice);
     let sung = k_loudness(&voice, &voice, RATE_HZ)?;
-    // The mean square of a voice follows from its loudness, closely enough for slow followers.
+    // The mean square of a voice follows from its loudness, closely enough for the leveller and the compressor.
     let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
     level(&mut voice, reference);
     de_ess(&mut voice);
@@ -43,7 +43,7 @@ fn without_rumble(voice: &mut [f32]) {
 }
 
 /// Raises the voice around 2.2 kHz, where words are understood, if it is dull. Recorded singers have 0.5 to 10 dB less there than wanted;
-/// with the lift, the octaves of a mix are nearer to those of records.
+/// with the lift, the octave-band levels of a mix are closer to those of records.
 fn lift_presence(voice: &mut [f32]) {
     /// Power from 1 to 4 kHz over the K-weighted power, and the most that is added.
     const WANTED_DB: f32 = -3.5;
@@ -122,7 +122,7 @@ fn level(voice: &mut [f32], reference: f32) {
     });
 }
 
-/// The de-esser: reduces the band above 5.5 kHz where it has more than a third of the power.
+/// The de-esser: reduces the band above 5.5 kHz where its RMS is more than a third of the whole signal's: about 11 % of the power.
 fn de_ess(voice: &mut [f32]) {
     const HISS_HZ: f32 = 5500.0;
     const SHARE: f32 = 0.33;

@@ -9,11 +9,11 @@
 pub mod tunes;
 
 use backline_audio::Audio;
-use backline_band::ArrangeSettings;
 use backline_band::analysis::{
     Analysis, Beat, Chord, ChordSpan, Confidence, Key, Metre, Mode, Note, Quality, Section,
     SectionKind, TimeSpan,
 };
+use backline_band::{ArrangeSettings, Finish, Room, Score, ScorePart, StyleId};
 
 /// What is asked of the arranger where a test does not say otherwise.
 pub const SETTINGS: ArrangeSettings = ArrangeSettings {
@@ -171,4 +171,35 @@ pub fn voice_of(analysis: &Analysis, rate_hz: u32) -> Audio {
         .map(|note| (note.onset_s, note.offset_s, note.midi))
         .collect();
     sing(&notes, analysis.duration_s, rate_hz)
+}
+
+/// A score of one part, without reverb.
+pub fn dry(part: ScorePart, length_s: f64) -> Score {
+    Score {
+        style: StyleId::PopRock,
+        length_s,
+        parts: vec![part],
+        energies: Vec::new(),
+        tuning_cents: 0.0,
+        final_chord_s: 0.0,
+        chords: Vec::new(),
+        room: Room {
+            decay_s: 1.0,
+            wet: 0.0,
+            delay: 0.0,
+            delay_s: 0.3,
+        },
+        finish: Finish {
+            brightness: 0.0,
+            grit: 0.0,
+            voice_above_lu: 0.0,
+            pump_db: 0.0,
+        },
+        beats: Vec::new(),
+        metre: Metre::FourFour,
+        key: Key {
+            tonic: 0,
+            mode: Mode::Major,
+        },
+    }
 }

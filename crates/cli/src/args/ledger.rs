@@ -55,7 +55,7 @@ pub(crate) struct GcArgs {
     pub(crate) wait: WaitArgs,
 }
 
-/// Parses a time as manifests have it.
+/// Parses a time in the format of manifests.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| {
         "expected a time, as `10m` or `1h 30m`; the units are ms, s, m, h and d".to_owned()

@@ -1,4 +1,4 @@
-//! What comes after listening.
+//! The arguments of `pick`.
 
 use std::path::PathBuf;
 

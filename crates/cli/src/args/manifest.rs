@@ -216,7 +216,7 @@ pub(crate) struct ListenArgs {
     pub(crate) wait: WaitArgs,
 }
 
-/// A numeric address with a port; `localhost` is one that everybody knows.
+/// Parses a numeric address with a port. `localhost` is accepted as 127.0.0.1.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let numeric = match text.strip_prefix("localhost:") {
         Some(port) => format!("127.0.0.1:{port}"),

@@ -59,7 +59,7 @@ pub(crate) struct StudioArgs {
 pub(crate) enum StudioRate {
     /// No limit.
     Off,
-    /// So many tasks in each window.
+    /// At most this many tasks in each window.
     Window(Rate),
 }
 

@@ -6,10 +6,10 @@ use backline_engine::duration::parse_duration;
 use backline_engine::hooks::{DEFAULT_START_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, HookPoint, OnError};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-/// Longest time that a hook may be given, as in a manifest: an hour.
+/// The largest time limit of a hook, as in a manifest: 1 h.
 const MAX_TIMEOUT_MS: u64 = 3_600_000;
 
-/// Greatest edit distance of a misspelled name that is still suggested.
+/// The largest edit distance at which a known name is suggested for an unknown one.
 const MAX_SLIP: usize = 3;
 
 /// Recording and replaying the provider's responses.
@@ -219,7 +219,7 @@ fn on_error(word: &str) -> Result<OnError, String> {
         .map_err(|_| one_of("effects", word, &OnError::NAMES))
 }
 
-/// What there is, and which of it was probably meant.
+/// The error for an unknown name: the most similar known name, and all known names.
 fn one_of(what: &str, word: &str, known: &[&str]) -> String {
     let distance = |name: &&&str| strsim::damerau_levenshtein(word, name);
     let nearest = known.iter().min_by_key(distance);

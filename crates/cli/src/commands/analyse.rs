@@ -1,4 +1,4 @@
-//! `backline analyse`: what the band hears in a recording, as text, as JSON, or drawn.
+//! `backline analyse`: shows what the band detects in a recording, as text, as JSON, or as a drawing.
 
 mod chart;
 mod drawing;
@@ -16,15 +16,15 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::recording;
 
-/// What was heard in a file.
+/// The analysis of a file.
 struct Heard<'a> {
-    /// Its name as the user wrote it.
+    /// The file's path as the user wrote it.
     file: &'a Path,
     format: Format,
     rate_hz: u32,
     channels: usize,
     analysis: Analysis,
-    /// The chords that fit best, at their plainest.
+    /// The most likely chords, in their simplest form.
     chords: Vec<ChordSpan>,
 }
 
@@ -63,13 +63,13 @@ pub(crate) fn run(args: &AnalyseArgs, console: &Console) -> CommandResult {
     Ok(exit_codes::DONE)
 }
 
-/// Refuses a place where something would be lost, before anything is listened to.
+/// Fails if the drawing would overwrite the recording, or another file without `--force`. Runs before the analysis.
 fn check_place(svg: &Path, args: &AnalyseArgs) -> Result<(), Failure> {
     if crate::output_file::is_same(svg, &args.file) {
         let message = format!("{} is the recording itself", svg.display());
         return Err(Failure::msg(Kind::Usage, message).hint("choose another file for the drawing"));
     }
-    // What is no file, as a pipe, has nothing to lose.
+    // Writing into a pipe or a device destroys nothing.
     let is_there = svg.symlink_metadata().is_ok() && !svg.exists() || svg.is_file();
     if is_there && !args.force {
         let message = format!("file exists: {}", svg.display());
@@ -78,12 +78,12 @@ fn check_place(svg: &Path, args: &AnalyseArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Puts the drawing in its place, whole or not at all; into what is no file, as a pipe, it is written as it comes.
+/// Writes the drawing as a whole file or not at all. A pipe or a device is written directly.
 fn write_drawing(path: &Path, drawing: &str, force: bool) -> Result<(), Failure> {
     let written = if path.exists() && !path.is_file() {
         std::fs::write(path, drawing)
     } else if force {
-        // Through a link, not over it.
+        // Replaces the file that a link leads to, not the link.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         crate::output_file::whole(&path, drawing.as_bytes())
     } else {
@@ -126,15 +126,15 @@ impl Heard<'_> {
 /// One bar of the grid.
 struct GridBar {
     start_s: f64,
-    /// The chords that begin in it, with their time.
+    /// The chords that begin in the bar, each with its time in seconds.
     chords: Vec<(f64, String)>,
-    /// Whether a chord sounds in it at all.
+    /// Whether any chord sounds in the bar.
     sounds: bool,
 }
 
-/// The bars that contain some of the recording. A chord belongs to the bar in which it begins, a hair early included.
+/// The bars that contain a part of the recording. A chord belongs to the bar in which it begins; it may begin `HAIR_S` early.
 fn bars(heard: &Heard<'_>) -> Vec<GridBar> {
-    /// Times come from one grid; this is far below a beat and far above rounding.
+    /// All times come from one grid. The tolerance is far below a beat and far above rounding errors.
     const HAIR_S: f64 = 0.001;
     let analysis = &heard.analysis;
     let starts: Vec<f64> = analysis
@@ -169,7 +169,7 @@ fn bars(heard: &Heard<'_>) -> Vec<GridBar> {
         .collect()
 }
 
-/// What a part of the song is called.
+/// The name of a section's kind.
 fn section_name(kind: SectionKind) -> &'static str {
     match kind {
         SectionKind::Intro => "intro",

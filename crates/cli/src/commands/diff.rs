@@ -12,7 +12,7 @@ use crate::failure::{CommandResult, Failure, Kind};
 use crate::ledger::Ledger;
 use crate::project::{ChosenRun, Project, ledger_path, locate};
 
-/// Most runs that are offered where one is not found.
+/// The most runs that the hint lists if a run is not found.
 const MAX_OFFERED: usize = 5;
 
 pub(crate) fn run(args: &DiffArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
@@ -35,8 +35,8 @@ pub(crate) fn run(args: &DiffArgs, global: &GlobalArgs, console: &Console) -> Co
     })
 }
 
-/// The ledger that has the runs: of the manifest that is named for it; else the one here, where there is one; else of a side's
-/// manifest.
+/// The ledger that contains the runs: that of the manifest in `--manifest`, else an existing ledger of this folder, else that of a
+/// manifest among the two sides.
 fn ledger(args: &DiffArgs, global: &GlobalArgs) -> Result<PathBuf, Failure> {
     if let Some(manifest) = &args.manifest {
         return ledger_path(Some(&locate(manifest)?), global);
@@ -54,7 +54,7 @@ fn is_manifest(path: &Path) -> bool {
         .is_some_and(|it| it == "yaml" || it == "yml")
 }
 
-/// What a side means: a file that is there is one, whatever runs are called.
+/// Reads a side. An existing file has priority over a run's id.
 fn side(
     named: &str,
     global: &GlobalArgs,
@@ -86,7 +86,7 @@ fn of_run(id: &str, global: &GlobalArgs) -> Result<Lock, Failure> {
     as_lock(&summary).map_err(|error| Failure::new(Kind::Bug, error))
 }
 
-/// Adds the ids of the last runs.
+/// Adds the ids of the last runs as a hint.
 fn not_found(failure: Failure, global: &GlobalArgs) -> Failure {
     let runs = ledger_path(None, global)
         .ok()

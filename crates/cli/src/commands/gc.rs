@@ -1,4 +1,4 @@
-//! `backline gc`: removes old runs from the ledger, after showing what that means.
+//! `backline gc`: removes old runs from the ledger, after showing what is removed.
 
 use backline_engine::ledger::Prunable;
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &GcArgs, global: &GlobalArgs, console: &Console) -> Comm
     let before_ms = jiff::Timestamp::now()
         .as_millisecond()
         .saturating_sub(age_ms);
-    // Searched for before it is owned: owning makes a ledger where there is none.
+    // Reads the ledger first, because opening it for writing would create a missing one.
     let ledger = Ledger::read(&path)?.into_file("gc")?;
     let length_before = length(&path);
     let gone = if args.yes {

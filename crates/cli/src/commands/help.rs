@@ -7,7 +7,7 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 
-/// The reference of the manifest, as docs/ has it.
+/// The reference of the manifest from docs/.
 const MANIFEST: &str = include_str!("../../../../docs/manifest.md");
 
 pub(crate) fn run(args: &HelpArgs, console: &Console) -> CommandResult {
@@ -16,7 +16,7 @@ pub(crate) fn run(args: &HelpArgs, console: &Console) -> CommandResult {
         return Ok(exit_codes::DONE);
     }
     let mut program = Args::command();
-    // Global options and usage lines are put where they belong.
+    // Adds global options and usage lines to the commands' help.
     program.build();
     let mut command = &mut program;
     for name in &args.topic {

@@ -1,4 +1,4 @@
-//! `backline hooks test`: one hook and one event, a sample or a job's, without a run or a ledger.
+//! `backline hooks test`: calls one hook with one event, a sample or a job's, without a run or a ledger.
 //!
 //! ```text
 //! event
@@ -34,7 +34,7 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::project::Project;
 
-/// Longest script that is read, as in a manifest.
+/// The longest script that is read, as in a manifest.
 const MAX_SCRIPT_BYTES: usize = 256 * 1024;
 
 /// The column after the labels.
@@ -68,7 +68,7 @@ fn test(args: &HookTestArgs, global: &GlobalArgs, console: &Console) -> CommandR
     })
 }
 
-/// The event of a manifest's job: the sample's, with the job's own settings and variables.
+/// The event of a manifest's job: a sample event with the job's own settings and variables.
 fn of_job(
     point: HookPoint,
     manifest: &Path,
@@ -79,7 +79,7 @@ fn of_job(
     let whole = ManifestArgs::whole(manifest.to_owned());
     let mut project = Project::open_whole(&whole, global, console)?;
     let written = project.plan.clone();
-    // The keys that `plan` and `status` show are those after the hooks of `plan_job`, which get the job as it is written.
+    // `plan` and `status` show the keys after the hooks of `plan_job`. Those hooks themselves receive the job before any change.
     project.preview(console)?;
     let mut plans = [&project.plan, &written];
     if point == HookPoint::PlanJob {
@@ -140,7 +140,7 @@ fn spec(args: &HookTestArgs) -> Result<HookSpec, Failure> {
     Ok(spec)
 }
 
-/// A script: a file, or as in a manifest the text itself.
+/// Reads a script. The argument is a file or, as in a manifest, the text of the script.
 fn script(given: &str) -> Result<HookKind, Failure> {
     let file = Path::new(given);
     let is_file =
@@ -175,7 +175,7 @@ fn read_script(file: &Path) -> Result<String, Failure> {
     })
 }
 
-/// The kind of effect.
+/// The name of an effect's kind.
 fn kind(trial: &Trial) -> &'static str {
     match &trial.response {
         Ok(HookResponse::Nothing | HookResponse::Unknown(_)) => "nothing",
@@ -186,7 +186,7 @@ fn kind(trial: &Trial) -> &'static str {
     }
 }
 
-/// The hook's output as the protocol writes it; null where there is none.
+/// The hook's output in the protocol's format; null if there is none.
 fn output(trial: &Trial) -> Value {
     trial
         .response
@@ -209,7 +209,7 @@ fn document(spec: &HookSpec, event: &HookEvent, trial: &Trial) -> Value {
 }
 
 fn took_ms(trial: &Trial) -> f64 {
-    // Two places: a script takes microseconds.
+    // Two decimals, because a script takes microseconds.
     (trial.took.as_secs_f64() * 100_000.0).round() / 100.0
 }
 
@@ -239,7 +239,7 @@ fn text(event: &HookEvent, trial: &Trial) -> String {
     text
 }
 
-/// A label and JSON: on one line if that fits a narrow terminal, else one field per line.
+/// A label and JSON on one line if they fit a narrow terminal, else one field per line.
 fn laid_out(label: &str, value: &impl Serialize) -> String {
     const IS_JSON: &str = "an event and an output are JSON";
     let line = serde_json::to_string(value).expect(IS_JSON);
@@ -250,7 +250,7 @@ fn laid_out(label: &str, value: &impl Serialize) -> String {
     format!("{label}\n  {}\n", lines.replace('\n', "\n  "))
 }
 
-/// `tags: "calm" became "calm, chanson"`, a line a setting.
+/// One line per changed setting: `tags: "calm" became "calm, chanson"`.
 fn changed_lines(old: &Value, new: &Value) -> Vec<String> {
     let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
     let (old, new) = (fields(old), fields(new));

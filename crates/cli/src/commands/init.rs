@@ -1,4 +1,4 @@
-//! `backline init`: a manifest to start from, for the recordings of a folder or for a sample that is part of the program.
+//! `backline init`: writes a new manifest, for the recordings of a folder or for a sample that is part of the program.
 
 mod stems;
 
@@ -14,7 +14,7 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 use crate::project::{seen_from_here, without_dot};
 
-/// The sample's manifest. Its first line names the schema beside it, so that editors find it on every machine with the project.
+/// The sample's manifest. Its first line names the schema file beside it, so that editors find the schema on every machine.
 const MANIFEST: &str = include_str!("init/backline-demo.yaml");
 const MANIFEST_NAME: &str = "backline-demo.yaml";
 /// The lines of [`MANIFEST`] that are filled in.
@@ -26,14 +26,14 @@ const SAMPLE_NAME: &str = "vocals/twinkle.flac";
 
 const SCHEMA_NAME: &str = "backline.schema.json";
 
-/// Nobody commits the ledger, the tracks, or keys.
+/// The ledger, the tracks and keys do not belong in a repository.
 const GIT_IGNORED: &[u8] = b"/.backline/\n/out/\n/.env\n";
 
 /// A file to write.
 struct NewFile<'a> {
     name: String,
     content: &'a [u8],
-    /// Whether it may exist, and then stays as it is.
+    /// Whether the file may already exist; it is then not changed.
     may_exist: bool,
 }
 
@@ -92,12 +92,12 @@ pub(crate) fn run(args: &InitArgs, console: &Console) -> CommandResult {
     Ok(exit_codes::DONE)
 }
 
-/// A file of the folder, as a person would name it.
+/// The path of a file in the folder, as messages show it.
 fn shown(dir: &Path, name: &str) -> PathBuf {
     without_dot(&dir.join(name)).to_owned()
 }
 
-/// Writes the files, or none of them: half a start is worse than none.
+/// Writes all of the files or none of them.
 fn write_all(dir: &Path, files: &[NewFile<'_>], console: &Console) -> Result<(), Failure> {
     for file in files.iter().filter(|file| !file.may_exist) {
         let path = shown(dir, &file.name);
@@ -120,7 +120,7 @@ fn write_all(dir: &Path, files: &[NewFile<'_>], console: &Console) -> Result<(),
     Ok(())
 }
 
-/// The folder's name as a manifest's: letters, digits, `-`, `_` and `.`.
+/// A project name from the folder's name, with letters, digits, `-`, `_` and `.` only.
 fn project_name(dir: &Path) -> String {
     let folder = dir.canonicalize().ok();
     let name = folder
@@ -146,7 +146,7 @@ fn not_written(path: &Path, error: std::io::Error) -> Failure {
     Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
 }
 
-/// Writes a file below the folder; no link on the way leads out of it.
+/// Writes a file below the folder. A link cannot redirect it outside of the folder.
 fn write_new(folder: &Folder, name: &str, content: &[u8]) -> std::io::Result<()> {
     let (below, name) = name.rsplit_once('/').unwrap_or(("", name));
     let mut file = folder.below(Path::new(below))?.new_file(name)?;

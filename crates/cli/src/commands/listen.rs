@@ -1,4 +1,4 @@
-//! `backline listen`: receives callbacks while no run is active, so that none is lost.
+//! `backline listen`: receives callbacks while no run is active.
 
 use backline_engine::driver::{self, ListenSummary, Signals};
 use backline_engine::event::Record;

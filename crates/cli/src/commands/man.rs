@@ -1,4 +1,4 @@
-//! `backline man`: the manual as pages for `man`, generated from the help texts.
+//! `backline man`: prints manual pages for `man`, generated from the help texts.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -14,12 +14,12 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
 
-/// How the name of a page begins that is not in its place yet.
+/// The prefix of temporary files for pages.
 const TEMPORARY: &str = ".backline-";
 
 pub(crate) fn run(args: &ManArgs, console: &Console) -> CommandResult {
     let mut program = Args::command();
-    // Global options and usage lines are put where they belong.
+    // Adds global options and usage lines to the commands' help.
     program.build();
     match &args.dir {
         None => console.data(&page(&program)?)?,
@@ -37,9 +37,9 @@ pub(crate) fn run(args: &ManArgs, console: &Console) -> CommandResult {
     Ok(exit_codes::DONE)
 }
 
-/// A page for a command and each below it.
+/// Writes the page of a command and those of its subcommands.
 ///
-/// A page takes the place of whatever has its name, of a link itself and not of what it leads to.
+/// A page replaces an existing file of its name. A link is replaced itself, not its target.
 fn write(command: &Command, dir: &Folder, written: &mut Vec<String>) -> Result<(), Failure> {
     let man = Man::new(command.clone());
     let name = man.get_filename();
@@ -63,7 +63,7 @@ fn page(command: &Command) -> Result<String, Failure> {
     Ok(ascii(&String::from_utf8_lossy(&page)))
 }
 
-/// Every reader of roff takes ASCII; what is more is written by its number.
+/// Every reader of roff accepts ASCII. Other characters are written as their code points.
 fn ascii(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
     for letter in page.chars() {

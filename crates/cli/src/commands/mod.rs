@@ -1,4 +1,4 @@
-//! The commands: a module each, with one function that `main` calls.
+//! The commands: one module each, with one function that `main` calls.
 
 pub(crate) mod analyse;
 pub(crate) mod completions;

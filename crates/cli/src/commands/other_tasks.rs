@@ -90,7 +90,7 @@ fn document(tasks: &[OtherTask]) -> Value {
     json!({"version": 1, "tasks": tasks.iter().map(task).collect::<Vec<_>>()})
 }
 
-/// A file's status, its path and what went wrong.
+/// A file's status, path and error.
 fn parts(file: &OtherFile) -> (&'static str, Option<&str>, Option<&str>) {
     match file {
         OtherFile::Downloaded(path) => ("downloaded", Some(path), None),

@@ -1,5 +1,4 @@
-//! `backline pick`: copies the tracks that a listener chose to a folder, with a list of what they are, or makes a listening test of
-//! them.
+//! `backline pick`: copies the chosen tracks to a folder, with a list of them, or makes a listening test of them.
 
 mod copies;
 mod webmushra;
@@ -26,10 +25,10 @@ use crate::project::ChosenRun;
 use copies::Copies;
 use webmushra::ListeningTest;
 
-/// How the names of files begin that are not in their place yet.
+/// The prefix of temporary files.
 const TEMPORARY: &str = ".backline-pick-";
 
-/// Longest part of a name, in characters.
+/// The longest part of a name, in characters.
 const NAME_CHARS: usize = 60;
 
 /// The version of `picks.json`.
@@ -154,7 +153,7 @@ pub(crate) fn run(args: &PickArgs, global: &GlobalArgs, console: &Console) -> Co
     Ok(exit_codes::DONE)
 }
 
-/// Fails if a chosen file cannot be used: a part of a choice looks like the whole.
+/// Fails if a chosen file cannot be used, because an incomplete folder would seem complete.
 fn all_well(problems: &[String]) -> Result<(), Failure> {
     if problems.is_empty() {
         return Ok(());
@@ -169,10 +168,10 @@ fn all_well(problems: &[String]) -> Result<(), Failure> {
         .hint("correct that, or take the star away, then run the same command again"))
 }
 
-/// Most steps without all of their files that are named.
+/// The most incomplete steps that are named.
 const MAX_OPEN: usize = 10;
 
-/// Names the steps of picked tracks that have not made all of their files: a folder without them looks complete.
+/// Names the steps of picked tracks that have not made all of their files, because a folder without these seems complete.
 fn note_open(steps: &[StepOf<'_>], console: &Console) {
     if steps.is_empty() {
         return;
@@ -196,26 +195,26 @@ fn note_open(steps: &[StepOf<'_>], console: &Console) {
     }
 }
 
-/// What a step made of a chosen track.
+/// A file that a step made of a chosen track.
 struct Made<'a> {
     of: StepOf<'a>,
     artefact: &'a str,
 }
 
-/// A file that was chosen.
+/// A chosen file.
 struct Chosen<'a> {
     job: &'a JobSummary,
     track: &'a TrackSummary,
-    /// The track or the mix.
+    /// Whether the file is the track or the mix.
     part: PickPart,
-    /// Which file of a step it is, where a step made it of the track.
+    /// The step's file, if a step made it.
     made: Option<Made<'a>>,
     file: &'a KeptFile,
     note: Option<String>,
 }
 
 impl Chosen<'_> {
-    /// What messages call it.
+    /// The file's name in messages.
     fn label(&self) -> String {
         let job = self.job;
         let label = job_label(
@@ -228,7 +227,7 @@ impl Chosen<'_> {
         format!("{label} track {}", self.track.index)
     }
 
-    /// Which of the track's files it is: `track`, `mix`, or what a step calls it, such as `vocal`.
+    /// The kind of the file: `track`, `mix`, or a step's name for it, such as `vocal`.
     fn part_name(&self) -> String {
         match (&self.made, self.part) {
             (Some(made), _) => made.of.step.file_name(made.artefact),
@@ -238,7 +237,7 @@ impl Chosen<'_> {
     }
 }
 
-/// Copies a chosen file to `to`, checked against its hash.
+/// Copies a chosen file to `to` and checks its hash.
 fn check_kept(project_dir: &Path, chosen: &Chosen<'_>, to: impl Write) -> Result<(), String> {
     let from = project_dir.join(&chosen.file.path);
     let unread = |error: io::Error| format!("cannot read {}: {error}", from.display());
@@ -256,7 +255,7 @@ fn changed_on_disk(file: &Path) -> String {
     )
 }
 
-/// Prints what was written.
+/// Prints a summary of the written files.
 fn report(
     args: &PickArgs,
     copies: Option<&Copies>,
@@ -308,7 +307,7 @@ fn report(
     Ok(())
 }
 
-/// Copies all of `from`; returns the SHA-256 of what was copied.
+/// Copies all of `from` and returns its SHA-256.
 fn copied(from: &mut File, mut to: impl Write) -> io::Result<String> {
     let (mut hasher, mut piece) = (Sha256::new(), vec![0; 64 * 1024]);
     loop {
@@ -324,7 +323,7 @@ fn copied(from: &mut File, mut to: impl Write) -> io::Result<String> {
     Ok(backline_api::hex(&bytes))
 }
 
-/// Entries as a table.
+/// The entries as a table.
 fn table(columns: &[&str], entries: &[Value]) -> io::Result<String> {
     let mut table = backline_reporter::csv_writer(Vec::new())?;
     table.write_record(columns)?;

@@ -1,4 +1,4 @@
-//! `backline play`: an accompaniment to one recording, here and now, with all that the band can hand over.
+//! `backline play`: plays an accompaniment to one recording on this machine and writes everything that the band produces.
 
 mod picture;
 
@@ -79,7 +79,7 @@ fn refused(error: BandError) -> Failure {
     Failure::new(kind, error)
 }
 
-/// What was played, with the SoundFont that played it.
+/// The facts about a take, including the SoundFont that was used.
 fn facts(take: &Take, choice: &ChosenSound) -> Result<Value, Failure> {
     let mut facts = serde_json::to_value(&take.facts)
         .map_err(|error| Failure::new(Kind::Bug, anyhow::Error::new(error)))?;
@@ -89,13 +89,13 @@ fn facts(take: &Take, choice: &ChosenSound) -> Result<Value, Failure> {
     Ok(facts)
 }
 
-/// Where the takes go.
+/// The paths of the takes.
 struct OutputFiles<'a> {
     args: &'a PlayArgs,
     choice: &'a ChosenSound,
-    /// The recording's name, which the files have in their tags.
+    /// The recording's name, for the files' tags.
     title: String,
-    /// What the files are called after: the recording's name, and the tags.
+    /// The common part of the file names: the recording's name and the tags.
     name: String,
 }
 
@@ -133,7 +133,7 @@ impl<'a> OutputFiles<'a> {
         self.choice.encoding.format().extension()
     }
 
-    /// Everything that take `number` will be; of the stems their folder, as who plays is not known yet.
+    /// The paths that take `number` will have. The stems are represented by their folder, because their parts are not known yet.
     fn expected(&self, number: u8) -> Vec<PathBuf> {
         let extension = self.extension();
         [
@@ -150,7 +150,7 @@ impl<'a> OutputFiles<'a> {
         .collect()
     }
 
-    /// Makes the folder and sees that no name is taken, before anything is played.
+    /// Creates the folder. Fails if a file exists and `--force` is not set. Runs before anything is played.
     fn make_ready(&self, takes: u8) -> Result<(), Failure> {
         if self.args.to.exists() && !self.args.to.is_dir() {
             let message = format!("{} is not a folder", self.args.to.display());
@@ -177,7 +177,7 @@ impl<'a> OutputFiles<'a> {
             .hint("--force overwrites existing files; --to chooses another folder"))
     }
 
-    /// Writes the requested files of a take, and returns them.
+    /// Writes the requested files of a take and returns their paths.
     fn keep(&self, take: &Take, number: u8) -> Result<Vec<PathBuf>, Failure> {
         let mut files = Vec::new();
         let extension = self.extension();
@@ -252,7 +252,7 @@ impl<'a> OutputFiles<'a> {
     }
 }
 
-/// Tags as a part of a file's name: letters and digits in lower case, anything between them a hyphen, whole words up to a length.
+/// Tags as a part of a file name: letters and digits in lower case, joined by hyphens, cut at a hyphen.
 fn slug(tags: &str) -> String {
     const LONGEST: usize = 48;
     let words = tags.split(|letter: char| !letter.is_alphanumeric());
@@ -274,7 +274,7 @@ fn unwritten(path: &Path, error: std::io::Error) -> Failure {
     Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
 }
 
-/// A take for people.
+/// The description of a take, as text.
 fn text(take: &Take, number: u8, files: &[PathBuf]) -> String {
     let facts = &take.facts;
     let loudness = match facts.loudness_lufs {

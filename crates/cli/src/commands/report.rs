@@ -1,4 +1,4 @@
-//! `backline report`: a run's reports, written anew from the ledger.
+//! `backline report`: writes a run's reports again from the ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
     match &given {
         Some(ratings) => {
             join(ratings, &mut summary, &chosen, console)?;
-            // Later runs of the manifest join them again.
+            // Later runs of the manifest join these ratings again.
             ratings.write_to(&dir).map_err(|error| {
                 let context = format!("cannot keep the ratings in {}", dir.display());
                 Failure::new(Kind::Output, anyhow::Error::new(error).context(context))
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
     Ok(code)
 }
 
-/// The ratings of the tables that were given; none where none were.
+/// The ratings in the given tables; none without tables.
 fn given(tables: &[PathBuf]) -> Result<Option<Ratings>, Failure> {
     let mut ratings = Ratings::default();
     for table in tables {
@@ -105,19 +105,19 @@ pub(super) fn read_ratings(table: &Path, ratings: &mut Ratings) -> Result<(), Fa
     })
 }
 
-/// The folder whose ratings are joined: the one that the reports go to, else the manifest's own.
+/// The folder whose ratings are joined: that of the reports if it has ratings, else the manifest's output directory.
 fn rated_dir(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs, dir: &Path) -> PathBuf {
     if args.dir.is_none() || Ratings::are_in(dir) {
         return dir.to_owned();
     }
     match read_plan(args, chosen, global) {
         Ok(plan) => seen_from_here(plan.output.dir()),
-        // Without the manifest nothing tells where its reports lie.
+        // Without the manifest, its output directory is unknown.
         Err(_) => dir.to_owned(),
     }
 }
 
-/// Joins ratings to a summary. Those of no track of it are a mistake; those of some other tracks are named.
+/// Joins ratings to a summary. Fails if no rating is of a track of the summary, and warns if only some are not.
 fn join(
     ratings: &Ratings,
     summary: &mut Summary,
@@ -148,7 +148,7 @@ fn join(
     Ok(())
 }
 
-/// Joins the ratings that an earlier `report --ratings` kept beside the reports of a folder.
+/// Joins the ratings that an earlier `report --ratings` stored beside the reports of a folder.
 pub(super) fn join_kept(dir: &Path, summary: &mut Summary, console: &Console) {
     match Ratings::read_from(dir) {
         Ok(ratings) => _ = ratings.join(summary),
@@ -159,14 +159,14 @@ pub(super) fn join_kept(dir: &Path, summary: &mut Summary, console: &Console) {
     }
 }
 
-/// Where the reports go, which they are, and where the tracks lie that they speak of.
+/// The folder of the reports, their kinds, and the folder to which the tracks' paths are relative.
 struct ReportPaths {
     dir: PathBuf,
     kinds: Vec<ReportKind>,
     project_dir: PathBuf,
 }
 
-/// As the arguments have it, and for the rest as the manifest has it.
+/// Takes the paths from the arguments, and the rest from the manifest.
 fn place(
     args: &ReportArgs,
     chosen: &ChosenRun,
@@ -182,7 +182,7 @@ fn place(
     }
     let plan = match (read_plan(args, chosen, global), &args.dir) {
         (Ok(plan), _) => plan,
-        // The manifest is gone or broken; the ledger is not.
+        // The manifest is missing or invalid, but the ledger can be read.
         (Err(_), Some(dir)) => {
             let kinds = if args.only.is_empty() {
                 vec![ReportKind::Csv, ReportKind::Json]
@@ -218,7 +218,7 @@ fn read_plan(args: &ReportArgs, chosen: &ChosenRun, global: &GlobalArgs) -> Resu
         Some(manifest) => locate(manifest)?,
         None => manifest_of(&chosen.ledger, &chosen.header)?,
     };
-    // A report is wanted of whatever was run, however large.
+    // The limit on jobs does not apply: a report covers any run, however large.
     let options = LoadOptions {
         max_jobs: u64::MAX,
         allow_outside: global.allow_outside,

@@ -1,4 +1,4 @@
-//! `backline resolve`: records how the user settles a job in doubt; the next run acts on it.
+//! `backline resolve`: records how the user settles a job in doubt; the next run uses the decision.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     };
     let manifest = args.manifest.as_deref().map(locate).transpose()?;
     let path = ledger_path(manifest.as_deref(), global)?;
-    // Searched for before it is owned: owning makes a ledger where there is none.
+    // Reads the ledger first, because opening it for writing would create a missing one.
     let ledger = Ledger::read(&path)?;
     let key = find_job(&*ledger, named)?;
     let manifest = match manifest {
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     drop(ledger);
     let project = Project::open_whole(&ManifestArgs::whole(manifest), global, console)?;
     let resolution = resolution(args);
-    // Only the details of a task are requested from the provider, and only that needs the key.
+    // The key is needed only to request a task's details from the provider.
     let api_key = match resolution {
         Resolution::Task { .. } => api_key(&project.plan.provider)?,
         _ => ApiKey::new("unused").map_err(|error| Failure::new(Kind::Bug, error))?,
@@ -140,7 +140,7 @@ fn last_response(ledger: &Ledger, key: JobKey) -> Result<Option<Excerpt>, Failur
     Ok(responses)
 }
 
-/// A response's excerpt, and what in it may be a task's id, on one line.
+/// A response's excerpt and its possible task ids, on one line.
 fn shown(response: &Excerpt) -> String {
     let ids: Vec<&str> = response.task_ids.iter().map(TaskId::as_str).collect();
     match ids.is_empty() {

@@ -19,11 +19,11 @@ use crate::owning::own;
 use crate::project::{Project, ledger_path, locate, say_what_is_left};
 
 pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    // With --all the first name is the manifest's.
+    // With --all, the first positional argument is the manifest.
     let manifest = args.key.as_deref().map(Path::new);
     let located = manifest.map(locate).transpose()?;
     let path = ledger_path(located.as_deref(), global)?;
-    // Read first: opening for writing would create a missing ledger.
+    // Reads the ledger first, because opening it for writing would create a missing one.
     drop(Ledger::read(&path)?);
     let mut ledger = own(&path, &args.wait, console)?;
     let settlement = args.outcome.settlement();
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &ResolveArgs, global: &GlobalArgs, console: &Console) ->
     Ok(exit_codes::DONE)
 }
 
-/// Warns of what the balances show against jobs that are about to be settled as never bought.
+/// Warns if the account's balances show charges for jobs that are about to be settled as never bought.
 pub(super) fn warn_of_charges(
     ledger: &Ledger,
     keys: &[JobKey],
@@ -70,7 +70,7 @@ pub(super) fn warn_of_charges(
     Ok(())
 }
 
-/// The keys under which the manifest's jobs are bought, as far as the filters go.
+/// The keys of the manifest's jobs that the filters select, as they are bought.
 fn planned(
     args: &ResolveArgs,
     manifest: &Path,

@@ -40,18 +40,18 @@ use crate::project::Project;
 use crate::tape::RunTape;
 use crate::watch::RunBasis;
 
-/// What the command line gives for a run.
+/// The command line's options for a run.
 struct Options<'a> {
     manifest: &'a ManifestArgs,
     global: &'a GlobalArgs,
     ledger: &'a RunLedgerArgs,
     watch: &'a WatchArgs,
-    /// The provider's traffic: recorded, or replayed.
+    /// Records the provider's responses, or replays recorded ones.
     tape: Option<&'a RunTape>,
 }
 
 impl Options<'_> {
-    /// Whether no provider is called.
+    /// Whether the run replays responses and calls no provider.
     fn replays(&self) -> bool {
         self.tape.is_some_and(RunTape::replays)
     }
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
     }
 }
 
-/// `backline fetch`: the same, but nothing is bought, or nothing but recoveries.
+/// `backline fetch`: the same, but buys nothing, or only recoveries.
 pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
     let mut project = Project::open(&args.manifest, global, console)?;
     let plan = &mut project.plan;
@@ -112,7 +112,7 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     let nothing_bought = |failure: Failure| failure.hint("nothing was bought");
     prepare::try_ledger(project).map_err(nothing_bought)?;
     let writable = match prepare::try_output(project).map_err(nothing_bought) {
-        // Without a ledger nothing is kept yet.
+        // Without a ledger, no track can have been kept.
         Err(failure) if !is_on_server(&project.ledger) && !project.ledger.exists() => {
             return Err(failure);
         }
@@ -139,7 +139,7 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     // Run.
     let output = match options.replays() {
         true => None,
-        // The run of before stays the last one that filled it.
+        // The previous run remains recorded as the last one that used the directory.
         false if !is_writable => {
             output_owner::guard(project.plan.output.dir(), &ledger).map(|()| None)?
         }
@@ -190,10 +190,10 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
     let closed =
         ended.and_then(|ended| close(ended, project, &ledger, sink, options.replays(), console));
     let closed = save_displaced(closed, &ledger);
-    // The page only reads the ledger; the next run may begin.
+    // The page only reads the ledger, so the next run may already open it.
     drop(ledger);
     watchers.end(&runtime, lasts && closed.is_ok());
-    // The tasks that are left have nothing to record any more.
+    // The remaining tasks record nothing.
     runtime.shutdown_background();
     closed
 }

@@ -1,4 +1,4 @@
-//! `backline schema`: the published formats, as the program itself knows them.
+//! `backline schema`: prints the schemas of the published formats, which are part of the program.
 
 use backline_engine::manifest::{project_schema, schema};
 

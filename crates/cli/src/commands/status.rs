@@ -1,4 +1,4 @@
-//! `backline status`: the state of a manifest's jobs, a run that is followed, or the list of runs.
+//! `backline status`: shows the state of a manifest's jobs, the progress of a run, or the list of runs.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
         list(&ledger, manifest.as_deref(), console)?;
         return Ok(exit_codes::DONE);
     }
-    // Programs are shown the events of a run that is over, too.
+    // Programs also receive the events of a run that has ended.
     let chosen = if args.watch && console.format == Format::Text {
         watch::await_run(&args.chosen, global, console)?
     } else {
@@ -83,7 +83,8 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
     Ok(exit_codes::DONE)
 }
 
-/// How many kept files are missing on disk or have another length than the ledger recorded: the ledger alone cannot know.
+/// The number of kept files that are missing on disk or have another length than the ledger records. The ledger alone cannot detect
+/// these.
 fn differing(summary: &Summary, folder: &Path) -> usize {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let tracks = jobs.flat_map(|job| &job.tracks);
@@ -106,7 +107,7 @@ fn note_of_differing(number: usize, manifest: &str) -> String {
     )
 }
 
-/// The runs, newest first.
+/// Prints the runs, newest first.
 fn list(ledger: &Ledger, manifest: Option<&Path>, console: &Console) -> Result<(), Failure> {
     let runs = ledger.runs()?;
     let facts: Vec<RunLine> = runs
@@ -143,20 +144,20 @@ fn list(ledger: &Ledger, manifest: Option<&Path>, console: &Console) -> Result<(
     console.data(&text)
 }
 
-/// A text of the ledger's, which may be another's, on one line.
+/// A text on one line. The ledger may come from another user.
 fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
 
-/// What a list shows of a run.
+/// An entry of the list of runs.
 #[derive(Serialize)]
 struct RunLine {
     outcome: &'static str,
-    /// Jobs that the run was about.
+    /// The number of jobs of the run.
     jobs: Option<u64>,
-    /// Jobs that it was going to submit.
+    /// The number of jobs that the run was going to submit.
     to_submit: Option<u64>,
-    /// Credits that it spent, once it has ended.
+    /// The credits that the run spent; none before it has ended.
     credits: Option<f64>,
 }
 
@@ -187,7 +188,7 @@ impl RunLine {
         Ok(line)
     }
 
-    /// `12 jobs, 4 to submit, 48 credits with sunoapi`.
+    /// A summary of the run: `12 jobs, 4 to submit, 48 credits with sunoapi`.
     fn counts(&self, provider: &str) -> String {
         let number = |number: Option<u64>| number.map_or("?".to_owned(), |it| it.to_string());
         let credits = match self.credits {

@@ -1,4 +1,4 @@
-//! `backline studio`: the contract served on this machine until it is stopped.
+//! `backline studio`: serves the provider's API on this machine until it is stopped.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,12 +22,12 @@ pub(crate) fn run(args: &StudioArgs, console: &Console) -> CommandResult {
     let config = config(args)?;
     let runtime = super::runtime()?;
     let served = runtime.block_on(serve(args, config, console, notices));
-    // A recording that is being played is not waited for: it is begun anew at the next start.
+    // Does not wait for recordings that are being played; the next start plays them again.
     runtime.shutdown_background();
     served.map(|()| exit_codes::DONE)
 }
 
-/// What the arguments mean.
+/// The configuration from the arguments.
 fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
     let key = args.key.as_deref().map(str::trim);
     if key.is_some_and(str::is_empty) {
@@ -64,7 +64,7 @@ fn config(args: &StudioArgs) -> Result<StudioConfig, Failure> {
     Ok(config)
 }
 
-/// Reads a plan of misbehaviour.
+/// Reads a plan of simulated faults.
 fn plan(path: &Path) -> Result<Misbehaviour, Failure> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
@@ -99,7 +99,7 @@ async fn serve(
         Failure::new(Kind::Usage, anyhow::Error::new(error).context(context))
             .hint("--listen 127.0.0.1:0 picks a free port")
     })?;
-    // Before the address is printed: a reader of it may send a signal at once.
+    // Signals are handled before the address is printed, because a reader of the address may send one at once.
     let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
     let notice = "stopping; Ctrl-C again stops at once\n";
     let signals = signals::follow(stop.clone(), at_once.clone(), notices, notice);

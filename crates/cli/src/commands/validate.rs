@@ -1,4 +1,4 @@
-//! `backline validate`: prints every mistake of a manifest, or how many jobs it has.
+//! `backline validate`: prints all mistakes of a manifest, or its number of jobs.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ValidateArgs, global: &GlobalArgs, console: &Console) -
     }
 }
 
-/// Warns of hooks whose programs can't be started: they are not executable, or not there.
+/// Warns of hooks whose programs are missing or not executable.
 fn warn_of_programs(plan: &Plan, console: &Console) {
     for hook in lost_programs(plan) {
         console.note_always(&format!(

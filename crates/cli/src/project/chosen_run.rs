@@ -1,4 +1,4 @@
-//! The run that `status`, `report`, `watch`, `pick` and `diff` are about: found by the manifest or by the run's id.
+//! The run that `status`, `report`, `watch`, `pick` and `diff` use. The user selects it by its manifest or by its id.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -12,35 +12,36 @@ use crate::args::{ChosenRunArgs, GlobalArgs};
 use crate::failure::{Failure, Kind};
 use crate::ledger::Ledger;
 
-/// A ledger that is read, and the run of it that is meant.
+/// An open ledger and the selected run.
 pub(crate) struct ChosenRun {
     /// The ledger.
     pub(crate) ledger: Ledger,
     /// The run.
     pub(crate) header: RunHeader,
-    /// The manifest, where the user named it.
+    /// The manifest, if the user named it.
     manifest: Option<Named>,
-    /// Whether jobs that the manifest does not have any more are meant as well.
+    /// Whether jobs that left the manifest are included.
     all: bool,
 }
 
 /// A manifest that the user named.
 struct Named {
-    /// Where it lies.
+    /// The manifest's absolute path.
     place: PathBuf,
-    /// In the user's words.
+    /// The manifest's path as the user wrote it.
     shown: String,
 }
 
 impl ChosenRun {
-    /// Finds the run that the user means.
+    /// Finds the run that the user selected.
     pub(crate) fn find(args: &ChosenRunArgs, global: &GlobalArgs) -> Result<Self, Failure> {
         let manifest = args.manifest.as_deref().map(locate).transpose()?;
         let ledger = Ledger::read(&ledger_path(manifest.as_deref(), global)?)
             .map_err(|error| never_run(error, args.manifest.as_deref()))?;
         let mut runs = ledger.runs()?;
         if let Some(manifest) = &manifest {
-            // Recorded relative to the project's folder, which a ledger elsewhere does not tell.
+            // The ledger has the manifest's path relative to the project's folder, and a ledger outside the project does not know
+            // that folder. So only the end of the path is compared.
             runs.retain(|run| manifest.ends_with(&run.manifest));
             if runs.is_empty() {
                 return Err(Failure::msg(
@@ -86,7 +87,8 @@ impl ChosenRun {
         })
     }
 
-    /// The same for ratings: where no manifest is named, it is the one of the last run whose tracks are rated.
+    /// Finds a run as [`find`](Self::find) does. If the user names neither manifest nor run, chooses the last run whose manifest
+    /// has rated tracks.
     pub(crate) fn find_rated(
         args: &ChosenRunArgs,
         global: &GlobalArgs,
@@ -102,7 +104,7 @@ impl ChosenRun {
         Ok(chosen)
     }
 
-    /// The last run of the ledger whose manifest has, or had, a rated track.
+    /// The last run in the ledger whose manifest has, or had, a rated track.
     pub(crate) fn run_of(&self, ratings: &Ratings) -> Result<Option<RunHeader>, StoreError> {
         let keys = ratings.keys();
         let mut seen = HashSet::new();
@@ -117,7 +119,7 @@ impl ChosenRun {
         Ok(None)
     }
 
-    /// The state of its manifest's jobs.
+    /// The state of the jobs of the run's manifest.
     pub(crate) fn summary(&self) -> Result<Summary, StoreError> {
         if self.all {
             summarise_with_former(&*self.ledger, &self.header)
@@ -126,7 +128,7 @@ impl ChosenRun {
         }
     }
 
-    /// The folder that its kept files are named relative to.
+    /// The folder to which the paths of kept files are relative.
     pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
         let manifest = self.manifest.as_ref().map(|named| named.place.as_path());
         let folder = project_dir(&self.ledger, manifest, &self.header);
@@ -139,7 +141,7 @@ impl ChosenRun {
         })
     }
 
-    /// The run's manifest as it is named from this folder.
+    /// The run's manifest, named from the working directory.
     pub(crate) fn shown(&self) -> String {
         match &self.manifest {
             Some(named) => named.shown.clone(),
@@ -147,8 +149,8 @@ impl ChosenRun {
         }
     }
 
-    /// From where the run's paths are seen. In a ledger that lies elsewhere they stay what they are unless the manifest is named:
-    /// nothing tells where its project is.
+    /// The folder from which the run's paths are named. If the ledger is outside the project and the user named no manifest, the
+    /// project's folder is unknown and paths stay as recorded.
     pub(crate) fn standpoint(&self) -> Standpoint {
         let manifest = self.manifest.as_ref().map(|named| named.place.as_path());
         match project_dir(&self.ledger, manifest, &self.header) {
@@ -158,7 +160,7 @@ impl ChosenRun {
     }
 }
 
-/// The failure of reading a ledger; where there is none yet for a manifest that was named, the command that makes one.
+/// The failure of reading a ledger. If a named manifest has no ledger yet, the hint is the command that creates one.
 pub(crate) fn never_run(error: StoreError, manifest: Option<&Path>) -> Failure {
     match (&error, manifest) {
         (StoreError::Missing { .. }, Some(manifest)) => Failure::new(Kind::Usage, error)
@@ -173,7 +175,8 @@ fn run_it(manifest: &Path) -> String {
     format!("run it first: `backline run {manifest}`")
 }
 
-/// The folder that a run's paths are relative to: the ledger's project, else where the run's manifest lies as the ledger says.
+/// The folder to which a run's paths are relative: the ledger's project, or else the folder that the manifest's recorded path
+/// implies.
 pub(crate) fn project_dir<'a>(
     ledger: &'a Ledger,
     manifest: Option<&'a Path>,

@@ -1,4 +1,4 @@
-//! Where a command's files are: the manifest, the ledger of its project, what was measured beside it; and how paths are shown.
+//! Finds a command's files: the manifest, the project's ledger, and the measurements beside it. Also formats paths for messages.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,24 +14,24 @@ use crate::args::GlobalArgs;
 use crate::failure::{Failure, Kind};
 use crate::ledger::{Ledger, check_address, is_on_server};
 
-/// Where a project keeps its ledger.
+/// The path of a project's ledger, relative to the project's folder.
 pub(crate) const LEDGER: &str = ".backline/ledger.sqlite3";
 
-/// What was measured of sound files, beside the ledger; may be deleted at any time.
+/// The folder of the measurements of sound files, beside the ledger. It may be deleted at any time.
 const SOUND: &str = "sound";
 
 /// The manifest argument that means standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
 
-/// Longest manifest on standard input, as in a file.
+/// The longest manifest on standard input; files have the same limit.
 const MAX_STANDARD_INPUT_BYTES: u64 = 16 << 20;
 
-/// Most names offered where a manifest is not found, most files that are examined for it, and the part of each that is.
+/// Limits on hints for a missing manifest: the most names, the most files that are examined, and the bytes that are read of each.
 const MAX_OFFERED: usize = 5;
 const MAX_EXAMINED: usize = 200;
 const MAX_EXAMINED_BYTES: u64 = 64 << 10;
 
-/// Where a plan's ledger is.
+/// The path of a plan's ledger.
 pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
     match &global.ledger {
         Some(path) => named(path),
@@ -43,7 +43,7 @@ pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Fai
     }
 }
 
-/// The manifest on standard input. It is read once, however often the command opens it.
+/// The manifest on standard input. It is read once, even if the command opens it several times.
 pub(super) fn standard_input() -> Result<Arc<str>, Failure> {
     static TEXT: OnceLock<Arc<str>> = OnceLock::new();
     if let Some(text) = TEXT.get() {
@@ -66,7 +66,7 @@ pub(super) fn standard_input() -> Result<Arc<str>, Failure> {
     Ok(TEXT.get_or_init(|| Arc::from(text)).clone())
 }
 
-/// The working folder, without links.
+/// The working directory, with links resolved.
 pub(super) fn here() -> Result<PathBuf, Failure> {
     std::env::current_dir()
         .and_then(|here| here.canonicalize())
@@ -78,7 +78,7 @@ pub(super) fn here() -> Result<PathBuf, Failure> {
         })
 }
 
-/// The project's folder, where the ledger lies in one.
+/// The project's folder, if the ledger is inside one.
 pub(crate) fn project_of(ledger: &Ledger) -> Option<&Path> {
     if ledger.path().ends_with(LEDGER) {
         ledger.path().ancestors().nth(2)
@@ -87,13 +87,13 @@ pub(crate) fn project_of(ledger: &Ledger) -> Option<&Path> {
     }
 }
 
-/// Where what was measured of sound files is kept: beside a ledger on this machine.
+/// The folder for measurements of sound files: beside a ledger on this machine.
 pub(crate) fn sound_cache(ledger: &Path) -> Option<PathBuf> {
     let folder = ledger.parent().filter(|_| !is_on_server(ledger));
     folder.map(|folder| folder.join(SOUND))
 }
 
-/// Where a run's manifest lies.
+/// The path of a run's manifest.
 pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, Failure> {
     let recorded = Path::new(&run.manifest);
     match project_of(ledger) {
@@ -111,7 +111,7 @@ pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, F
     }
 }
 
-/// The ledger that is meant: the one that was named, else the nearest at or above the manifest's folder or this one.
+/// The ledger in `--ledger`, else the nearest one at or above the manifest's folder or the working directory.
 pub(crate) fn ledger_path(
     manifest: Option<&Path>,
     global: &GlobalArgs,
@@ -128,7 +128,7 @@ pub(crate) fn ledger_path(
     Ok(ledger)
 }
 
-/// The nearest ledger at or above a folder, else the one that a first run would make in it.
+/// The nearest ledger at or above a folder, else the path of the ledger that a first run would create in it.
 fn nearest_ledger(folder: &Path) -> PathBuf {
     let nearest = folder
         .ancestors()
@@ -137,8 +137,8 @@ fn nearest_ledger(folder: &Path) -> PathBuf {
     nearest.unwrap_or_else(|| folder.join(LEDGER))
 }
 
-/// Refuses a project's state that leads elsewhere or that somebody else put above the manifest: what is written there would be
-/// written over a stranger's choice of file, or read by a stranger.
+/// Fails if the folder of a project's ledger is a link, contains a link, or belongs to another user. Another user could otherwise
+/// choose which file is overwritten, or read what is written.
 fn refuse_planted(folder: &Path, ledger: &Path) -> Result<(), Failure> {
     let Some(state) = ledger.parent() else {
         return Ok(());
@@ -149,7 +149,7 @@ fn refuse_planted(folder: &Path, ledger: &Path) -> Result<(), Failure> {
             .hint("remove it, or name the ledger with `--ledger`"))
     };
     let Ok(metadata) = state.symlink_metadata() else {
-        // It is made by the first run.
+        // The first run creates the folder.
         return Ok(());
     };
     if metadata.is_symlink() {
@@ -166,13 +166,13 @@ fn refuse_planted(folder: &Path, ledger: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A manifest's name in a ledger.
+/// The path under which a ledger records a manifest.
 pub(super) fn recorded(project_dir: &Path, manifest: &Path) -> String {
     let inside = manifest.strip_prefix(project_dir).unwrap_or(manifest);
     inside.display().to_string()
 }
 
-/// A manifest's absolute path, without links or `..` in its folder: a project is searched for upwards from there.
+/// A manifest's absolute path. Its folder has no links and no `..`, because the project is searched for upwards from there.
 pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
     if manifest == Path::new(STANDARD_INPUT) {
         let message = "this command needs a manifest in a file";
@@ -203,7 +203,7 @@ pub(crate) fn locate(manifest: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Adds the manifests of a folder as a hint, the nearest name first.
+/// Adds a hint with the manifests of a folder, ordered by the similarity of their names.
 fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return failure;
@@ -242,7 +242,8 @@ fn offer(failure: Failure, folder: &Path, wanted: Option<&str>) -> Failure {
     failure.hint(format!("manifests there: {}", names.join(", ")))
 }
 
-/// Whether a YAML file has the keys that each manifest has: a folder may have other YAML files, and parts that manifests import.
+/// Whether a YAML file has the keys that every manifest has. A folder may also contain other YAML files, and parts that manifests
+/// import.
 fn looks_like_a_manifest(path: &Path) -> bool {
     let mut text = Vec::new();
     let Ok(file) = read_file(path) else {
@@ -264,7 +265,8 @@ fn looks_like_a_manifest(path: &Path) -> bool {
             .all(|key| text.contains(key))
 }
 
-/// The names, relative to the working directory, of the files that a project's ledger names. A folder that can't be read has nothing below it.
+/// Converts the paths in a project's ledger to paths relative to the working directory. If that directory can't be read, it is
+/// ignored.
 pub(crate) fn standpoint(project_dir: &Path) -> Standpoint {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     Standpoint {
@@ -273,17 +275,17 @@ pub(crate) fn standpoint(project_dir: &Path) -> Standpoint {
     }
 }
 
-/// A path without `./` in front.
+/// A path without a leading `./`.
 pub(crate) fn without_dot(path: &Path) -> &Path {
     path.strip_prefix(".").unwrap_or(path)
 }
 
-/// A path as a person in the working folder would name it.
+/// A path relative to the working directory, if it is inside.
 pub(crate) fn seen_from_here(path: &Path) -> PathBuf {
     standpoint(Path::new("")).see(path).to_owned()
 }
 
-/// Names a summary's files, its manifest `shown` so, and its ledger, as they are seen from this folder.
+/// Rewrites the paths of a summary's files, its manifest (as `shown`) and its ledger as seen from the working directory.
 pub(crate) fn show_from_here(
     summary: &mut Summary,
     standpoint: &Standpoint,

@@ -1,5 +1,5 @@
-//! Opens a manifest, plans its jobs and compares them with the ledger: the part that `validate`, `plan`, `run`, `fetch` and
-//! `resolve` share.
+//! Opens a manifest, plans its jobs and compares them with the ledger. `validate`, `plan`, `run`, `fetch` and `resolve` share this
+//! part.
 
 mod chosen_run;
 mod locate;
@@ -32,26 +32,26 @@ use crate::environment::DotEnv;
 use crate::failure::{Failure, Kind, invalid};
 use crate::ledger::Ledger;
 
-/// A manifest that was understood, and where things lie.
+/// A valid manifest, with the paths of its files.
 pub(crate) struct Project {
-    /// What it means.
+    /// The plan of the manifest's jobs.
     pub(crate) plan: Plan,
-    /// The ledger.
+    /// The path of the ledger.
     pub(crate) ledger: PathBuf,
-    /// The manifest as the user named it.
+    /// The manifest's path as the user wrote it.
     pub(crate) shown: String,
-    /// The manifest as the ledger names it: relative to the project's folder where it lies inside.
+    /// The manifest's path as the ledger records it: relative to the project's folder if it is inside.
     pub(crate) recorded: String,
-    /// The manifest's warnings; printed already.
+    /// The manifest's warnings, which are already printed.
     pub(crate) warnings: Diagnostics,
-    /// The work that its recordings took.
+    /// The work of decoding its recordings.
     pub(crate) work: DecodingWork,
-    /// The options that selected some of the manifest's jobs, as `--filter preset=lofi`; none without such.
+    /// The options that selected some of the manifest's jobs, such as `--filter preset=lofi`; none without a selection.
     pub(crate) selection: Option<String>,
 }
 
 impl Project {
-    /// Reads a manifest; its warnings go to standard error.
+    /// Reads a manifest and prints its warnings to standard error.
     pub(crate) fn open(
         args: &ManifestArgs,
         global: &GlobalArgs,
@@ -69,7 +69,8 @@ impl Project {
         })
     }
 
-    /// The same, with every job of the manifest, planned as a lock has it: the same on every machine, whatever the ledger says.
+    /// Reads a manifest and plans all of its jobs as for a lock file. The result is the same on every machine and does not depend
+    /// on the ledger.
     pub(crate) fn open_agreed(
         args: &ManifestArgs,
         global: &GlobalArgs,
@@ -80,7 +81,7 @@ impl Project {
         Ok(project)
     }
 
-    /// The same, with every job of the manifest, whatever `--filter` selects.
+    /// Reads a manifest and plans all of its jobs, whatever `--filter` selects.
     pub(crate) fn open_whole(
         args: &ManifestArgs,
         global: &GlobalArgs,
@@ -147,9 +148,9 @@ impl Project {
         })
     }
 
-    /// The whole manifest, where the plan has only a part of its jobs: what reports are about.
+    /// The whole manifest, for reports, if the plan has only some of its jobs.
     ///
-    /// Where the rest of the manifest is invalid, its jobs are those that the last run of the manifest recorded.
+    /// If the rest of the manifest is invalid, its jobs come from the manifest's last recorded run.
     pub(crate) fn album(
         &self,
         args: &ManifestArgs,
@@ -160,7 +161,7 @@ impl Project {
         let Some(selection) = self.selection.clone() else {
             return Ok(None);
         };
-        // What is wrong and what hooks fail in was shown for the selected jobs.
+        // Warnings and failures of hooks were already shown for the selected jobs.
         let quiet = console.quiet();
         let whole = Self::select(args, Selection::default(), global, &quiet);
         let rows = match whole {
@@ -191,7 +192,8 @@ impl Project {
         Ok(last.map_or(Ok(Vec::new()), |run| ledger.album_of(run))?)
     }
 
-    /// Runs the hooks of `plan_job`: once for a project that was opened, for each changes the jobs. What they fail in is shown.
+    /// Runs the hooks of `plan_job` and returns their failures. Call this once per opened project, because each call changes the
+    /// jobs.
     pub(crate) fn plan_jobs(
         &mut self,
         hooks: PlanHooks<'_>,
@@ -210,8 +212,8 @@ impl Project {
         Ok(crate::runtime::runtime()?.block_on(planning)?)
     }
 
-    /// Plans the jobs with the hooks that are pure and with what earlier runs recorded of the others, and compares them with the
-    /// ledger. Hooks that were not called are named.
+    /// Plans the jobs with pure hooks and with the recorded results of the others, and compares the jobs with the ledger. Prints
+    /// failures of hooks and the names of hooks that were not called.
     pub(crate) fn preview(&mut self, console: &Console) -> Result<Opening, Failure> {
         let ledger = read_ledger(&self.ledger)?;
         let store = ledger.as_ref().map(|ledger| &**ledger as &dyn Store);
@@ -225,13 +227,13 @@ impl Project {
         open_plan(&mut self.plan, store, &self.recorded)
     }
 
-    /// Where the reports of a run go, named from this folder where that is shorter.
+    /// The folder of a run's reports, relative to the working directory if that is shorter.
     pub(crate) fn report_dir(&self) -> PathBuf {
         seen_from_here(self.plan.output.dir())
     }
 }
 
-/// Shows how hooks failed, and names those that were not called.
+/// Prints the failures of hooks and the names of hooks that were not called.
 pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
     for (key, failure) in &report.failures {
         console.note(&format!(
@@ -250,8 +252,8 @@ pub(crate) fn say_what_is_left(report: &PlanningReport, console: &Console) {
     }
 }
 
-/// The tracks of a plan's songs that have a star among the ratings beside its reports. These name songs by the keys that they have after hooks
-/// and in the ledger.
+/// The starred tracks of a plan's songs, from the ratings beside its reports. Ratings identify a song by its key in the ledger,
+/// which is the key after hooks.
 fn starred(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Starred, Failure> {
     let dir = seen_from_here(plan.output.dir());
     let ratings = Ratings::read_from(&dir).map_err(|error| {
@@ -275,7 +277,7 @@ fn starred(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Starred,
     Ok(starred)
 }
 
-/// A plan of jobs that the manifest describes, with its hooks applied and compared with the ledger.
+/// A copy of a plan with its hooks applied, compared with the ledger.
 fn as_in_ledger(
     plan: &Plan,
     manifest: &Path,
@@ -296,13 +298,14 @@ fn as_in_ledger(
     Ok((plan, opening))
 }
 
-/// The state of each job in the ledger, for filters by `state`: of the job that the manifest describes, before hooks change it.
+/// The state of each job in the ledger, for filters by `state`. The result has one state for each job of `plan`, which no hook has
+/// changed.
 fn states_of(plan: &Plan, manifest: &Path, global: &GlobalArgs) -> Result<Vec<Sign>, Failure> {
     let (_, opening) = as_in_ledger(plan, manifest, global)?;
     Ok(opening.forecast.rows.iter().map(|row| row.sign).collect())
 }
 
-/// A ledger, where there is one.
+/// Opens a ledger for reading; none if it does not exist.
 pub(crate) fn read_ledger(path: &Path) -> Result<Option<Ledger>, Failure> {
     match Ledger::read(path) {
         Ok(ledger) => Ok(Some(ledger)),
@@ -323,7 +326,7 @@ fn open_plan(
     Ok(open(plan, store, recorded, now_ms, &look)?)
 }
 
-/// The options of a command line that select some of a manifest's jobs.
+/// The command line's options that select some of a manifest's jobs.
 fn selection_options(args: &ManifestArgs) -> Option<String> {
     let filters = args.filters.iter();
     let filters = filters.map(|it| format!("--filter {}", shell_word(&it.to_string())));
@@ -334,7 +337,7 @@ fn selection_options(args: &ManifestArgs) -> Option<String> {
     (!options.is_empty()).then(|| options.join(" "))
 }
 
-/// `rows` with the selected ones in their places; those that are not among them come last.
+/// `rows` with each selected row in the place of the same job. Selected rows without such a place are appended.
 fn merged(mut rows: Vec<PlannedRow>, selected: Vec<PlannedRow>) -> Vec<PlannedRow> {
     let places: HashMap<_, usize> = rows
         .iter()

@@ -1,4 +1,4 @@
-//! What the page shows at one moment, and what changed since another. Pure.
+//! A version of the page, and the changes since an earlier version. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,38 +6,38 @@ use std::sync::Arc;
 use backline_engine::summary::Summary;
 use backline_reporter::LiveFile;
 
-/// The run at one moment. Editions are numbered from 1; a page remembers the last that it has seen.
+/// The run at one moment. Editions are numbered from 1, and each page sends the number of the last one that it received.
 pub(super) struct Edition {
-    /// Its number.
+    /// The edition's number.
     pub(super) revision: u64,
-    /// The run.
+    /// The summary of the run.
     pub(super) summary: Summary,
     /// Every job in the page's JSON, in plan order.
     jobs: Vec<Fragment>,
     /// The head in JSON.
     head: Fragment,
-    /// The page's files, by the addresses that it names.
+    /// The page's files by their addresses.
     files: HashMap<String, LiveFile>,
 }
 
-/// A part of the page, and the edition since which it has been so.
+/// A part of the page, and the edition in which it last changed.
 #[derive(Clone)]
 struct Fragment {
     since: u64,
     text: Arc<str>,
 }
 
-/// What a page gets of one change.
+/// A change that is sent to a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PageUpdate {
-    /// A job, by its place in the plan.
+    /// A job, with its position in the plan.
     Job { at: usize, text: Arc<str> },
     /// The head.
     Head { text: Arc<str> },
 }
 
 impl Edition {
-    /// The edition after `before`; none where nothing has changed.
+    /// The edition after `before`; none if nothing has changed.
     pub(super) fn after(
         before: Option<&Self>,
         summary: Summary,
@@ -65,7 +65,7 @@ impl Edition {
         })
     }
 
-    /// What has changed since an edition. The head comes last: when it says that the run has ended, there is nothing after it.
+    /// The changes since an edition. The head is last, because nothing may follow a head that reports the end of the run.
     pub(super) fn since(&self, seen: u64) -> Vec<PageUpdate> {
         let changed = |part: &Fragment| (part.since > seen).then(|| part.text.clone());
         let jobs = self.jobs.iter().enumerate();
@@ -79,12 +79,12 @@ impl Edition {
         .collect()
     }
 
-    /// The file of an address; none for an address that the page does not name.
+    /// The file at an address; none if the page does not contain the address.
     pub(super) fn file(&self, address: &str) -> Option<&LiveFile> {
         self.files.get(address)
     }
 
-    /// Whether there will be no other.
+    /// Whether this is the last edition of the run.
     pub(super) fn is_last(&self) -> bool {
         self.summary.run.ended_ms.is_some()
     }

@@ -1,7 +1,7 @@
-//! The files of a page, with ranges: opened once, and sent by that handle.
+//! Serves the files of a page, with ranges. A file is opened once, and the response is read from that handle.
 //!
-//! What is sent is a recording, or notes that a step made of one, and a regular file. A kept one is not reached by a link at its own place, nor by one that leads out of
-//! the output folder: a link there could otherwise serve any file of this machine.
+//! A served file is a regular file that contains a recording, or notes that a step made of one. A kept file is not served if it
+//! is a link, or if a link on its path leads out of the output folder. Such a link could otherwise make any file of this machine readable.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,20 +16,20 @@ use backline_reporter::LiveFile;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
-/// As much of a file as tells that it is a recording.
+/// The bytes that are read to detect a recording.
 const HEAD_BYTES: u64 = 16 * 1024;
 
-/// How a Standard MIDI File begins.
+/// The first bytes of a Standard MIDI File.
 const NOTES: &[u8] = b"MThd";
 
-/// A recording, open at its beginning.
+/// An open recording, positioned at its beginning.
 pub(super) struct OpenFile {
     file: File,
     length_bytes: u64,
     kind: &'static str,
 }
 
-/// Opens a file of the page; `output` is the folder that kept files lie in. Waits for the disk.
+/// Opens a file of the page. Kept files must be in the folder `output`. Blocks on the disk.
 pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<OpenFile> {
     let mut opened = match file.is_kept {
         true => read_file_below(output, &file.path)?,
@@ -88,7 +88,7 @@ pub(super) fn send(mut recording: OpenFile, method: &Method, range: Option<&str>
     }
 }
 
-/// Some bytes of a file, both ends included.
+/// A range of bytes of a file, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     first: u64,
@@ -100,9 +100,9 @@ struct Span {
 enum RequestedRange {
     /// One part.
     Part(Span),
-    /// Several parts, or what is no range of bytes: the response may be the whole file (RFC 9110, 14.2).
+    /// Several ranges, or an invalid one. The response may then be the whole file (RFC 9110, 14.2).
     Whole,
-    /// Nothing that is there.
+    /// A range outside of the file.
     Beyond,
 }
 

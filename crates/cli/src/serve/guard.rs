@@ -1,11 +1,10 @@
-//! The addresses that are listened on, and the hosts that a request may name. Pure.
+//! The addresses that the server may listen on, and the hosts that a request may name. Pure.
 //!
-//! A browser sends the name that its user, or a page of a stranger's, requested. A stranger may let a name of his point at this machine
-//! (DNS rebinding), and his page would then read ours as its own; but the name in `Host` is still his. So only names that no stranger can
-//! own are accepted.
+//! An attacker can make its own host name resolve to this machine (DNS rebinding). A browser then lets the attacker's page read
+//! this server's page, but it still sends the attacker's name in `Host`. So the server accepts only names that no attacker can own.
 //!
-//! A page of a stranger's may also send its requests to this machine's own address. Browsers then name the page in `Origin`, or say in
-//! `Sec-Fetch-Site` that it is another one. Such requests are refused, but for a link to the page that the user follows.
+//! An attacker's page may also send requests to this machine's own address. Browsers then name that page in `Origin`, or report
+//! another site in `Sec-Fetch-Site`. The server refuses such requests, except when the user follows a link to the page.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName};
 
 use crate::failure::{Failure, Kind};
 
-/// Refuses an address that other machines can reach, unless that is meant.
+/// Fails for an address that other machines can reach, unless `expose` is set.
 pub(super) fn allow(address: SocketAddr, expose: bool) -> Result<(), Failure> {
     if address.ip().is_loopback() || expose {
         return Ok(());
@@ -25,7 +24,8 @@ pub(super) fn allow(address: SocketAddr, expose: bool) -> Result<(), Failure> {
         .hint("add --expose to allow everyone on that network to listen to the tracks"))
 }
 
-/// Whether a request that names this host is accepted. `expose`: other machines may send requests, by an address or by a name of their own network.
+/// Whether a request that names this host is accepted. With `expose`, other machines may send requests, by an address or by a name
+/// of their own network.
 pub(super) fn is_ours(host: Option<&str>, expose: bool) -> bool {
     let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else {
         return false;
@@ -34,14 +34,14 @@ pub(super) fn is_ours(host: Option<&str>, expose: bool) -> bool {
     let bare = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     match bare.unwrap_or(&name).parse::<IpAddr>() {
         Ok(ip) => expose || ip.is_loopback(),
-        // Nobody sells names without a dot, or under `.local`.
+        // Names without a dot, and names under `.local`, can't be registered.
         Err(_) => {
             name == "localhost" || (expose && (!name.contains('.') || name.ends_with(".local")))
         }
     }
 }
 
-/// Whether a request was made by the page of this very host, by no page, or by a user who follows a link.
+/// Whether a request comes from a page of this host, from no page, or from a user who follows a link.
 pub(super) fn is_same_origin(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str());
     if let Some(origin) = text(ORIGIN) {

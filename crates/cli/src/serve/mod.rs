@@ -1,4 +1,4 @@
-//! `--serve`: the run's page, live, and its metrics, over HTTP.
+//! `--serve`: serves the run's live page and its metrics over HTTP.
 //!
 //! ```text
 //!  records ─► Server::record ─► metrics ───────────────────────────► /metrics
@@ -6,9 +6,9 @@
 //!                  └─ news ─► publisher ─ reads the ledger ─► edition ─► / (the page), /events (what changed since), /audio/…
 //! ```
 //!
-//! It accepts GET alone, changes nothing and needs no key: it shows what lies in the output directory. So it listens on
-//! this machine only by default, and refuses a request that names another host, as a page of a stranger's would after
-//! pointing its own name here. It never delays the run: the run signals that there is news, and goes on.
+//! The server accepts GET alone, changes nothing and needs no key: it shows the contents of the output directory. By default it
+//! therefore listens on this machine only. It refuses requests that name another host, because an attacker can make its own
+//! host name resolve to this machine. It never delays the run, which only signals that there is news.
 
 mod edition;
 mod files;
@@ -40,11 +40,11 @@ use crate::watch::RunBasis;
 use edition::Edition;
 use publisher::Publisher;
 
-/// Longest that the end of the server waits for listeners to get the last edition.
+/// The longest time that the server waits at its end for listeners to receive the last edition.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What peers may take: the most listeners, each with the connections that a browser opens to one host, and a scraper. A listener gets
-/// something every 15 s at the latest, and is dropped when it takes nothing for twice that time.
+/// The limits on connections. The maximum allows for all listeners, each with as many connections as a browser opens to one host,
+/// and for a scraper. A listener gets data at least every 15 s, and is dropped if it accepts none for 30 s.
 const LIMITS: Limits = Limits {
     connections: 256,
     head: Duration::from_secs(15),
@@ -52,7 +52,7 @@ const LIMITS: Limits = Limits {
     stall: Duration::from_secs(30),
 };
 
-/// A server of one run.
+/// The server of one run.
 pub(crate) struct Server {
     address: SocketAddr,
     metrics: Arc<Mutex<Metrics>>,
@@ -63,7 +63,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts to serve where the arguments say; none if they don't. Within a runtime.
+    /// Starts the server if the arguments request one. Must be called within a runtime.
     pub(crate) async fn start(
         args: &WatchArgs,
         planned: &RunBasis,
@@ -121,17 +121,17 @@ impl Server {
         }
     }
 
-    /// Records an event. Never waits.
+    /// Records an event. Never blocks.
     pub(crate) fn record(&self, record: &Record) {
-        // A thread that panicked while it counted leaves at worst one figure too low.
+        // A panic while counting leaves at most one figure too low, so a poisoned lock is usable.
         let mut metrics = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
         metrics.record(record);
         drop(metrics);
         self.news.send_replace(Some(record.run.clone()));
     }
 
-    /// Ends the server after the run. Where standard error is a terminal and `lasts` is set, the page stays until Ctrl-C; else all
-    /// listeners get the result of the run, and the server ends.
+    /// Ends the server after the run. If standard error is a terminal and `lasts` is set, the page stays until Ctrl-C. Otherwise
+    /// all listeners get the result of the run, and the server ends.
     pub(crate) async fn close(self, lasts: bool, console: &Console) {
         if lasts && std::io::stderr().is_terminal() {
             let (stop, at_once) = (CancellationToken::new(), CancellationToken::new());
@@ -145,7 +145,7 @@ impl Server {
     }
 
     async fn end(self) {
-        // The publisher's last edition has all that the ledger has; after it the listeners get the end of the stream.
+        // The publisher makes a last edition from the complete ledger. The listeners then receive the end of the stream.
         drop(self.news);
         let farewell = async {
             let _ = self.publishing.await;

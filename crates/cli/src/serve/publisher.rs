@@ -1,4 +1,4 @@
-//! Makes editions of the page from the ledger, when there is news; never more of them than a person could follow.
+//! Makes editions of the page from the ledger when there is news, at a limited rate.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use super::edition::Edition;
 use crate::ledger::Ledger;
 
-/// Time between two editions: the eye is content, and a run of thousands of jobs is summed up four times a second at most.
+/// The time between two editions. It limits the summaries of a run with thousands of jobs to four per second, which is fast enough
+/// for a reader.
 const BETWEEN: Duration = Duration::from_millis(250);
 
-/// The maker of editions.
+/// Makes the editions.
 pub(super) struct Publisher {
     ledger: PathBuf,
     page: Arc<Mutex<LivePage>>,
@@ -36,7 +37,7 @@ impl Publisher {
         }
     }
 
-    /// Makes an edition for every piece of news, or one for many, and a last one when there will be no more.
+    /// Makes an edition for each signal, or one for several signals, and a last edition after the channel is closed.
     pub(super) async fn follow(self, mut news: watch::Receiver<Option<RunId>>) {
         loop {
             let is_over = news.changed().await.is_err();
@@ -65,7 +66,8 @@ impl Publisher {
     }
 }
 
-/// Keeps the earlier versions of jobs that the page has: a job's place never changes, and what somebody plays stays.
+/// Keeps the earlier versions of jobs that the page shows, so that the position of a job never changes and playback is not
+/// interrupted.
 fn keep_former(summary: &mut Summary, before: &Summary) {
     let shown = before.jobs.iter().filter(|job| !job.in_manifest);
     let shown: Vec<JobSummary> = shown.cloned().collect();
@@ -76,7 +78,7 @@ fn keep_former(summary: &mut Summary, before: &Summary) {
     summary.jobs.splice(first..first, shown);
 }
 
-/// The run as its ledger tells of it now; none where nothing has changed. Reading delays no writer.
+/// The run's current edition from the ledger; none if nothing has changed. Reading does not delay writers.
 fn edition(
     ledger: &Path,
     page: &Mutex<LivePage>,
@@ -91,7 +93,7 @@ fn edition(
     if let Some(before) = before {
         keep_former(&mut summary, &before.summary);
     }
-    // What was measured of a sound is there or it is not: a panic leaves no half of it.
+    // Each measurement is stored as a whole, so a poisoned lock is usable.
     let mut page = page.lock().unwrap_or_else(PoisonError::into_inner);
     let jobs = page.jobs(&summary).map_err(|source| StoreError::Failed {
         operation: "lay out the page of",

@@ -1,11 +1,11 @@
-//! The routes, and what each responds with.
+//! The routes and their responses.
 //!
 //! | path | response |
 //! |---|---|
-//! | `/` | the page, as it is now |
-//! | `/events?run=ID&since=N` | server-sent events: `job` and `head`, what changed since edition N; after a lost connection the browser's `Last-Event-ID` says N |
+//! | `/` | the current page |
+//! | `/events?run=ID&since=N` | server-sent events: `job` and `head`, the changes since edition N; after a lost connection, the browser's `Last-Event-ID` gives N |
 //! | `/metrics` | Prometheus text format |
-//! | `/audio/…` | a file that the page names, with ranges; an address that it does not name is not opened |
+//! | `/audio/…` | a file whose address is in the page, with ranges; no other address is opened |
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -32,30 +32,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::edition::{Edition, PageUpdate};
 use super::{files, guard};
 
-/// Pages that get changes at a time: a listener's tabs and phones, and no flood of connections.
+/// The most pages that receive changes at a time: enough for a listener's tabs and phones, and a limit against floods.
 const MOST_LISTENERS: usize = 64;
 
-/// Comments in an idle stream, so that nothing between takes it for dead.
+/// The interval of comments in an idle stream, so that no proxy closes it.
 const ALIVE: Duration = Duration::from_secs(15);
 
-/// Longest wait for the run's first edition.
+/// The longest wait for the run's first edition.
 const FIRST: Duration = Duration::from_secs(10);
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// No page of another origin may embed what is served.
+/// Forbids pages of other origins to embed the responses.
 const SAME_ORIGIN: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 type Editions = watch::Receiver<Option<Arc<Edition>>>;
 
-/// What is shown.
+/// The state that the routes share.
 #[derive(Clone)]
 pub(super) struct Shown {
     editions: Editions,
     page: Arc<Mutex<LivePage>>,
     metrics: Arc<Mutex<Metrics>>,
     places: Arc<Semaphore>,
-    /// The folder that kept files lie in.
+    /// The folder of kept files.
     output: Arc<Path>,
 }
 
@@ -77,7 +77,7 @@ impl Shown {
 }
 
 impl Shown {
-    /// The run as it is now; waits for the first edition. None where there is none.
+    /// The current edition. Waits for the first one; none if there is none in time.
     async fn edition(&self) -> Option<Arc<Edition>> {
         let mut editions = self.editions.clone();
         let first = editions.wait_for(Option::is_some);
@@ -92,7 +92,7 @@ fn not_begun() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "The run has not begun.\n").into_response()
 }
 
-/// The routes; `expose`: requests may come from other machines.
+/// The routes. With `expose`, requests may come from other machines.
 pub(super) fn router(shown: Shown, expose: bool) -> Router {
     Router::new()
         .route("/", get(page))
@@ -128,7 +128,7 @@ async fn page(State(shown): State<Shown>) -> Response {
     let Some(edition) = shown.edition().await else {
         return not_begun();
     };
-    // Sounds that are not measured yet are decoded for it.
+    // This decodes sounds that are not measured yet, so it blocks.
     let made = tokio::task::spawn_blocking(move || {
         let mut page = shown.page.lock().unwrap_or_else(PoisonError::into_inner);
         page.page(&edition.summary, edition.revision)
@@ -156,7 +156,7 @@ async fn events(
         return not_begun();
     };
     if since.run.is_some_and(|run| run != edition.summary.run.id) {
-        // A page that was left open from an earlier run. A browser that gets this sends no more requests.
+        // The page belongs to an earlier run. Status 204 makes the browser stop reconnecting.
         return StatusCode::NO_CONTENT.into_response();
     }
     let Ok(place) = shown.places.clone().try_acquire_owned() else {
@@ -177,7 +177,7 @@ async fn events(
         .into_response()
 }
 
-/// Somebody who listens. Slow ones skip editions; what waits for them is one edition at most.
+/// A page that receives changes. A slow one skips editions, so at most one edition is queued for it.
 struct Listener {
     editions: Editions,
     seen: u64,
@@ -208,7 +208,7 @@ impl Listener {
     fn read(&mut self) {
         let edition = self.editions.borrow_and_update().clone();
         let Some(edition) = edition else { return };
-        // A browser that has a later edition than there is has one of another run.
+        // A number above the current edition belongs to another run.
         let seen = if self.seen > edition.revision {
             0
         } else {
@@ -221,7 +221,7 @@ impl Listener {
                 PageUpdate::Job { at, text } => Event::default().event("job").data(job(at, &text)),
                 PageUpdate::Head { text } => Event::default().event("head").data(&*text),
             };
-            // A browser that loses the connection within an edition requests all of it.
+            // Only the last event has the edition's id, so a browser that reconnects within an edition gets all of it again.
             let event = if at == last {
                 event.id(edition.revision.to_string())
             } else {
@@ -250,7 +250,7 @@ async fn metrics(State(shown): State<Shown>) -> Response {
         .into_response()
 }
 
-/// Everything else: a file, if the page names it by this very address. No path is ever made of an address.
+/// Serves a file if the page contains exactly this address. No path is ever built from an address.
 async fn audio(State(shown): State<Shown>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response();

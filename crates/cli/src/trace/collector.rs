@@ -1,4 +1,4 @@
-//! The collector's side of traces: its address, the HTTP client, and one warning where it can't be reached.
+//! The collector of traces: its address, its HTTP client, and one warning if it can't be reached.
 
 use std::error::Error;
 use std::fmt;
@@ -17,16 +17,16 @@ use url::Url;
 use crate::failure::{Failure, Kind};
 use crate::log::Notices;
 
-/// Where a collector takes traces.
+/// The path at which a collector receives traces.
 const PATH: &str = "/v1/traces";
 
-/// Longest that a collector may take for a batch.
+/// The timeout of a batch.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A vendor's words in a span are cut here.
+/// The longest text of a provider in a span, in characters.
 const MOST_WORDS: usize = 300;
 
-/// The collector's address for traces: the path that collectors use is added where it is missing.
+/// The collector's address for traces. The standard path is added if it is missing.
 fn endpoint(address: &str) -> Result<Url, Failure> {
     let url = Url::parse(address).map_err(|error| {
         let context = "cannot parse the collector's address";
@@ -59,10 +59,11 @@ fn without_query(url: &Url) -> String {
     url.to_string()
 }
 
-/// Why the last request failed, if it did.
+/// The error of the last request; none if it succeeded.
 type Why = Arc<Mutex<Option<String>>>;
 
-/// The exporter's client. It keeps why a request failed: the exporter's own error says only that the network did.
+/// The exporter's HTTP client. It stores why a request failed, because the exporter's own error says only that the network
+/// failed.
 #[derive(Debug)]
 struct ReportingClient {
     client: reqwest::blocking::Client,
@@ -87,7 +88,7 @@ impl HttpClient for ReportingClient {
     }
 }
 
-/// An error without the address: the message names it already, and without its query.
+/// An error without its URL. The message already contains the URL without its query.
 fn bare(error: HttpError) -> HttpError {
     match error.downcast::<reqwest::Error>() {
         Ok(error) => error.without_url().into(),
@@ -95,7 +96,7 @@ fn bare(error: HttpError) -> HttpError {
     }
 }
 
-/// The error with its causes, down to the system's.
+/// An error with all of its causes, down to the operating system's.
 fn with_sources(error: &(dyn Error + 'static)) -> String {
     let all = std::iter::successors(Some(error), |error| (**error).source());
     let causes: Vec<String> = all.map(ToString::to_string).collect();
@@ -105,7 +106,7 @@ fn with_sources(error: &(dyn Error + 'static)) -> String {
 /// Sends batches to a collector, and warns once if that fails.
 pub(super) struct WarningExporter {
     exporter: SpanExporter,
-    /// Without its query, which may contain a secret.
+    /// The address without its query, which may contain a secret.
     endpoint: String,
     why: Why,
     notices: Notices,
@@ -121,7 +122,7 @@ impl fmt::Debug for WarningExporter {
 }
 
 impl WarningExporter {
-    /// An exporter to the collector at `address`. Not within a runtime: the client has one of its own.
+    /// Creates an exporter to the collector at `address`. Must be called outside of a runtime, because the client has its own.
     pub(super) fn start(address: &str, notices: &Notices) -> Result<Self, Failure> {
         let endpoint = endpoint(address)?;
         let shown = without_query(&endpoint);
@@ -180,7 +181,7 @@ impl Exporter for WarningExporter {
     }
 }
 
-/// A vendor's message, cut to the length that a span may have.
+/// A provider's message, cut to [`MOST_WORDS`] characters.
 pub(super) fn words(message: &str) -> String {
     message.chars().take(MOST_WORDS).collect()
 }

@@ -24,8 +24,10 @@ impl Conductor {
                 self.reserved += job.reserved - slot.job.reserved;
                 slot.job = Arc::new(job);
                 if matches!(event, Event::Intent { .. }) {
-                    // It is this account's from now on.
+                    // What is known of an earlier attempt's task says nothing about the new one, which is this account's.
                     slot.elsewhere = None;
+                    slot.expired = false;
+                    slot.given_up = false;
                 }
                 if matches!(event, Event::Intent { .. } | Event::Accepted { .. }) {
                     self.index.take_in(slot.key, &slot.job);

@@ -25,7 +25,7 @@ impl Conductor {
         matches!(self.offer(at).input, OperationInput::Song { .. })
     }
 
-    /// The place of the song's track that a track of its recovery is.
+    /// The index of the song's track that corresponds to the track at `place` of its recovery.
     pub(super) fn recovered_place(&self, song: usize, at: usize, place: usize) -> Option<usize> {
         let tracks = &self.slots[at].job.task()?.tracks;
         let shown: Vec<TrackFacts> = tracks.iter().map(|track| (*track.facts).clone()).collect();
@@ -33,7 +33,7 @@ impl Conductor {
         matches.get(place).map(|matched| matched.index())
     }
 
-    /// Which of the song's tracks each of these is, which its recovery shows.
+    /// Matches the tracks that a recovery shows to the song's tracks.
     fn matches_of_song(&self, song: usize, shown: &[TrackFacts]) -> Vec<TrackMatch> {
         let known = self.tracks_of(song);
         match_tracks(known, shown, &|at| known[at].kept.is_some())

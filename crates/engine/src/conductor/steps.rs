@@ -26,7 +26,7 @@ impl Conductor {
         let is_sent = matches!(self.slots[at].job.phase, Phase::InDoubt { .. });
         let is_unbought = matches!(parent.job.phase, Phase::Planned | Phase::Failed(_));
         let why = match (input, parent.job.task()) {
-            // A request that was sent once may be repeated whatever became of the song.
+            // A request that was sent once may be repeated even if the song has expired, unless another account bought the song.
             (StepInput::Ready(source), _) if is_sent && parent.elsewhere.is_none() => {
                 return Some(StepInput::Ready(source));
             }
@@ -59,7 +59,7 @@ impl Conductor {
         }
         let of_song = match (track as usize).checked_sub(1) {
             Some(of_song) => Some(of_song),
-            // It is about all of them.
+            // A recovery is about all tracks.
             None => self.recovered_place(song, at, place),
         };
         (song, of_song)
@@ -72,7 +72,7 @@ impl Conductor {
             && self.step_input(at) == Some(StepInput::Pending)
     }
 
-    /// Queues the steps of a job that is finished.
+    /// Queues or vetoes the steps of a job that is finished or was given up.
     pub(super) fn wake_steps(&mut self, at: usize, now_ms: i64, decision: &mut Decision) {
         let mut next = at + 1;
         while next < self.slots.len()

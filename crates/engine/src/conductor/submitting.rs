@@ -6,7 +6,7 @@ use super::*;
 use crate::job::StepInput;
 
 impl Conductor {
-    /// Submits as many jobs as the places, the credits and the gate allow.
+    /// Submits as many jobs as the free places among the tasks in flight, the credits and the gate allow.
     pub(super) fn submit(
         &mut self,
         now_ms: i64,
@@ -49,7 +49,7 @@ impl Conductor {
         };
         let not_before_ms = match self.offer(at).resend {
             Resend::Always => not_before_ms,
-            // The first request may still be at work.
+            // The first request may still be processed.
             Resend::Once if !repeated => {
                 not_before_ms.max(since_ms.saturating_add(self.config.timing.resend_ms))
             }
@@ -80,8 +80,8 @@ impl Conductor {
         }
     }
 
-    /// The same for a new attempt. None where a recording's upload is too old to be used, whose jobs then wait for a new one, and where the input
-    /// of a step is gone.
+    /// The same for a new attempt. None if a recording's upload is too old to be used (its jobs wait for a new one), or if the input of a
+    /// step is gone (the step is dequeued).
     fn source_of(&mut self, at: usize, now_ms: i64) -> Option<Source> {
         if let SlotInput::Stem(stem) = self.slots[at].input
             && !self.has_fresh_upload(stem, now_ms)
@@ -140,8 +140,6 @@ impl Conductor {
         let slot = &mut self.slots[at];
         slot.sent_ms = now_ms;
         slot.submitted = true;
-        // What was past the retention is the task of an earlier attempt.
-        slot.expired = false;
         decision.effects.push(submit);
     }
 }

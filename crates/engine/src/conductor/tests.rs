@@ -19,6 +19,7 @@ mod world;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use backline_api::{Input as OperationInput, Stage};
 
@@ -180,151 +181,155 @@ fn seeds() -> std::ops::Range<u64> {
 
 #[test]
 fn no_disaster_buys_twice_or_loses_what_was_bought() {
-    let mut seen = Seen::default();
-    for seed in seeds() {
-        let mut world = World::new(seed);
-        let jobs = 2 + world.dice.below(8) as usize;
-        let mut outcome = None;
-        for life in 0..12 {
-            world.disturb(life == 11);
-            world.rivals.active = (1..8).contains(&life);
-            outcome = world.live(jobs, life < 8);
-            if life < 8 {
-                world.resolve();
-            }
-            world.replay();
-            world.reopen();
-        }
-        // After the last, immortal lives every task that was bought and reported is known; one whose response and callbacks were lost
-        // is in doubt, and only where the vendor keeps no promise about tokens.
-        let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
-        let followed = world.followed();
-        if outcome == Outcome::Vetoed {
-            let is_vetoed = |key: &JobKey| {
-                let job = world.jobs.get(key).map(|known| &known.job.phase);
-                matches!(job, Some(Phase::Vetoed { .. }))
-            };
-            assert!(
-                followed.iter().any(is_vetoed),
-                "seed {seed}: none is vetoed"
-            );
-        }
-        for (id, task) in &world.vendor.tasks {
-            let job = &world.jobs[&task.job].job;
-            // A job that no plan means any more is in the ledger as it was left, and no run follows it.
-            let is_followed = followed.contains(&task.job);
-            let settled = !matches!(job.phase, Phase::Submitting { .. });
-            let doubt = matches!(job.phase, Phase::InDoubt { .. });
-            assert!(
-                settled || !is_followed,
-                "seed {seed}: {outcome:?} left {:?} open",
-                task.job
-            );
-            assert!(
-                !doubt || !world.idempotent || !is_followed,
-                "seed {seed}: in doubt although its request could be repeated"
-            );
-            assert!(
-                world.is_known(id) || !world.vendor.reported.contains(id),
-                "seed {seed}: {id} was reported and is in no row: {:?}",
-                task.job
-            );
-            assert!(
-                world.is_accepted(id) || !world.vendor.reported.contains(id) || !is_followed,
-                "seed {seed}: {id} was reported and is not accepted: {:?}",
-                task.job
-            );
-            assert!(
-                job.claims.is_empty() || !is_followed,
-                "seed {seed}: claims are left: {:?}",
-                job.claims
-            );
-            if is_followed {
-                let usual = match Kind::of(&task.job) {
-                    Kind::Song => world.tracks(),
-                    Kind::Wav | Kind::Stems | Kind::Midi | Kind::Recovery => 0,
-                };
-                let lost = world.vendor.gone.contains(id);
-                match Kind::of(&task.job) {
-                    Kind::Recovery => {
-                        World::check_recovery(seed, (id, task), job, &mut world.seen);
-                    }
-                    Kind::Song if lost && world.is_recovered(id) => {
-                        World::check_files(seed, (id, task), job);
-                    }
-                    Kind::Song if lost => {}
-                    _ => World::check_tracks(seed, usual, (id, task), job, &mut world.seen),
+    let seeds = seeds();
+    let next = AtomicU64::new(seeds.start);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut each = [0; 18];
+    std::thread::scope(|scope| {
+        let check_seeds = || {
+            let mut seen = Seen::default();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds.end {
+                    return seen.counts();
                 }
+                check_seed(seed, &mut seen);
             }
-            let forgotten = matches!(job.phase, Phase::Planned) && task.fails.is_none();
-            assert!(
-                !forgotten || world.said_again.contains_key(&task.job),
-                "seed {seed}: {:?} was bought with {:?} and is forgotten",
-                task.job,
-                task.token
-            );
+        };
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(check_seeds)).collect();
+        for thread in running {
+            let counts = thread.join().unwrap();
+            each.iter_mut()
+                .zip(counts)
+                .for_each(|(sum, count)| *sum += count);
         }
-        seen.vetoed += world.seen.vetoed;
-        seen.delayed += world.seen.delayed;
-        seen.found += world.seen.found;
-        seen.partial += world.seen.partial;
-        seen.early += world.seen.early;
-        seen.nameless += world.seen.nameless;
-        seen.sources += world.seen.sources;
-        seen.deleted += world.seen.deleted;
-        seen.stepped += world.seen.stepped;
-        seen.recovered += world.seen.recovered;
-        for (sum, number) in seen.refused.iter_mut().zip(world.rivals.refused) {
-            *sum += number;
+    });
+    let least = seeds.count() as u64 / 500;
+    assert!(each.iter().all(|number| *number >= least), "{each:?}");
+}
+
+/// Leads the lives of one seed, and checks what they leave.
+fn check_seed(seed: u64, seen: &mut Seen) {
+    let mut world = World::new(seed);
+    let jobs = 2 + world.dice.below(8) as usize;
+    let mut outcome = None;
+    for life in 0..12 {
+        world.disturb(life == 11);
+        world.rivals.active = (1..8).contains(&life);
+        outcome = world.live(jobs, life < 8);
+        if life < 8 {
+            world.resolve();
         }
-        seen.strays += world.rivals.strays;
-        for record in &world.records {
-            match &record.event {
-                Event::Accepted {
-                    via: crate::event::Via::Callback,
-                    ..
-                } => seen.confirmed += 1,
-                Event::ClaimRejected { .. } => seen.rejected += 1,
-                Event::Accepted {
-                    via: crate::event::Via::Refusal,
-                    ..
-                } => seen.adopted += 1,
-                Event::InputMissing { .. } => seen.inputs += 1,
-                _ => {}
-            }
-        }
-        for key in &followed {
-            let task = world.jobs.get(key).and_then(|known| known.job.task());
-            let is_its_own = |task: &crate::job::Task| {
-                let real = world.vendor.tasks.get(task.id.as_str());
-                real.is_some_and(|real| real.job == *key)
+        world.replay();
+        world.reopen();
+    }
+    // After the last, immortal lives every task that was bought and reported is known; one whose response and callbacks were lost
+    // is in doubt, and only where the vendor keeps no promise about tokens.
+    let outcome = outcome.unwrap_or_else(|| panic!("seed {seed}: the last run was cut off"));
+    let followed = world.followed();
+    if outcome == Outcome::Vetoed {
+        let is_vetoed = |key: &JobKey| {
+            let job = world.jobs.get(key).map(|known| &known.job.phase);
+            matches!(job, Some(Phase::Vetoed { .. }))
+        };
+        assert!(
+            followed.iter().any(is_vetoed),
+            "seed {seed}: none is vetoed"
+        );
+    }
+    for (id, task) in &world.vendor.tasks {
+        let job = &world.jobs[&task.job].job;
+        // A job that no plan means any more is in the ledger as it was left, and no run follows it.
+        let is_followed = followed.contains(&task.job);
+        let settled = !matches!(job.phase, Phase::Submitting { .. });
+        let doubt = matches!(job.phase, Phase::InDoubt { .. });
+        assert!(
+            settled || !is_followed,
+            "seed {seed}: {outcome:?} left {:?} open",
+            task.job
+        );
+        assert!(
+            !doubt || !world.idempotent || !is_followed,
+            "seed {seed}: in doubt although its request could be repeated"
+        );
+        assert!(
+            world.is_known(id) || !world.vendor.reported.contains(id),
+            "seed {seed}: {id} was reported and is in no row: {:?}",
+            task.job
+        );
+        assert!(
+            world.is_accepted(id) || !world.vendor.reported.contains(id) || !is_followed,
+            "seed {seed}: {id} was reported and is not accepted: {:?}",
+            task.job
+        );
+        assert!(
+            job.claims.is_empty() || !is_followed,
+            "seed {seed}: claims are left: {:?}",
+            job.claims
+        );
+        if is_followed {
+            let usual = match Kind::of(&task.job) {
+                Kind::Song => world.tracks(),
+                Kind::Wav | Kind::Stems | Kind::Midi | Kind::Recovery => 0,
             };
-            assert!(
-                task.is_none_or(is_its_own),
-                "seed {seed}: {key:?} follows {task:?}"
-            );
+            let lost = world.vendor.gone.contains(id);
+            match Kind::of(&task.job) {
+                Kind::Recovery => {
+                    World::check_recovery(seed, (id, task), job, &mut world.seen);
+                }
+                Kind::Song if lost && world.is_recovered(id) => {
+                    World::check_files(seed, (id, task), job);
+                }
+                Kind::Song if lost => {}
+                _ => World::check_tracks(seed, usual, (id, task), job, &mut world.seen),
+            }
+        }
+        let forgotten = matches!(job.phase, Phase::Planned) && task.fails.is_none();
+        assert!(
+            !forgotten || world.said_again.contains_key(&task.job),
+            "seed {seed}: {:?} was bought with {:?} and is forgotten",
+            task.job,
+            task.token
+        );
+    }
+    seen.vetoed += world.seen.vetoed;
+    seen.delayed += world.seen.delayed;
+    seen.found += world.seen.found;
+    seen.partial += world.seen.partial;
+    seen.early += world.seen.early;
+    seen.nameless += world.seen.nameless;
+    seen.sources += world.seen.sources;
+    seen.deleted += world.seen.deleted;
+    seen.stepped += world.seen.stepped;
+    seen.recovered += world.seen.recovered;
+    for (sum, number) in seen.refused.iter_mut().zip(world.rivals.refused) {
+        *sum += number;
+    }
+    seen.strays += world.rivals.strays;
+    for record in &world.records {
+        match &record.event {
+            Event::Accepted {
+                via: crate::event::Via::Callback,
+                ..
+            } => seen.confirmed += 1,
+            Event::ClaimRejected { .. } => seen.rejected += 1,
+            Event::Accepted {
+                via: crate::event::Via::Refusal,
+                ..
+            } => seen.adopted += 1,
+            Event::InputMissing { .. } => seen.inputs += 1,
+            _ => {}
         }
     }
-    let each = [
-        seen.vetoed,
-        seen.delayed,
-        seen.found,
-        seen.partial,
-        seen.early,
-        seen.nameless,
-        seen.sources,
-        seen.confirmed,
-        seen.rejected,
-        seen.deleted,
-        seen.adopted,
-        seen.inputs,
-        seen.stepped,
-        seen.recovered,
-        seen.refused[0],
-        seen.refused[1],
-        seen.refused[2],
-        seen.strays,
-    ];
-    let least = seeds().count() as u64 / 500;
-    assert!(each.iter().all(|number| *number >= least), "{seen:?}");
+    for key in &followed {
+        let task = world.jobs.get(key).and_then(|known| known.job.task());
+        let is_its_own = |task: &crate::job::Task| {
+            let real = world.vendor.tasks.get(task.id.as_str());
+            real.is_some_and(|real| real.job == *key)
+        };
+        assert!(
+            task.is_none_or(is_its_own),
+            "seed {seed}: {key:?} follows {task:?}"
+        );
+    }
 }

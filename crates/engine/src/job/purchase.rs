@@ -1,6 +1,6 @@
 //! A job's purchase: its attempts are intended, repeated, accepted, claimed by a callback, in doubt, or ended without a task.
 //!
-//! Over 500 lines: these are the transitions that money depends on, and each is checked against the others.
+//! Over 500 lines: these are the transitions that money depends on, and they are reviewed together.
 
 use backline_api::{Excerpt, ResponseClass, TaskId};
 
@@ -93,8 +93,8 @@ impl Job {
         Step::Changed(next)
     }
 
-    /// Ends an attempt without a task: refused, not sent, lost, or settled by the user. A callback may have proved the acceptance
-    /// before: then it changes nothing.
+    /// Ends an attempt without a task: refused, not sent, lost, or settled by the user. If a confirmed task has ended
+    /// the attempt before, nothing changes.
     pub(super) fn attempt_ended(
         &self,
         mut next: Job,
@@ -195,7 +195,7 @@ impl Job {
             attempt,
             token: token.clone(),
             since_ms,
-            message: "what was said of it is taken back".to_owned(),
+            message: "the decision about this attempt was withdrawn".to_owned(),
             response: None,
             repeated: false,
         };
@@ -308,7 +308,7 @@ impl Job {
             }
             _ => {}
         }
-        // A purchase that comes to light late, or a second one under the same token.
+        // A purchase that is discovered late, or a second one under the same token.
         let (late, uncounted) = match next.take_unproven(attempt) {
             Some(it) => (
                 task(&it.token, it.credits),
@@ -364,8 +364,8 @@ impl Job {
         self.task().into_iter().chain(&self.others)
     }
 
-    /// Removes the last record of an attempt that ended without a task. A record that names a failed task stays, so that no other job can be
-    /// given that task.
+    /// Returns the last record of an attempt that ended without a task, and removes it unless it names a failed task: no other job can be given
+    /// that task.
     fn take_unproven(&mut self, attempt: u32) -> Option<Unproven> {
         let at = self.unproven.iter().rposition(|it| it.attempt == attempt)?;
         Some(match self.unproven[at].failed_task {

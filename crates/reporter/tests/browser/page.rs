@@ -18,9 +18,14 @@ pub(crate) const HOSTILE: &str =
 
 const RATE_HZ: u32 = 22_050;
 
-/// Twelve seconds of a chord that comes and goes, at a level of its own.
-fn sound(number: usize) -> Vec<u8> {
-    let frames = RATE_HZ as usize * 12;
+/// Length of most sounds, in seconds.
+const LENGTH_S: u32 = 12;
+/// Length of sounds that play on while a test does much, in seconds: a slow machine must not reach their end.
+const LONG_S: u32 = 90;
+
+/// A chord that comes and goes, at a level of its own.
+fn sound(number: usize, length_s: u32) -> Vec<u8> {
+    let frames = (RATE_HZ * length_s) as usize;
     let level = 0.08 + 0.12 * (number % 4) as f32;
     let root_hz = 110.0 * 1.122_f32.powi((number % 12) as i32);
     let wave = (0..frames).map(|frame| {
@@ -41,7 +46,11 @@ fn sound(number: usize) -> Vec<u8> {
 }
 
 fn keep(dir: &Path, path: &str, number: usize) -> KeptFile {
-    let bytes = sound(number);
+    keep_for(dir, path, number, LENGTH_S)
+}
+
+fn keep_for(dir: &Path, path: &str, number: usize, length_s: u32) -> KeptFile {
+    let bytes = sound(number, length_s);
     let place = dir.join(path);
     std::fs::create_dir_all(place.parent().unwrap()).unwrap();
     std::fs::write(place, &bytes).unwrap();
@@ -49,7 +58,7 @@ fn keep(dir: &Path, path: &str, number: usize) -> KeptFile {
         path: path.to_owned(),
         sha256: String::new(),
         length_bytes: bytes.len() as u64,
-        duration_s: 12.0,
+        duration_s: length_s.into(),
         unverified: None,
     }
 }
@@ -177,6 +186,12 @@ fn small(dir: &Path) -> Summary {
 /// The small run with steps: of the first song's first track they are kept; of its second the stems failed; the others are not bought.
 pub(crate) fn write_steps(dir: &Path) -> PathBuf {
     let mut summary = small(dir);
+    let songs = summary.jobs.iter_mut().take(2);
+    for (at, track) in songs.flat_map(|song| &mut song.tracks).enumerate() {
+        for file in [&mut track.file, &mut track.mix].into_iter().flatten() {
+            *file = keep_for(dir, &file.path, at + 1, LONG_S).into();
+        }
+    }
     example::add_steps(&mut summary, |song, track| match (song, track) {
         (0, 1) => [JobStatus::Kept; 3],
         (0, 2) => [JobStatus::Kept, JobStatus::Failed, JobStatus::Planned],
@@ -187,7 +202,7 @@ pub(crate) fn write_steps(dir: &Path) -> PathBuf {
         for track in &mut job.tracks {
             number += 1;
             let path = track.file.as_ref().unwrap().path.clone();
-            track.file = Some(keep(dir, &path, number).into());
+            track.file = Some(keep_for(dir, &path, number, LONG_S).into());
             if track.artefact == "midi" {
                 std::fs::write(
                     dir.join(path),

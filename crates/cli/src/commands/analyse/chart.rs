@@ -1,4 +1,4 @@
-//! What was heard, as a page of text: facts with how sure they are, sections, and a chord chart of four bars a line.
+//! The analysis as a page of text: facts with their confidence, sections, and a chord chart with four bars on a line.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use backline_band::{key_name, metre_name, pitch_name};
 
 use super::{GridBar, Heard, bars, clock, section_name};
 
-/// Bars on a line of the chart.
+/// The number of bars on a line of the chart.
 const BARS: usize = 4;
 
 /// Loudness is measured in blocks of this length, in seconds.
@@ -76,7 +76,7 @@ fn facts(heard: &Heard<'_>, page: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// How many notes, and between which pitches: `64, G3 to D5`.
+/// The number of notes and the pitches that they span: `64, G3 to D5`.
 fn notes(heard: &Heard<'_>) -> String {
     let analysis = &heard.analysis;
     let pitches = analysis.notes.iter().map(|note| note.midi);
@@ -99,7 +99,7 @@ fn sections(heard: &Heard<'_>, page: &mut String) -> std::fmt::Result {
     }
     writeln!(page, "\nsections")?;
     for section in &heard.analysis.sections {
-        // The last bar may go on where the recording does not.
+        // The last bar may end after the recording.
         let end_s = section.span.end_s.min(heard.analysis.duration_s);
         let (start, end) = (clock(section.span.start_s), clock(end_s));
         let name = section_name(section.kind);
@@ -136,7 +136,7 @@ fn chords(heard: &Heard<'_>, page: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// A bar of the chart: its chords, `%` for the one before, `-` for none.
+/// A bar of the chart: its chords, `%` to repeat the bar before, `-` for no chord.
 fn cell(bar: &GridBar) -> String {
     if bar.chords.is_empty() {
         return if bar.sounds { "%" } else { "-" }.to_owned();

@@ -1,4 +1,4 @@
-//! What was heard, drawn as SVG: one strip below another, each with time from left to right.
+//! The analysis as SVG: strips one below another, each with time from left to right.
 //!
 //! ```text
 //!  verse            chorus                 sections
@@ -9,7 +9,7 @@
 //!  0:00   0:02   0:04                      time
 //! ```
 //!
-//! The picture is self-contained: no script, no font, no address; light and dark as its viewer is.
+//! The picture is self-contained: it has no script, font or address. It is light or dark as the viewer is.
 
 use std::fmt::Write as _;
 
@@ -19,19 +19,19 @@ use backline_band::{key_name, metre_name, pitch_name};
 use super::{GridBar, Heard, bars, clock, section_name};
 use crate::svg::escaped;
 
-/// Width of a strip's frame, and of the labels to its left.
+/// The width of a strip's frame, and the width of the labels to its left.
 const WIDTH: f64 = 1100.0;
 const MARGIN: f64 = 44.0;
-/// Seconds in a strip: a phrase or two, at 55 units a second.
+/// The seconds in a strip: one or two phrases, at 55 units a second.
 const STRIP_S: f64 = 20.0;
-/// Heights: above a frame (sections, chords), the frame, below it (time).
+/// The heights above a frame (sections, chords), of the frame, and below it (time).
 const ABOVE: f64 = 40.0;
 const FRAME: f64 = 130.0;
 const BELOW: f64 = 26.0;
 const HEAD: f64 = 34.0;
-/// Width of a letter at most: a section too narrow for its name has a border and no name.
+/// The largest width of a letter. A section that is too narrow for its name is drawn without the name.
 const LETTER: f64 = 7.0;
-/// Fewest semitones that a frame spans.
+/// The fewest semitones that a frame spans.
 const LEAST_SEMITONES: f64 = 12.0;
 
 const STYLE: &str = "\
@@ -42,7 +42,7 @@ text{fill:currentColor}.dim{opacity:.6}.frame{fill:none;stroke:currentColor;opac
 .section{fill:#8250df;fill-opacity:.16;stroke:#8250df;stroke-opacity:.6}.chord{font-weight:600}\
 @media(prefers-color-scheme:dark){svg{background:#0d1117;color:#e6edf3}.pitch{stroke:#ff7b72}}";
 
-/// Where a strip's frame lies, and which part of the recording it shows.
+/// The position of a strip's frame, and the part of the recording that it shows.
 struct Strip {
     top: f64,
     start_s: f64,
@@ -109,13 +109,13 @@ pub(super) fn draw(heard: &Heard<'_>) -> String {
     svg
 }
 
-/// The pitches that a frame spans: all notes and some air.
+/// The pitches that a frame spans: all notes and a margin.
 fn range(heard: &Heard<'_>) -> (f64, f64) {
     let pitches = heard.analysis.notes.iter().map(|note| f64::from(note.midi));
     let low = pitches.clone().fold(f64::INFINITY, f64::min);
     let high = pitches.fold(f64::NEG_INFINITY, f64::max);
     if low > high {
-        // Nothing is sung: around middle C.
+        // Without notes, the frame is around middle C.
         return (54.0, 66.0);
     }
     let air = ((LEAST_SEMITONES - (high - low)) / 2.0).max(2.0);
@@ -200,7 +200,7 @@ fn draw_strip(
         "<rect class=\"frame\" x=\"{MARGIN}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{FRAME}\"/>",
         end - MARGIN
     )?;
-    // The octaves' Cs, as on a keyboard.
+    // Labels each C, as the start of an octave.
     for octave in 0..10 {
         let midi = f64::from(octave * 12 + 12);
         if midi >= strip.low && midi <= strip.high {
@@ -227,7 +227,7 @@ fn draw_strip(
     Ok(())
 }
 
-/// The sung pitch, a line wherever there is voice.
+/// The sung pitch, as a line for each voiced part.
 fn draw_pitch(heard: &Heard<'_>, strip: &Strip, svg: &mut String) -> std::fmt::Result {
     let pitch = &heard.analysis.pitch;
     let from = ((strip.start_s / PITCH_HOP_S) as usize).min(pitch.len());

@@ -7,16 +7,17 @@ use crate::exit_codes;
 use crate::ledger::local_folder;
 use crate::project::{Project, seen_from_here};
 
-/// Below this not even the ledger of a small run fits.
+/// Even the ledger of a small run needs more space than this.
 const LEAST_BYTES: u64 = 16 * 1024 * 1024;
-/// Below this it may get tight: two tracks of a job, each with its mix, take about 10 MiB as MP3 and ten times as much as WAV.
+/// Less free space than this causes a warning. The two tracks of a job, each with its mix, take about 10 MiB as MP3 and ten times
+/// as much as WAV.
 const ENOUGH_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// What to do about a file where the output directory is to be.
+/// The hint if a file has the path of the output directory.
 pub(crate) const IN_THE_WAY: &str =
     "move that file away, or set another directory with `output: {dir: …}`";
 
-/// The ledger's folder and the output folder.
+/// Checks the ledger's folder and the output folder.
 pub(super) fn check(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
     let project_dir = project.map_or(Path::new("."), |project| &project.plan.project_dir);
     let folder = local_folder(ledger, project_dir);
@@ -37,8 +38,8 @@ pub(super) fn check(project: Option<&Project>, ledger: &Path) -> Vec<Check> {
     checks
 }
 
-/// The free space where a folder is or will be and what a run needs, if not even a small run fits: `5.0 MiB is free, and a run
-/// needs at least 16.0 MiB`.
+/// Returns the free space and the space that a run needs, if even a small run does not fit: `5.0 MiB is free, and a run needs at
+/// least 16.0 MiB`. The folder need not exist yet.
 pub(crate) fn too_little_space(folder: &Path) -> Option<String> {
     match free_bytes(&nearest(folder))? {
         bytes @ ..LEAST_BYTES => Some(format!(
@@ -50,7 +51,7 @@ pub(crate) fn too_little_space(folder: &Path) -> Option<String> {
     }
 }
 
-/// The file that lies where a folder, or one above it, is to be.
+/// Returns the file that has the path of a folder, or of one of its parents.
 pub(crate) fn file_in_the_way(folder: &Path) -> Option<PathBuf> {
     let there = nearest(folder);
     let facts = there.metadata().ok()?;
@@ -99,7 +100,7 @@ fn one(what: &str, folder: &Path, is_ledger: bool, mend: &str) -> Check {
     }
 }
 
-/// The folder itself, or the nearest above it that is there: a run makes the rest. A file in the way is there too.
+/// The folder itself, or its nearest existing parent; a run creates the rest. The result may be a file.
 fn nearest(folder: &Path) -> PathBuf {
     let there = folder
         .ancestors()
@@ -133,10 +134,10 @@ fn free_bytes(_: &Path) -> Option<u64> {
     None
 }
 
-/// The kind of a file system that other machines share, where it is one.
+/// The name of a file system that is shared with other machines; none for any other.
 #[cfg(target_os = "linux")]
 fn shared_file_system(folder: &Path) -> Option<&'static str> {
-    // The numbers are those of statfs(2) and of the kernel's magic.h.
+    // The numbers come from statfs(2) and the kernel's magic.h.
     let kind = rustix::fs::statfs(folder).ok()?.f_type;
     Some(match kind as u32 {
         0x6969 => "NFS",

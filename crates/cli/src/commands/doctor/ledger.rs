@@ -1,4 +1,4 @@
-//! The ledger: whether it opens, is intact, has a known format, and which process uses it.
+//! Checks the ledger: whether it opens, is intact, has a known format, and which process uses it.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::output_owner;
 use crate::project::{Project, seen_from_here};
 
-/// Most keys that are named.
+/// The most keys that are named.
 const MAX_NAMED: usize = 5;
 
 pub(super) fn check(path: &Path) -> Check {
@@ -27,11 +27,11 @@ pub(super) fn check(path: &Path) -> Check {
     }
 }
 
-/// Whether another ledger buys for the output directory; nothing to say if none does.
+/// Checks whether another ledger claims the output directory; none if it does not.
 pub(super) fn of_output(project: &Project) -> Option<Check> {
     match output_owner::conflict(project) {
         Ok(conflict) => conflict.map(|failure| Check::failed("output", &failure)),
-        // The ledger's own check says what is wrong with it.
+        // The check of the ledger reports its own errors.
         Err(_) => None,
     }
 }

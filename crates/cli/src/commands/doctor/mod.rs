@@ -8,7 +8,7 @@
 //!                  → correct its permissions, or set another with `output: {dir: …}`
 //! ```
 //!
-//! It changes nothing: files that it writes for a check are removed again. It buys nothing and prints no secret.
+//! The command changes nothing: it removes the files that it writes for a check. It buys nothing and prints no secret.
 
 pub(crate) mod disk;
 mod ledger;
@@ -31,20 +31,20 @@ use crate::failure::{CommandResult, Failure};
 use crate::project::{Project, ledger_path};
 use crate::style::{BAD, GOOD};
 
-/// The column of the findings.
+/// The column at which findings begin.
 const COLUMN: usize = 17;
 
-/// The findings are never wrapped narrower than this.
+/// The narrowest width to which findings are wrapped.
 const LEAST_WIDTH: usize = 20;
 
 /// One check.
 struct Check {
-    /// The subject.
+    /// The subject of the check.
     about: &'static str,
     state: CheckStatus,
-    /// What was found.
+    /// The finding.
     found: String,
-    /// What to do about it.
+    /// How to correct it.
     advice: Option<String>,
 }
 
@@ -53,9 +53,9 @@ struct Check {
 enum CheckStatus {
     /// Passed.
     Fine,
-    /// A run works, but perhaps not as intended.
+    /// A run works, but possibly not as intended.
     Doubtful,
-    /// A run would fail, with this code.
+    /// A run would fail with this exit code.
     Wrong(Code),
 }
 
@@ -87,7 +87,7 @@ impl Check {
         )
     }
 
-    /// A check that failed like a run would.
+    /// A check that fails with the failure that a run would have.
     fn failed(about: &'static str, failure: &Failure) -> Self {
         let advice = failure.hints().first().cloned();
         Self::new(
@@ -149,7 +149,7 @@ pub(crate) fn run(args: &DoctorArgs, global: &GlobalArgs, console: &Console) -> 
         None => Ok(0.0),
     };
     let runtime = super::runtime()?;
-    // An invalid manifest has no provider to check.
+    // If the manifest is invalid, its provider is unknown and is not checked.
     if project.is_some() || args.manifest.is_none() {
         checks.extend(runtime.block_on(provider::check(project.as_ref(), &price)));
     }
@@ -209,7 +209,8 @@ fn text(checks: &[Check], columns: Option<u16>) -> String {
     text
 }
 
-/// Several lines in the findings' column, wrapped to the terminal, without control characters: providers' texts may be in them.
+/// Formats lines in the column of the findings, wrapped to the terminal. Control characters are removed, because texts may come
+/// from a provider.
 fn lines(text: &str, mark: &str, columns: Option<u16>) -> String {
     let lines: Vec<String> = text.trim_end().lines().map(clean).collect();
     let text = format!("{mark}{}", lines.join("\n"));

@@ -1,4 +1,4 @@
-//! The key, the provider, the account and the clock.
+//! Checks the key, the provider, the account and the clock.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -18,15 +18,16 @@ use crate::project::Project;
 /// The program's User-Agent.
 const USER_AGENT: &str = concat!("backline/", env!("CARGO_PKG_VERSION"));
 
-/// Longest time for the request.
+/// The timeout of the request.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How far the clock may lie from the provider's, in seconds. Callbacks' signatures allow 300; half a minute is no accident.
+/// The largest accepted difference between this clock and the provider's, in seconds. Callback signatures allow 300 s; an
+/// error of 30 s is no longer normal drift.
 const SKEW_S: i64 = 30;
 
-/// The manifest's provider, or whether the studio starts if there is none.
+/// Checks the manifest's provider. Without one, or if it is the studio, checks that the studio starts.
 ///
-/// `price` is what a run of it would spend.
+/// `price` is the cost of a run of the manifest in credits.
 pub(super) async fn check(project: Option<&Project>, price: &Result<f64, Failure>) -> Vec<Check> {
     let Some(project) = project.filter(|it| it.plan.provider.embedded.is_none()) else {
         return vec![
@@ -53,7 +54,7 @@ pub(super) async fn check(project: Option<&Project>, price: &Result<f64, Failure
     checks
 }
 
-/// Starts a studio for a moment, in a folder that goes away with it.
+/// Starts a studio in a temporary folder and stops it.
 async fn studio() -> Check {
     let started = async {
         let scratch = tempfile::tempdir()?;
@@ -124,7 +125,7 @@ async fn request(project: &Project, key: ApiKey, price: &Result<f64, Failure>) -
     checks
 }
 
-/// The upload host, the provider's network, and the proxies that files are fetched through.
+/// Checks the upload host, the provider's network, and the proxies for downloads.
 async fn reach(project: &Project, client: &Client, proxies: &Proxies) -> Vec<Check> {
     let profile = client.profile();
     let mut checks = Vec::new();
@@ -137,7 +138,7 @@ async fn reach(project: &Project, client: &Client, proxies: &Proxies) -> Vec<Che
     let upload = backline_api::redact_url(profile.upload_url.as_str());
     let files = |source: &StemSource| matches!(source, StemSource::File(_));
     if project.plan.stems.iter().any(|stem| files(&stem.source)) {
-        // The credits check has just reached the same server.
+        // The credits check has already reached this server.
         let same = profile.upload_url.origin() == profile.base_url.origin();
         let reached = match same {
             true => Ok(()),
@@ -193,12 +194,12 @@ fn is_no_such_path(error: &CallError) -> bool {
     }
 }
 
-/// The balance against what a run would spend.
+/// Compares the balance with the cost of a run.
 fn credits(project: &Project, balance: f64, price: &Result<f64, Failure>) -> Check {
     let found = format!("the account has {} credits", figure(balance));
     let wanted = match price {
         Ok(credits) => cost(&project.plan, *credits),
-        // The ledger's own check says what is wrong with it.
+        // The check of the ledger reports its own errors.
         Err(failure) => return unheld(found, failure),
     };
     if balance < wanted {
@@ -223,14 +224,14 @@ fn unheld(found: String, failure: &Failure) -> Check {
     Check::doubtful("credits", found, "repair the ledger first")
 }
 
-/// What a run spends at the most.
+/// The most that a run spends, in credits.
 fn cost(plan: &Plan, credits: f64) -> f64 {
     plan.limits
         .credits
         .map_or(credits, |limit| credits.min(limit))
 }
 
-/// `skew_ms` is this clock's time less the provider's.
+/// Checks the clock. `skew_ms` is this clock's time minus the provider's.
 fn clock(skew_ms: i64) -> Check {
     let skew_s = skew_ms / 1000;
     if skew_s.abs() <= SKEW_S {

@@ -1,4 +1,4 @@
-//! Whether callbacks can be received: the address is free, and the public URL leads to it.
+//! Checks that callbacks can be received: the address is free, and the public URL leads to it.
 //!
 //! ```text
 //!  doctor ──POST public_url/…──► the world ──► this machine's address ──► a receiver for this one request
@@ -18,15 +18,15 @@ use super::Check;
 use crate::exit_codes;
 use crate::key::callback_key;
 
-/// Longest time for the way round.
+/// The timeout of the request through the public URL.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Longest request that is read; the doctor's own is a fraction of it.
+/// The largest request that is read. The doctor's own request is much smaller.
 const MAX_REQUEST_BYTES: u64 = 16 * 1024;
 
 const ABOUT: &str = "callbacks";
 
-/// The manifest's receiver.
+/// Checks the manifest's receiver.
 pub(super) async fn check(plan: &Plan) -> Check {
     let Some(callbacks) = &plan.callbacks else {
         let calls_back = plan.provider.profile.loopback && !plan.polls_only;
@@ -62,9 +62,9 @@ pub(super) async fn check(plan: &Plan) -> Check {
     round(bound, &callbacks.public_url, listener).await
 }
 
-/// Posts to the public address and sees whether it arrives here.
+/// Posts to the public URL and checks that the request arrives at `listener`.
 async fn round(address: SocketAddr, public: &Url, listener: TcpListener) -> Check {
-    // A fresh secret: only a response from this receiver can contain it.
+    // The secret is new for each check, so only this receiver can respond with it.
     let nonce = RunId::new().to_string();
     let responder = tokio::spawn(respond(listener, nonce.clone()));
     let mut url = public.clone();
@@ -95,10 +95,10 @@ async fn round(address: SocketAddr, public: &Url, listener: TcpListener) -> Chec
     }
 }
 
-/// Responds to every request with `nonce`, if the request names it.
+/// Responds with `nonce` to every request that contains it.
 async fn respond(listener: TcpListener, nonce: String) {
     while let Ok((stream, _)) = listener.accept().await {
-        // One that breaks off is not the doctor's.
+        // A connection that fails is not from the doctor.
         let _ = one(stream, &nonce).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Checks around a run: the manifest, the hooks' programs, the terminal.
+//! Checks the manifest, the hooks' programs and the terminal.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::console::Console;
 use crate::exit_codes;
 use crate::project::Project;
 
-/// The manifest, which is valid.
+/// Reports the valid manifest.
 pub(super) fn manifest(project: &Project) -> Check {
     let jobs = project.plan.jobs.len();
     let noun = if jobs == 1 { "job" } else { "jobs" };
@@ -26,7 +26,7 @@ pub(super) fn manifest(project: &Project) -> Check {
     }
 }
 
-/// The hooks whose programs can't be started.
+/// The hooks whose programs cannot be started.
 pub(crate) fn lost_programs(plan: &Plan) -> impl Iterator<Item = &HookSpec> {
     let folder = plan.manifest.parent().unwrap_or(Path::new("."));
     plan.hooks.all.iter().filter(move |spec| match &spec.kind {
@@ -37,7 +37,7 @@ pub(crate) fn lost_programs(plan: &Plan) -> impl Iterator<Item = &HookSpec> {
     })
 }
 
-/// The hooks' programs, and the variables that they require.
+/// Checks the hooks' programs and the variables that they require.
 pub(super) fn hooks(plan: &Plan) -> Option<Check> {
     let all = &plan.hooks.all;
     let unset: Vec<&str> = all
@@ -95,7 +95,7 @@ fn variables(spec: &HookSpec) -> impl Iterator<Item = &str> {
     named.chain(of_way.into_iter().flatten())
 }
 
-/// Whether a program can be started, as hooks start it: a path from the manifest's folder, a bare name from PATH.
+/// Whether a program can be started. Hooks resolve a path from the manifest's folder, and a bare name from PATH.
 fn is_there(program: &str, folder: &Path) -> bool {
     if program.contains(['/', '\\']) {
         return is_program(&folder.join(program));
@@ -118,7 +118,7 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The terminal of standard output.
+/// Checks the terminal on standard output.
 pub(super) fn terminal(console: &Console) -> Check {
     if console.columns_out.is_some() && !is_utf8(|name| std::env::var(name).ok()) {
         return Check::doubtful(
@@ -141,7 +141,7 @@ pub(super) fn terminal(console: &Console) -> Check {
     )
 }
 
-/// Whether the environment says that letters are UTF-8: the first of the variables that is set counts. Windows has none.
+/// Whether the environment selects UTF-8. The first variable that is set decides. Windows sets none of them.
 fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

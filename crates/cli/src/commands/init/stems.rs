@@ -9,25 +9,25 @@ use backline_engine::plan::path_part;
 
 use crate::failure::{Failure, Kind};
 
-/// How the names of recordings end.
+/// The file name extensions of recordings.
 const EXTENSIONS: [&str; 10] = [
     "wav", "flac", "mp3", "m4a", "aac", "aif", "aiff", "ogg", "oga", "mp4",
 ];
 
-/// Most recordings that are listed one by one; more are a pattern.
+/// The most recordings that are listed one by one. A larger number is written as a pattern.
 const MAX_LISTED: usize = 200;
-/// Most files and folders that are searched.
+/// The most files and folders that are searched.
 const MAX_WALKED: usize = 100_000;
-/// Bytes of a file that show its format: a cover picture may come first.
+/// The bytes that are read to detect a file's format. A cover picture may precede the sound.
 const MAX_HEAD_BYTES: u64 = 4 << 20;
-/// Longest part of a file's name that becomes an id, in characters; a manifest allows some more.
+/// The longest part of a file's name that becomes an id, in characters. A manifest accepts longer ids.
 const MAX_ID_CHARS: usize = 180;
-/// Deepest folder below the one that is named.
+/// The most levels of folders that are searched below the given one.
 const MAX_DEPTH: usize = 16;
 
-/// The lines below `stems:` for the recordings in `from`, as the manifest in `dir` names them.
+/// The lines below `stems:` for the recordings in `from`, with paths relative to the manifest's folder `dir`.
 ///
-/// Returns also the files that are named as recordings are and contain none.
+/// Also returns the files that have a recording's extension but are not recordings.
 pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), Failure> {
     let unreadable = |path: &Path, error: std::io::Error| {
         let context = format!("cannot read {}", path.display());
@@ -75,7 +75,7 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), F
     let mut ids = HashSet::new();
     let mut lines = String::new();
     for path in &found {
-        // A path is a template.
+        // The manifest's paths are templates, so braces are escaped.
         let name = text(path)?.replace("{{", "\\{{");
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let id = new_id(&stem, &mut ids);
@@ -92,7 +92,7 @@ pub(super) fn lines(dir: &Path, from: &Path) -> Result<(String, Vec<PathBuf>), F
     Ok((lines, others))
 }
 
-/// An id that a manifest accepts and that no other recording has: the file's name where that is one.
+/// A valid id that no other recording has: the file's name if possible.
 fn new_id(stem: &str, taken: &mut HashSet<String>) -> String {
     let usable = |c: char| match c {
         '*' => '-',
@@ -104,7 +104,7 @@ fn new_id(stem: &str, taken: &mut HashSet<String>) -> String {
         "" => "recording",
         id => id,
     };
-    // Tracks lie in a folder of this name.
+    // The id is also the name of the folder of the tracks.
     let mut is_free = |id: &str| path_part(id).is_some_and(|part| taken.insert(part));
     if is_free(id) {
         return id.to_owned();
@@ -114,7 +114,7 @@ fn new_id(stem: &str, taken: &mut HashSet<String>) -> String {
     free.unwrap_or_else(|| id.to_owned())
 }
 
-/// Collects the recordings below a folder. Hidden files are skipped, links to folders are not followed.
+/// Collects the recordings below a folder. Skips hidden files and does not follow links to folders.
 fn walk(
     folder: &Path,
     depth: usize,
@@ -139,7 +139,7 @@ fn walk(
     Ok(())
 }
 
-/// Whether a file begins as sound files do. One that can't be read is left to `validate`.
+/// Whether a file begins like a sound file. A file that cannot be read counts as one; `validate` reports it.
 fn is_sound(path: &Path) -> bool {
     let mut head = Vec::new();
     let read =
@@ -152,7 +152,7 @@ fn extension(path: &Path) -> Option<String> {
     Some(extension.to_ascii_lowercase())
 }
 
-/// A path as it is named from a folder, both absolute.
+/// A path relative to a folder. Both are absolute.
 fn relative(folder: &Path, path: &Path) -> PathBuf {
     let ours: Vec<Component<'_>> = folder.components().collect();
     let theirs: Vec<Component<'_>> = path.components().collect();
@@ -165,7 +165,7 @@ fn relative(folder: &Path, path: &Path) -> PathBuf {
     up.chain(theirs[shared..].iter().copied()).collect()
 }
 
-/// A text as a YAML value: plain where that means the same, else in quotes.
+/// A text as a YAML scalar, in quotes if it needs them.
 pub(super) fn scalar(text: &str) -> String {
     let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let plain = text.starts_with(|it: char| it.is_alphabetic())
@@ -179,7 +179,7 @@ pub(super) fn scalar(text: &str) -> String {
     }
 }
 
-/// A text in double quotes: what JSON writes is YAML too.
+/// A text in double quotes. A JSON string is also a YAML string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -1,4 +1,4 @@
-//! The folder of picks: the copies, and the lists of what they are.
+//! The folder of picks: the copies and the lists that describe them.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
@@ -16,21 +16,21 @@ use super::{
 use crate::args::PickPart;
 use crate::failure::{Failure, Kind};
 
-/// The list that a later pick reads.
+/// The list that a later `pick` reads.
 const LIST: &str = "picks.json";
 
-/// Largest list that is read.
+/// The largest list that is read.
 const MAX_LIST_BYTES: u64 = 64 << 20;
 
 /// The contents of a folder of picks.
 pub(super) struct Copies {
     /// An entry for each copy.
     pub(super) picks: Vec<Value>,
-    /// The entries of earlier copies that are still there and are not picked any more.
+    /// The entries of earlier copies that still exist but are no longer picked.
     pub(super) stale: Vec<Value>,
 }
 
-/// Copies the chosen files to a folder and writes the lists beside them. A track that an earlier pick copied there keeps its number and
+/// Copies the chosen files to a folder and writes the lists beside them. A track that an earlier pick copied keeps its number and
 /// its name.
 pub(super) fn copy_all(
     to: &Path,
@@ -83,7 +83,7 @@ pub(super) fn copy_all(
     picks.finish()
 }
 
-/// The copies that an earlier pick listed in a folder, those that it called stale included.
+/// The copies that an earlier pick listed in a folder, including the stale ones.
 fn earlier(folder: &Folder) -> anyhow::Result<Vec<Value>> {
     if !matches!(folder.find(LIST), Ok(Some(Found::File(_)))) {
         return Ok(Vec::new());
@@ -92,17 +92,17 @@ fn earlier(folder: &Folder) -> anyhow::Result<Vec<Value>> {
     let list: Value = serde_json::from_reader(io::BufReader::new(file.take(MAX_LIST_BYTES)))?;
     let of = |name: &str| list[name].as_array().cloned().unwrap_or_default();
     let mut all = [of("picks"), of("stale")].concat();
-    // A name in the folder itself, as this program gives them.
+    // Ignores entries that name a file outside of the folder; this program writes none.
     all.retain(|entry| entry["file"].as_str().is_some_and(plain_name));
     Ok(all)
 }
 
-/// Whether a text is the name of a file and no path.
+/// Whether a text is a plain file name, without a path.
 fn plain_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\'])
 }
 
-/// The track that an entry of a list is about.
+/// The track of a list's entry, as its key and track number.
 fn track_of(entry: &Value) -> Option<(String, u32)> {
     let track = entry["track"].as_u64()?;
     Some((entry["key"].as_str()?.to_owned(), track.try_into().ok()?))
@@ -113,9 +113,9 @@ struct Picks<'a> {
     folder: Folder,
     to: &'a Path,
     project_dir: &'a Path,
-    /// What an earlier pick wrote.
+    /// The entries of an earlier pick.
     earlier: Vec<Value>,
-    /// The lower-case names that are taken.
+    /// The names in use, in lower case.
     names: HashSet<String>,
     /// The number of each track.
     numbers: HashMap<(String, u32), usize>,
@@ -123,7 +123,7 @@ struct Picks<'a> {
 }
 
 impl Picks<'_> {
-    /// Whether the folder has another file of this name. A copy of an earlier call is the same file.
+    /// Whether the folder has a different file of this name. A copy from an earlier call does not count.
     fn is_other(&self, chosen: &Chosen<'_>, name: &str) -> Result<bool, Failure> {
         if !self.has(name) {
             return Ok(false);
@@ -137,7 +137,7 @@ impl Picks<'_> {
         matches!(self.folder.find(name), Ok(Some(Found::File(_))))
     }
 
-    /// Copies a file that is not there yet, checked against its hash on the way.
+    /// Copies a file if the folder does not have it yet, and checks its hash.
     fn copy(&mut self, chosen: &Chosen<'_>, name: &str) -> Result<Result<(), String>, Failure> {
         let Chosen {
             job, track, file, ..
@@ -172,8 +172,8 @@ impl Picks<'_> {
         Ok(Ok(()))
     }
 
-    /// The name of an earlier copy of the same file, else `01 chorus - lofi, model V5, take 2 track 1.mp3`: numbers go up from the
-    /// highest that there is, and no name comes twice.
+    /// The name of an earlier copy of the same file, else a new one: `01 chorus - lofi, model V5, take 2 track 1.mp3`. Numbers
+    /// continue from the highest existing one, and every name is unique.
     fn name(&mut self, chosen: &Chosen<'_>) -> String {
         let Chosen {
             job, track, file, ..
@@ -242,7 +242,7 @@ impl Picks<'_> {
     }
 }
 
-/// A part of a file's name: what some system refuses in one becomes `-`.
+/// A part of a file name. A character that some system does not allow in file names becomes `-`.
 fn plain(text: &str) -> String {
     let harmless = |c: char| match c {
         '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '-',
@@ -253,7 +253,7 @@ fn plain(text: &str) -> String {
     text.trim().trim_matches('.').to_owned()
 }
 
-/// `chorus - lofi, model V5, take 2 track 1`.
+/// A track's title: `chorus - lofi, model V5, take 2 track 1`.
 fn title(chosen: &Chosen<'_>) -> String {
     let Chosen { job, track, .. } = chosen;
     let sweep = job.sweep.iter();
@@ -269,7 +269,7 @@ fn title(chosen: &Chosen<'_>) -> String {
     )
 }
 
-/// The columns of `picks.csv` left and right of the stems' variables, the sweep and the tags.
+/// The first and the last columns of `picks.csv`. The stems' variables, the sweep and the tags are between them.
 const FIRST: [&str; 4] = ["file", "part", "stem", "preset"];
 const LAST: [&str; 11] = [
     "take",
@@ -285,7 +285,7 @@ const LAST: [&str; 11] = [
     "step_key",
 ];
 
-/// `picks.csv`: its columns are named as in `summary.csv`.
+/// The text of `picks.csv`. The columns have the same names as in `summary.csv`.
 fn rows(entries: &[Value]) -> io::Result<String> {
     let names = |of: &str| -> IndexSet<String> {
         let maps = entries.iter().filter_map(|entry| entry[of].as_object());
@@ -319,7 +319,7 @@ fn rows(entries: &[Value]) -> io::Result<String> {
     table(&columns, &flat.collect::<Vec<_>>())
 }
 
-/// The picks as a playlist: tracks and mixes, without what steps made of them.
+/// The picks as a playlist: tracks and mixes, without the files of steps.
 fn playlist(entries: &[Value]) -> String {
     let songs = entries.iter().filter(|entry| entry["step"].is_null());
     let lines = songs.map(|entry| {

@@ -1,4 +1,4 @@
-//! `backline pick --webmushra`: a listening test of the chosen tracks, as webMUSHRA reads it.
+//! `backline pick --webmushra`: writes a listening test of the chosen tracks for webMUSHRA.
 //!
 //! ```text
 //! DIR/configs/backline-NAME.yaml                     a page a stem, on which each track is rated from bad to excellent
@@ -6,8 +6,8 @@
 //! DIR/configs/resources/backline-NAME/stimuli.csv    what each is: the names above do not show it
 //! ```
 //!
-//! webMUSHRA plays WAV only, and names files relative to its own folder. Tracks have no reference, so they are rated on a scale of
-//! their own rather than against one.
+//! webMUSHRA plays WAV only, and resolves paths from its own folder. The tracks have no reference to be compared with, so listeners
+//! rate them on an absolute scale.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,24 +22,24 @@ use super::{Chosen, TEMPORARY, all_well, check_kept, not_written, table};
 use crate::args::PickPart;
 use crate::failure::Failure;
 
-/// The rate of all files, as webMUSHRA needs one.
+/// The sample rate of all files. webMUSHRA requires one rate.
 const RATE_HZ: u32 = 48_000;
 
 /// The folder from which webMUSHRA reads experiments.
 const CONFIGS: &str = "configs";
 
-/// The scale, worst first.
+/// The rating scale, from the worst.
 const SCALE: [&str; 5] = ["bad", "poor", "fair", "good", "excellent"];
 
-/// A listening test that was written.
+/// A listening test on disk.
 pub(super) struct ListeningTest {
-    /// Its configuration.
+    /// The path of its configuration.
     pub(super) config: PathBuf,
     /// Its stimuli.
     pub(super) stimuli: Vec<Value>,
 }
 
-/// Writes a listening test of the chosen tracks into `dir`. Files of an earlier one of this name are replaced.
+/// Writes a listening test of the chosen tracks into `dir`, and replaces the files of an earlier test of the same name.
 pub(super) fn write(
     dir: &Path,
     name: &str,
@@ -71,7 +71,7 @@ pub(super) fn write(
                 Err(why) => problems.push(format!("{}: {why}", chosen.label())),
             }
         }
-        // The quietest track sets the level: the others are turned down, so none is clipped.
+        // All tracks are turned down to the level of the quietest, so none is clipped.
         let level = heard.iter().filter_map(|(_, lufs)| *lufs).reduce(f64::min);
         let mut lines = String::new();
         for (chosen, lufs) in heard {
@@ -130,7 +130,7 @@ const COLUMNS: [&str; 11] = [
     "source",
 ];
 
-/// A stimulus's name, which tells a listener nothing.
+/// A stimulus's name. It does not show the listener which track it is.
 fn id(chosen: &Chosen<'_>) -> String {
     let key: String = chosen.job.key.chars().take(12).collect();
     let suffix = match chosen.part {
@@ -151,7 +151,7 @@ fn loudness(bytes: &[u8]) -> Result<Option<f64>, String> {
     Ok(integrated_lufs(&audio))
 }
 
-/// A track as webMUSHRA plays it: WAV in stereo.
+/// A track in a format that webMUSHRA plays: stereo WAV.
 fn stimulus(bytes: &[u8], gain_db: f64) -> Result<Vec<u8>, String> {
     let audio = decode(bytes).map_err(|error| error.to_string())?;
     let mut channels = match audio.channels.len() {
@@ -172,7 +172,7 @@ fn stimulus(bytes: &[u8], gain_db: f64) -> Result<Vec<u8>, String> {
     encode(&audio, Encoding::Wav16).map_err(|error| error.to_string())
 }
 
-/// Puts a file in its place, over an earlier one.
+/// Writes a file as a whole and replaces an earlier one.
 fn put(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
     let mut scratch = create(folder, TEMPORARY)?;
     scratch.file().write_all(bytes)?;
@@ -180,18 +180,18 @@ fn put(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
     scratch.replace(name)
 }
 
-/// A name as webMUSHRA shows it, which takes it for HTML.
+/// A name escaped as HTML, because webMUSHRA inserts it as HTML.
 fn shown(name: &str) -> String {
     let name = name.replace('&', "&amp;");
     name.replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A text as a scalar of YAML, which JSON's are.
+/// A text as a YAML scalar. Every JSON string is one.
 fn text(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A name without what addresses and shells take for something else.
+/// A name without characters that have a meaning in URLs or shells.
 fn file_name(name: &str) -> String {
     let harmless = |c: char| match c {
         c if c.is_ascii_alphanumeric() => c,

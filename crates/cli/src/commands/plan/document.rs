@@ -1,4 +1,4 @@
-//! A plan as one JSON document, for programs. Written as it goes: 100,000 jobs take no second copy in memory.
+//! A plan as one JSON document, for programs. The document is written job by job: 100,000 jobs need no second copy in memory.
 //!
 //! ```json
 //! {"version": 1, "name": "songs", "provider": "studio", "ledger": "…", "totals": {"jobs": 2, "to_submit": 1, …},
@@ -18,7 +18,7 @@ use crate::project::Project;
 /// The document's version.
 const VERSION: u32 = 1;
 
-/// A plan, and what a run would do with each job.
+/// A plan, and the action of a run for each job.
 pub(crate) struct Document<'a> {
     pub(crate) project: &'a Project,
     pub(crate) forecast: &'a Forecast,
@@ -101,7 +101,7 @@ struct Row<'a> {
     take: u32,
     submits: bool,
     note: &'a str,
-    /// What is bought, and what it costs.
+    /// The operation that is bought, and its cost in credits.
     operation: &'a str,
     credits: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +111,7 @@ struct Row<'a> {
     settings: Option<&'a Settings>,
 }
 
-/// A kept file that is gone, or was changed.
+/// A kept file that is missing or was changed.
 #[derive(serde::Serialize)]
 struct Missing {
     track: u32,

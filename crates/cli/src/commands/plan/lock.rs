@@ -10,15 +10,15 @@ use crate::args::ManifestArgs;
 use crate::failure::{Failure, Kind};
 use crate::project::Project;
 
-/// Most differences that are printed where the user did not request them.
+/// The most differences that are printed if the user did not request them.
 const MAX_TOLD: usize = 20;
 
-/// Where the manifest's lock lies.
+/// The path of the manifest's lock file.
 pub(crate) fn path(project: &Project) -> PathBuf {
     default_path(&project.plan.manifest)
 }
 
-/// Refuses a manifest from standard input, which has no place for a lock file.
+/// Fails for a manifest from standard input, because it has no place for a lock file.
 pub(crate) fn require_file(args: &ManifestArgs) -> Result<(), Failure> {
     if args.is_standard_input() {
         let message = "a manifest from standard input has no lock file";
@@ -27,7 +27,7 @@ pub(crate) fn require_file(args: &ManifestArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What differs from the lock.
+/// The differences between the plan and the lock file.
 pub(crate) fn diff(project: &Project) -> Result<LockDiff, Failure> {
     Ok(compare(
         &read_default(&project.plan.manifest)?,
@@ -35,7 +35,7 @@ pub(crate) fn diff(project: &Project) -> Result<LockDiff, Failure> {
     ))
 }
 
-/// Fails if anything does.
+/// Fails if the plan differs from the lock file.
 pub(crate) fn require(project: &Project) -> Result<(), Failure> {
     let diff = diff(project)?;
     if diff.is_empty() {
@@ -50,7 +50,7 @@ pub(crate) fn require(project: &Project) -> Result<(), Failure> {
     Err(failure.details(text(&diff, MAX_TOLD)).hint(hint))
 }
 
-/// The differences for people, `most` at most.
+/// The differences as text, at most `most` of them.
 pub(crate) fn text(diff: &LockDiff, most: usize) -> String {
     match diff_lines(diff, most) {
         none if none.is_empty() => "no differences\n".to_owned(),
@@ -58,7 +58,7 @@ pub(crate) fn text(diff: &LockDiff, most: usize) -> String {
     }
 }
 
-/// The differences for programs.
+/// The differences as JSON.
 pub(crate) fn document(diff: &LockDiff) -> Value {
     json!({ "version": 1, "same": diff.is_empty(), "added": diff.added, "dropped": diff.dropped, "changed": diff.changed })
 }

@@ -6,11 +6,11 @@ use backline_engine::status::Sign;
 /// The layout of the table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
-    /// How wide the output is; none when it has no width, such as a file.
+    /// The width of the output in columns; none if it has no width, such as a file.
     pub(crate) columns: Option<u16>,
-    /// Whether it takes colours.
+    /// Whether the output has colours.
     pub(crate) colour: bool,
-    /// Whether every job is listed, even where a grid fits.
+    /// Whether every job is listed even if a grid fits.
     pub(crate) lists: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A plan as Markdown, for a pull request's comment: what a run would buy, and what the change means against the lock file.
+//! A plan as Markdown, for a comment on a pull request: what a run would buy, and how the plan differs from the lock file.
 //!
 //! ```markdown
 //! ## Plan of `album`: 12 jobs to buy
@@ -11,8 +11,8 @@
 //! | `grace` | `++==` | `+` |
 //! ```
 //!
-//! Texts of others are in code spans and a fenced block, where nothing is markup, a link or a mention. A comment takes
-//! 65,536 characters: what may grow is cut with a count, well below that.
+//! Texts from outside are in code spans and a fenced block, so they cannot contain markup, links or mentions. A comment can have
+//! 65,536 characters, so every list that may grow is cut well below that, and the rest is counted.
 
 use std::fmt::Write as _;
 
@@ -23,18 +23,18 @@ use backline_reporter::{code_block, code_span, markdown_grid};
 
 use super::{lock, table};
 
-/// Most stems and most presets of the grid.
+/// The most stems and the most presets in the grid.
 const MAX_ROWS: usize = 100;
 const MAX_COLUMNS: usize = 30;
 
-/// Widest name of the album.
+/// The longest name of the album, in characters.
 const NAME_COLUMNS: usize = 60;
 
-/// Most differences from the lock file, and letters of their text.
+/// The most differences from the lock file, and the most characters of their text.
 const MAX_DIFFERENCES: usize = 100;
 const MAX_DIFF_CHARS: usize = 20_000;
 
-/// The comment. `diff` is what differs from the lock file, where there is one.
+/// The text of the comment. `diff` is the difference from the lock file, if there is one.
 pub(super) fn text(plan: &Plan, forecast: &Forecast, diff: Option<&LockDiff>) -> String {
     let buys = match forecast.to_submit {
         0 => "nothing to buy".to_owned(),
@@ -57,7 +57,7 @@ pub(super) fn text(plan: &Plan, forecast: &Forecast, diff: Option<&LockDiff>) ->
     text
 }
 
-/// Stems × presets, a sign a job.
+/// A grid of stems × presets with one sign for each job.
 fn grid(text: &mut String, plan: &Plan, forecast: &Forecast) {
     let jobs = plan.jobs.iter().zip(&forecast.rows);
     let songs = jobs.filter(|(job, _)| job.step.is_none());
@@ -76,7 +76,7 @@ fn grid(text: &mut String, plan: &Plan, forecast: &Forecast) {
     }
 }
 
-/// What the manifest means other than its lock file.
+/// Adds the differences from the lock file.
 fn agreed(text: &mut String, diff: &LockDiff) {
     if diff.is_empty() {
         text.push_str("\nIt means what its lock file says.\n");

@@ -1,4 +1,4 @@
-//! `backline plan`: what a run would do, and how a manifest differs from its lock file.
+//! `backline plan`: shows what a run would do, and how a manifest differs from its lock file.
 
 mod document;
 pub(crate) mod lock;
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
         project.plan_jobs(PlanHooks::Pure, None, console)?;
         let path = lock::path(&project);
         backline_engine::manifest::lock::write(&path, &Lock::of(&project.plan))?;
-        // As the user named the manifest.
+        // Based on the path that the user gave.
         let shown = std::path::Path::new(&project.shown).with_extension("lock");
         console.note(&format!("wrote {}\n", shown.display()));
         return Ok(exit_codes::DONE);
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &PlanArgs, global: &GlobalArgs, console: &Console) -> Co
     Ok(exit_codes::DONE)
 }
 
-/// What differs from the lock file, where there is one and the whole manifest is planned.
+/// The differences from the lock file, if there is one and the whole manifest is planned.
 fn agreed(
     args: &PlanArgs,
     project: &Project,

@@ -1,5 +1,5 @@
-//! A plan for people, fitted to the terminal: a [grid] where it fits, with the jobs that need attention below it; else,
-//! and with `--jobs`, a line a job.
+//! A plan as text, fitted to the terminal. If a [grid] fits, it is shown with the jobs that need attention below it. Otherwise, and
+//! with `--jobs`, each job has a line.
 //!
 //! ```text
 //!     job           stem   preset  take
@@ -24,16 +24,16 @@ use comfy_table::{
 
 use super::look::{Look, colour};
 
-/// Most jobs that are shown one by one. Past it nobody reads on; `--format json` has them all.
+/// The most jobs that are shown one by one. A longer list is hard to read; `--format json` has all jobs.
 const MAX_SHOWN: usize = 1_000;
 
-/// Most jobs that are listed below a grid.
+/// The most jobs that are listed below a grid.
 const MAX_NOTED: usize = 20;
 
-/// Narrowest table that is tried; a terminal of fewer columns breaks the lines by itself.
+/// The narrowest table. A narrower terminal wraps its lines.
 const MIN_COLUMNS: u16 = 24;
 
-/// Which columns say anything.
+/// The columns that are shown; columns without information are left out.
 struct Columns {
     sweep: bool,
     take: bool,
@@ -79,7 +79,7 @@ pub(crate) fn write(
     out.flush()
 }
 
-/// Writes a line a job, `most` at most.
+/// Writes one line per job, at most `most` lines.
 fn list(
     plan: &Plan,
     jobs: &[(&PlannedJob, &JobForecast)],
@@ -92,7 +92,7 @@ fn list(
         sweep: shown().any(|(job, _)| !job.sweep.is_empty()),
         take: shown().any(|(job, _)| job.take > 1),
         step: shown().any(|(job, _)| job.step.is_some()),
-        // Songs cost the same each, which is said below.
+        // All songs have the same cost, which is printed below the table.
         credits: shown().any(|(job, _)| job.step.is_some()) && forecast_costs(plan, jobs),
         note: shown().any(|(_, forecast)| !forecast.note.is_empty()),
     };
@@ -111,7 +111,7 @@ fn list(
     }
     table.set_header(header(&columns));
     table.add_rows(shown().map(|(job, held)| row(plan, job, held, &columns)));
-    // A sign or a key that is broken can't be read or copied; the other columns are wrapped.
+    // A sign or a key must stay on one line to be readable and to be copied. The other columns are wrapped.
     for at in [0, 1] {
         if let Some(column) = table.column_mut(at) {
             column.set_constraint(ColumnConstraint::ContentWidth);
@@ -160,7 +160,7 @@ fn forecast_costs(plan: &Plan, jobs: &[(&PlannedJob, &JobForecast)]) -> bool {
     jobs.iter().any(|(job, _)| plan.price_credits(job) > 0.0)
 }
 
-/// What becomes of the songs' tracks: a line for each step of the manifest; nothing where there is none.
+/// The steps that process the songs' tracks, one line each; empty without steps.
 pub(super) fn steps(plan: &Plan, forecast: &Forecast) -> String {
     let mut steps: IndexMap<&str, (IndexMap<Sign, u64>, f64)> = IndexMap::new();
     for (job, row) in plan.jobs.iter().zip(&forecast.rows) {
@@ -266,7 +266,7 @@ pub(super) fn counts(forecast: &Forecast) -> String {
     )
 }
 
-/// What a run would do, and what bounds it.
+/// What a run would do, and its limits.
 pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
     let mut text = if forecast.to_submit == 0 {
         "A run buys nothing.\n".to_owned()
@@ -280,7 +280,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
         };
         let bought = plan.jobs.iter().zip(&forecast.rows);
         let mut bought = bought.filter(|(_, row)| row.submits);
-        // How many tracks there will be is for the provider to say.
+        // The provider decides how many tracks there are.
         let up_to = match bought.any(|(job, _)| job.step.is_some()) {
             true => "up to ",
             false => "",
@@ -318,7 +318,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
     {
         let price = plan.provider.profile.song_price_credits();
         let covered = match plan.jobs.iter().any(|job| job.step.is_some()) {
-            // Which of them come first depends on which songs are finished first.
+            // The order depends on which songs are complete first.
             true => "as many of them as that pays for".to_owned(),
             false => format!("{} of them", (limit / price).floor()),
         };
@@ -329,7 +329,7 @@ pub(super) fn consequences(plan: &Plan, forecast: &Forecast) -> String {
     text
 }
 
-/// The operations that a run would buy and whose prices are not known, each once.
+/// The operations that a run would buy and whose prices are unknown, without duplicates.
 fn unpriced<'p>(plan: &'p Plan, forecast: &Forecast) -> Vec<&'p str> {
     let bought = plan.jobs.iter().zip(&forecast.rows);
     let bought = bought.filter(|(job, row)| row.submits && plan.known_price(job).is_none());

@@ -1,4 +1,4 @@
-//! What is played, drawn as SVG: how full, dense and loud the music is over time, and who plays in which bar.
+//! What is played, as SVG: fullness, density and loudness over time, and the parts that play in each bar.
 //!
 //! ```text
 //!        ┌──────────────────────────┐
@@ -9,7 +9,7 @@
 //!         0:00      0:20      0:40       time
 //! ```
 //!
-//! The picture is self-contained: no script, no font, no address; light and dark as its viewer is.
+//! The picture is self-contained: it has no script, font or address. It is light or dark as the viewer is.
 
 use std::fmt::Write as _;
 
@@ -19,18 +19,18 @@ use backline_band::analysis::TimeSpan;
 
 use crate::svg::escaped;
 
-/// Width of the frame, and of the names to its left.
+/// The width of the frame, and the width of the names to its left.
 const WIDTH: f64 = 1000.0;
 const MARGIN: f64 = 130.0;
-/// Heights: the title, the frame of the curves, a row of a part, the time.
+/// The heights of the title, the frame of the curves, the row of a part, and the time axis.
 const HEAD: f64 = 52.0;
 const FRAME: f64 = 120.0;
 const ROW: f64 = 20.0;
 const FOOT: f64 = 30.0;
-/// Loudness at the bottom and the top of the frame, in decibels of full scale (RMS).
+/// The loudness at the bottom and at the top of the frame, in dBFS (RMS).
 const QUIETEST_DB: f64 = -40.0;
 const LOUDEST_DB: f64 = -8.0;
-/// Least distance of two times on the axis, in seconds.
+/// The possible distances between times on the axis, in seconds.
 const TIMES_S: [f64; 6] = [5.0, 10.0, 20.0, 30.0, 60.0, 300.0];
 const MOST_TIMES: f64 = 12.0;
 
@@ -43,7 +43,7 @@ text{fill:currentColor}.dim{opacity:.65}.frame{fill:none;stroke:currentColor;opa
 @media(prefers-color-scheme:dark){svg{background:#0d1117;color:#e6edf3}.energy{stroke:#a371f7}.energy-text{fill:#a371f7}\
 .loudness{stroke:#ff7b72}.loudness-text{fill:#ff7b72}}";
 
-/// The picture of a take as a whole SVG document.
+/// The picture of a take as a complete SVG document.
 pub(super) fn draw(take: &Take, title: &str) -> String {
     let score = &take.score;
     let facts = &take.facts;
@@ -75,7 +75,7 @@ pub(super) fn draw(take: &Take, title: &str) -> String {
     svg
 }
 
-/// The bars, and how long the music is.
+/// The bars and the length of the music.
 struct Bars<'a> {
     bars: &'a [(TimeSpan, f32)],
     length_s: f64,
@@ -86,7 +86,7 @@ impl Bars<'_> {
         MARGIN + (time_s / self.length_s).clamp(0.0, 1.0) * WIDTH
     }
 
-    /// Where each bar is, the last up to the end of the music.
+    /// The span of each bar. The last one ends with the music.
     fn spans(&self) -> impl Iterator<Item = TimeSpan> {
         let last = self.bars.len().saturating_sub(1);
         self.bars
@@ -103,9 +103,9 @@ impl Bars<'_> {
     }
 }
 
-/// Notes that begin in each bar, of those that begin at `starts_s`.
+/// The number of notes that begin in each bar. `starts_s` are the notes' start times in seconds.
 fn counts(bars: &Bars<'_>, starts_s: impl Iterator<Item = f64> + Clone) -> Vec<usize> {
-    /// Players are early at times.
+    /// Players may begin a note slightly before its beat.
     const EARLY_S: f64 = 0.03;
     bars.spans()
         .map(|span| {
@@ -153,7 +153,7 @@ fn draw_curves(bars: &Bars<'_>, take: &Take, svg: &mut String) -> std::fmt::Resu
     )
 }
 
-/// Level of a stretch of the sound in decibels of full scale.
+/// The level of a part of the sound, in dBFS (RMS).
 fn rms_db(audio: &Audio, span: TimeSpan) -> f64 {
     let frame = |time_s: f64| (time_s.max(0.0) * f64::from(audio.rate_hz)) as usize;
     let (mut sum, mut count) = (0.0, 0usize);
@@ -179,7 +179,7 @@ fn draw_parts(bars: &Bars<'_>, take: &Take, svg: &mut String) -> std::fmt::Resul
         let counts = counts(bars, part.notes.iter().map(|note| note.start_s));
         let most = counts.iter().copied().max().unwrap_or(1).max(1);
         for (span, &count) in bars.spans().zip(&counts) {
-            // A note that is held plays too.
+            // A sustained note counts in each bar that it sounds in.
             let held = part.notes.iter().any(|note| {
                 note.start_s < span.end_s - 0.1 && note.start_s + note.length_s > span.start_s + 0.1
             });

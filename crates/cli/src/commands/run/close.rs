@@ -1,4 +1,4 @@
-//! What follows a run: the reports, the closing text and the exit code.
+//! The steps after a run: the reports, the closing text and the exit code.
 
 use backline_api::{Profile, RECOVERY};
 use backline_engine::driver::Ended;
@@ -46,7 +46,7 @@ pub(super) fn close(
     );
     let elsewhere = note_on_files(&summary, project);
     if console.format == Format::Text {
-        // Commands and paths are shown as seen from the working directory, not from the project's folder.
+        // Commands and paths are relative to the working directory, not to the project's folder.
         let standpoint = standpoint(&project.plan.project_dir);
         show_from_here(&mut summary, &standpoint, project.shown.clone(), ledger);
     }
@@ -80,7 +80,7 @@ pub(super) fn close(
         code = code.or(exit_codes::NOT_WRITTEN);
     }
     match written {
-        // The reader of the output has ended; the tracks are kept all the same.
+        // The reader of standard output has closed it. The tracks are kept anyway.
         Ok(()) => Ok(code),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(code),
         Err(error) if code == exit_codes::DONE => Err(error.into()),
@@ -88,14 +88,14 @@ pub(super) fn close(
     }
 }
 
-/// Whether downloads failed whose songs could be recovered, and the run was not to recover any.
+/// Whether downloads failed whose songs could be recovered, in a run without recoveries.
 fn sells_recovery(outcome: &Outcome, project: &Project) -> bool {
     let plan = &project.plan;
     let sells = plan.provider.profile.step(RECOVERY).is_some();
     *outcome == Outcome::Failed && sells && !plan.recovers
 }
 
-/// What to check after a refusal of the whole run: the addresses where a path is not known, else the key.
+/// The advice after the provider refuses the whole run: to check the addresses after status 404, else the key.
 fn advice(outcome: &Outcome, project: &Project) -> String {
     let provider = &project.plan.provider;
     if let Outcome::Refused {
@@ -119,7 +119,7 @@ fn advice(outcome: &Outcome, project: &Project) -> String {
     )
 }
 
-/// The vendor's other route, where it has one.
+/// The advice about the vendor's other route; empty if there is none.
 fn route_advice(profile: &Profile) -> &'static str {
     let has_other = Profile::by_jobs(&profile.name).is_some();
     match (has_other, profile.operation.job) {
@@ -129,13 +129,13 @@ fn route_advice(profile: &Profile) -> &'static str {
     }
 }
 
-/// Whether a person stopped the run: then its page is not kept open either.
+/// Whether the user stopped the run. Its page then closes too.
 pub(super) fn was_interrupted(ended: &Ended) -> bool {
     let reason = StopReason::Signal;
     ended.outcome == Outcome::Stopped { reason }
 }
 
-/// Saves a ledger that was deleted or replaced during the run: nothing else records what was bought.
+/// Saves a copy of a ledger that was deleted or replaced during the run, because nothing else records the purchases.
 pub(super) fn save_displaced(closed: CommandResult, ledger: &Ledger) -> CommandResult {
     #[cfg_attr(
         not(feature = "postgres"),

@@ -1,4 +1,4 @@
-//! The run itself: the engine's run with the embedded studio beside it, until it ends or is stopped.
+//! The run itself: the engine's run and the embedded studio, until the run ends or is stopped.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -28,27 +28,27 @@ const NOTICE: &str = "\
 Stopping: no more jobs are submitted, and requests in progress have five seconds. The same command resumes the rest.\n\
 Press Ctrl-C again to stop at once.\n";
 
-/// What a run needs beside its project.
+/// The input of a run in addition to its project.
 pub(super) struct RunInput {
     pub(super) keys: Keys,
     pub(super) opening: Opening,
     pub(super) hook_failures: Vec<(JobKey, HookFailure)>,
     pub(super) adopts_account: bool,
-    /// Set once a person stops the run.
+    /// Set when the user stops the run.
     pub(super) stopping: Arc<AtomicBool>,
-    /// The whole manifest, where only some of its jobs were selected.
+    /// The whole manifest, if only some of its jobs were selected.
     pub(super) part_of: Option<Album>,
-    /// What the plan costs.
+    /// The cost of the plan, in credits.
     pub(super) credits: f64,
     /// Records the provider's responses, or replays them.
     pub(super) tape: Option<Tape>,
-    /// Whether it replays them: then no studio is needed.
+    /// Whether the tape is replayed. No studio is then needed.
     pub(super) replays: bool,
     /// The songs that this process is given, where others carry out the run as well.
     pub(super) shared: Option<SharedRun>,
 }
 
-/// Runs the plan; `observe` gets each record after it has become durable.
+/// Runs the plan. `observe` receives each record after it is durable.
 pub(super) async fn execute(
     project: &Project,
     input: RunInput,
@@ -79,7 +79,7 @@ pub(super) async fn execute(
         embedded::start(&mut plan.provider, &local).await?
     };
     let run = Run {
-        // A provider on this machine reaches a receiver on loopback.
+        // A provider on this machine can reach a receiver on loopback.
         local_callbacks: !plan.polls_only && is_loopback_address(&plan.provider.profile.base_url),
         project_dir: plan.project_dir.clone(),
         plan: Arc::new(plan),
@@ -125,7 +125,7 @@ pub(super) async fn execute(
     }
 }
 
-/// The failure of a run, with the commands that record what was bought and could not be recorded.
+/// The failure of a run, with the commands that record the purchases that the run could not record.
 fn with_commands(error: RunError, project: &Project) -> Failure {
     let unsaved = match &error {
         RunError::Ledger { unsaved, .. } => unsaved.clone(),
@@ -142,14 +142,14 @@ fn with_commands(error: RunError, project: &Project) -> Failure {
         })
 }
 
-/// Waits until the run ends. Stops it where the studio can't record a task: nothing would finish that task while the run waits for it.
+/// Waits until the run ends. Stops it if the studio can't record a task, because that task would never finish.
 async fn until_broken<T>(
     mut running: Pin<&mut impl Future<Output = T>>,
     studio: &Studio,
     stop: &CancellationToken,
 ) -> (T, Option<String>) {
     tokio::select! {
-        // A run that has ended no longer needs the studio.
+        // If the run has ended, a failure of the studio does not matter.
         biased;
         ended = &mut running => (ended, None),
         why = studio.store_failed() => {
@@ -159,7 +159,7 @@ async fn until_broken<T>(
     }
 }
 
-/// Warns before the first refusal where the balance does not cover the plan. The balance is known only from the provider.
+/// Warns if the balance does not cover the plan, before the provider refuses a job. The balance comes from the provider's response.
 fn short_of_credits(record: &Record, credits: f64) -> Option<String> {
     match record.event {
         Event::Credits {

@@ -1,5 +1,5 @@
-//! What comes before a run: keys, the output folder, the ledger's clock, the planning hooks and the forecast. Nothing is bought before
-//! all of it has succeeded.
+//! The steps before a run: keys, the output folder, the ledger's clock, the planning hooks and the forecast. Nothing is bought
+//! until all of them have succeeded.
 
 use std::io::Write;
 use std::path::Path;
@@ -25,7 +25,7 @@ use crate::other_ledger;
 use crate::project::{Project, say_what_is_left, seen_from_here};
 use crate::tape::{RunTape, tell_what_is_missing};
 
-/// Prefix of the file with which a run tests that the output directory can be written to.
+/// The prefix of the file that tests whether the output directory can be written to.
 const TRIAL: &str = ".backline-trial-";
 
 /// The secrets of a run.
@@ -46,7 +46,7 @@ pub(super) fn keys(project: &Project, options: &Options<'_>) -> Result<Keys, Fai
     })
 }
 
-/// Times of the future come from a clock that was ahead. They count as now, wherever they matter.
+/// Warns if the ledger has times in the future. The clock was then ahead, and these times count as the current time.
 pub(super) fn warn_of_clock(ledger: &Ledger, console: &Console) -> Result<(), Failure> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     if let Some(last_ms) = ledger.ahead_of(now_ms)? {
@@ -60,7 +60,7 @@ pub(super) fn warn_of_clock(ledger: &Ledger, console: &Console) -> Result<(), Fa
     Ok(())
 }
 
-/// Makes sure that the disk of the ledger has space.
+/// Checks that the ledger's disk has enough space.
 pub(super) fn try_ledger(project: &Project) -> Result<(), Failure> {
     let folder = local_folder(&project.ledger, &project.plan.project_dir);
     match too_little_space(&folder) {
@@ -71,7 +71,7 @@ pub(super) fn try_ledger(project: &Project) -> Result<(), Failure> {
     }
 }
 
-/// Makes sure that the output folder can be written to and that its disk has space.
+/// Checks that the output folder can be written to and that its disk has enough space.
 pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
     if let Some(file) = file_in_the_way(dir) {
@@ -88,7 +88,7 @@ pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
         ));
     }
     let tried = Folder::create(dir).and_then(|folder| {
-        // What a killed run left behind is taken away; a trial that is not put in place removes itself.
+        // Removes trial files of killed runs. The new trial file removes itself.
         sweep(&folder, TRIAL);
         create(&folder, TRIAL)?.file().write_all(b"x")
     });
@@ -106,7 +106,7 @@ fn too_full(what: &str, folder: &Path, space: &str) -> Failure {
     Failure::msg(Kind::Output, message)
 }
 
-/// Whether a run writes to the output directory apart from reports: it buys or downloads something.
+/// Whether a run writes tracks to the output directory: it buys or downloads some.
 pub(super) fn fills_output(forecast: &Forecast) -> bool {
     forecast.rows.iter().any(|row| match row.sign {
         Sign::InProgress | Sign::Fetch | Sign::Expired | Sign::InDoubt => true,
@@ -116,7 +116,7 @@ pub(super) fn fills_output(forecast: &Forecast) -> bool {
     })
 }
 
-/// Runs the hooks of `plan_job`; a run that buys nothing reads what they decided before.
+/// Runs the hooks of `plan_job`. A run that buys nothing reads their recorded results instead.
 pub(super) fn plan_jobs(
     project: &mut Project,
     keys: &Keys,
@@ -135,7 +135,7 @@ pub(super) fn plan_jobs(
     Ok(planning.failures)
 }
 
-/// What the run will do with each job, and the warnings about it.
+/// The forecast for each job, and the warnings about it.
 pub(super) fn forecast(
     project: &mut Project,
     options: &Options<'_>,

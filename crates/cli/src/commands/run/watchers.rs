@@ -1,4 +1,4 @@
-//! What follows a run's records: the console, the page, the traces and the output folder.
+//! The consumers of a run's records: the console, the page, the traces and the output folder.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +17,7 @@ use crate::serve::Server;
 use crate::trace::Traces;
 use crate::watch::{self, RunBasis};
 
-/// Everything that each durable record is given to.
+/// Everything that receives each durable record.
 pub(super) struct Watchers<'a> {
     pub(super) output: Option<OutputOwner>,
     pub(super) sink: Box<dyn Sink>,
@@ -28,7 +28,7 @@ pub(super) struct Watchers<'a> {
 }
 
 impl Watchers<'_> {
-    /// Shows the plan, and starts the page and the traces where the command line has them.
+    /// Shows the plan. Starts the page and the traces if the command line requests them.
     pub(super) fn start(
         &mut self,
         runtime: &Runtime,
@@ -50,13 +50,13 @@ impl Watchers<'_> {
 
     /// Passes a durable record on.
     pub(super) fn record(&mut self, record: &Record) {
-        // The folder's owner comes first: nothing is bought yet when the run's first record is durable.
+        // The folder's owner is first, because nothing is bought before the run's first record is durable.
         if let Some(owner) = &mut self.output
             && let Err(failure) = owner.note(record)
         {
             self.notices.print(&failure.text(self.console.colour_err));
         }
-        // The page comes before the console: a person who reads a line finds it on the page.
+        // The page gets the record before the console, so a line in the console is already on the page.
         if let Some(server) = &self.server {
             server.record(record);
         }
@@ -66,7 +66,7 @@ impl Watchers<'_> {
         self.sink.record(record);
     }
 
-    /// Ends the traces and the page; a page that `lasts` stays until Ctrl-C.
+    /// Ends the traces and the page. With `lasts`, the page stays until Ctrl-C.
     pub(super) fn end(self, runtime: &Runtime, lasts: bool) {
         drop(self.output);
         if let Some(traces) = self.traces {
@@ -78,7 +78,7 @@ impl Watchers<'_> {
     }
 }
 
-/// The console that the format and the terminal call for.
+/// The console for the format and the terminal.
 pub(super) fn sink(
     project: &Project,
     console: &Console,

@@ -1,37 +1,12 @@
 //! Single decisions about steps: when they are submitted, repeated, adopted, or not bought at all.
 
-use super::steps::{NOW_MS, advance, config, respond, song};
+use super::steps::{NOW_MS, advance, config, finished, respond, song};
 use super::*;
-use crate::event::{RunId, TaskStage, TrackFacts, Via};
+use crate::event::{RunId, Via};
 
 /// A song whose one track is at the vendor's.
-fn finished() -> Job {
-    let track = TrackFacts {
-        id: "audio".to_owned(),
-        audio_url: Some("https://cdn.example.com/a.mp3".to_owned()),
-        ..TrackFacts::default()
-    };
-    let events = [
-        Event::Intent {
-            attempt: 1,
-            token: Token::from_text("t"),
-            credits: PRICE,
-        },
-        Event::Accepted {
-            attempt: 1,
-            task_id: task_id("song"),
-            via: Via::Response,
-        },
-        Event::Stage {
-            stage: TaskStage::Complete,
-            tracks: vec![track],
-            placed: true,
-        },
-    ];
-    let mut job = Job::default();
-    events.iter().for_each(|event| job.replay(NOW_MS, event));
-    assert!(matches!(job.phase, Phase::Finished(_)));
-    job
+fn one_track() -> Job {
+    finished(&[("audio", "https://cdn.example.com/a.mp3")])
 }
 
 fn all_offers() -> RunConfig {
@@ -56,7 +31,7 @@ fn with_step(parent: ResumedJob, kind: Kind) -> Vec<ResumedJob> {
 
 fn bought() -> ResumedJob {
     ResumedJob {
-        job: finished().into(),
+        job: one_track().into(),
         ..song(key(0), stem(0))
     }
 }

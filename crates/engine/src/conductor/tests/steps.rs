@@ -1,6 +1,7 @@
 //! Single decisions, step by step.
 
 use super::*;
+use crate::event::{TaskStage, TrackFacts, Via};
 
 pub(super) const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -48,6 +49,36 @@ pub(super) fn song(key: JobKey, stem: StemId) -> ResumedJob {
         missing: Vec::new(),
         expired: false,
     }
+}
+
+/// A song, task `song`, whose tracks are at the vendor's: their ids and addresses.
+pub(super) fn finished(tracks: &[(&str, &str)]) -> Job {
+    let track = |(id, url): &(&str, &str)| TrackFacts {
+        id: (*id).to_owned(),
+        audio_url: Some((*url).to_owned()),
+        ..TrackFacts::default()
+    };
+    let events = [
+        Event::Intent {
+            attempt: 1,
+            token: Token::from_text("t"),
+            credits: PRICE,
+        },
+        Event::Accepted {
+            attempt: 1,
+            task_id: task_id("song"),
+            via: Via::Response,
+        },
+        Event::Stage {
+            stage: TaskStage::Complete,
+            tracks: tracks.iter().map(track).collect(),
+            placed: true,
+        },
+    ];
+    let mut job = Job::default();
+    events.iter().for_each(|event| job.replay(NOW_MS, event));
+    assert!(matches!(job.phase, Phase::Finished(_)));
+    job
 }
 
 pub(super) fn wanted(jobs: usize) -> Vec<ResumedJob> {

@@ -113,6 +113,33 @@ pub(super) struct Seen {
     pub(super) strays: u64,
 }
 
+impl Seen {
+    /// All of them.
+    pub(super) fn counts(&self) -> [u64; 18] {
+        let [conflicts, too_early, not_covered] = self.refused;
+        [
+            self.vetoed,
+            self.delayed,
+            self.found,
+            self.partial,
+            self.early,
+            self.nameless,
+            self.sources,
+            self.confirmed,
+            self.rejected,
+            self.deleted,
+            self.adopted,
+            self.inputs,
+            self.stepped,
+            self.recovered,
+            conflicts,
+            too_early,
+            not_covered,
+            self.strays,
+        ]
+    }
+}
+
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);

@@ -304,7 +304,11 @@ pub(crate) fn list<'n>(node: &'n Node, what: &str, report: &mut Report) -> Optio
     match &node.value {
         Value::List(items) => Some(items),
         _ => {
-            wrong(node, &format!("{what} is a list"), "a list", report);
+            let help = match &node.value {
+                Value::Map(_) | Value::Null => "begin each entry with `- `",
+                _ => "put it between `[` and `]`",
+            };
+            wrong(node, &format!("{what} is a list"), "a list", report).help(help);
             None
         }
     }
