@@ -37,6 +37,8 @@ pub(super) struct World {
     /// The jobs of the plan of this life, in its order: hooks of `plan_job` choose among more jobs than a plan has.
     pub(super) planned: Vec<usize>,
     pub(super) records: Vec<NewRecord>,
+    /// The jobs for which a callback named a task.
+    pub(super) claimed: HashSet<JobKey>,
     /// What the process received and has not made durable yet: a task, and the secret where it came in a callback.
     pub(super) hearing: Vec<(TaskId, Option<Token>)>,
     /// How often the user said that a job may be bought once more.
@@ -166,6 +168,7 @@ impl World {
             jobs: HashMap::new(),
             planned: Vec::new(),
             records: Vec::new(),
+            claimed: HashSet::new(),
             hearing: Vec::new(),
             said_again: HashMap::new(),
             queue: BinaryHeap::new(),
@@ -545,6 +548,7 @@ impl World {
             earlier,
             self.now,
         );
+        assert_eq!(conductor.jobs().len(), self.followed().len());
         let mut decision = Decision::default();
         let begun_ms = self.now;
         let mut tokens = 0;
@@ -580,7 +584,7 @@ impl World {
                 }
                 self.begin(effect);
             }
-            self.check(&conductor, all);
+            self.check(&conductor);
             if resumes {
                 continue;
             }
@@ -728,13 +732,6 @@ impl World {
         })
     }
 
-    /// Whether a callback named a task for the job.
-    pub(super) fn was_claimed(&self, key: &JobKey) -> bool {
-        self.records
-            .iter()
-            .any(|it| it.job == Some(*key) && matches!(it.event, Event::Claimed { .. }))
-    }
-
     /// Whether the ledger knows a task as a job's, or knew it until it failed.
     pub(super) fn is_accepted(&self, id: &str) -> bool {
         let mut owner = None;
@@ -779,6 +776,9 @@ impl World {
         let heard = std::mem::take(&mut self.hearing);
         let heard = heard.into_iter().map(|(task, _)| task.to_string());
         self.vendor.reported.extend(heard);
+        let claims = batch.events.iter();
+        let claims = claims.filter(|record| matches!(record.event, Event::Claimed { .. }));
+        self.claimed.extend(claims.filter_map(|record| record.job));
         self.records.extend(batch.events.iter().cloned());
         for (key, known) in &batch.jobs {
             let version = known.version + 1;
