@@ -30,6 +30,7 @@ mod manual;
 mod messages;
 mod module_edges;
 mod pace;
+mod partitions;
 mod picks;
 #[cfg(target_os = "linux")]
 mod proof;

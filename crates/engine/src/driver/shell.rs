@@ -14,6 +14,7 @@ use super::callbacks::{ReceivedCallback, Receiver};
 use super::clock::{Clock, until};
 use super::effects::{EffectRunner, upload_to_keep};
 use super::hooks::RunHooks;
+use super::left_callbacks::LeftCallbacks;
 use super::message::{HookReport, Message, Wakeup};
 use super::share::{GivenSong, Share};
 use super::{RunError, Signals};
@@ -38,10 +39,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one turn of the loop decides on together.
-struct Turn {
-    decision: Decision,
+pub(super) struct Turn {
+    pub(super) decision: Decision,
     /// The callbacks that came in, and whether their tokens are known. Each gets its response once the decision is durable.
-    acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
+    pub(super) acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
 }
 
 /// What came of a batch that was written.
@@ -73,6 +74,8 @@ pub(super) struct Shell<'a> {
     pub(super) left_receipts: Vec<LeftReceipts>,
     /// The songs that this process has of a shared run.
     pub(super) share: Option<Share>,
+    /// The callbacks that came to other processes.
+    pub(super) left_callbacks: LeftCallbacks,
     /// Whether jobs of the last batch were left out, because other processes have changed them.
     pub(super) left_to_others: bool,
     /// Cancelled when the user wants to stop at once.
@@ -121,6 +124,7 @@ impl Shell<'_> {
             decision,
             acknowledgements: Vec::new(),
         };
+        self.take_left_callbacks(&mut turn)?;
         if reads_balance {
             // Before the first submission, so that what is charged from now on shows.
             let balance = tokio::select! {
@@ -181,6 +185,7 @@ impl Shell<'_> {
                 Some(call) = self.calls.recv() => Wakeup::Called(call),
                 given = Share::next(&mut self.share) => Wakeup::Given(given),
                 report = self.hooks.next_report() => Wakeup::Reported(report),
+                () = self.left_callbacks.due(), if self.share.is_some() => Wakeup::LeftCallbacks,
                 () = until(over_at) => Wakeup::Over,
                 () = until(wake) => Wakeup::Due,
             };
@@ -232,6 +237,7 @@ impl Shell<'_> {
             }
             Wakeup::Reported(report) => self.note(report, decision),
             Wakeup::Given(given) => self.take_given(given, decision)?,
+            Wakeup::LeftCallbacks => self.take_left_callbacks(turn)?,
             Wakeup::Over => self.over.cancel(),
             Wakeup::Due => {}
         }
@@ -353,21 +359,33 @@ impl Shell<'_> {
         call: ReceivedCallback,
         decision: &mut Decision,
     ) -> Option<(oneshot::Sender<bool>, bool)> {
+        match self.claim(&call, decision)? {
+            ClaimOutcome::Known => Some((call.done, true)),
+            ClaimOutcome::Unknown => {
+                let known = self.leave_callback(&call)?;
+                Some((call.done, known))
+            }
+            ClaimOutcome::Full => None,
+        }
+    }
+
+    /// What the conductor makes of a callback; none where the ledger can't be read.
+    pub(super) fn claim(
+        &mut self,
+        call: &ReceivedCallback,
+        decision: &mut Decision,
+    ) -> Option<ClaimOutcome> {
         let now_ms = self.clock.now_ms();
         let store = &*self.store;
         let read = |key: &JobKey| tokio::task::block_in_place(|| store.job(key));
-        match self
-            .conductor
-            .handle_callback(now_ms, &call.token, &call.task, read, decision)
-        {
-            Ok(ClaimOutcome::Known) => Some((call.done, true)),
-            Ok(ClaimOutcome::Unknown) => Some((call.done, false)),
-            Ok(ClaimOutcome::Full) => None,
-            Err(error) => {
+        let claimed =
+            self.conductor
+                .handle_callback(now_ms, &call.token, &call.task, read, decision);
+        claimed
+            .inspect_err(|error| {
                 tracing::warn!(%error, "cannot record a callback for a job of another plan");
-                None
-            }
-        }
+            })
+            .ok()
     }
 
     /// Makes a decision's records durable in one write, sends them to observers, then begins its effects. Returns the events
