@@ -47,7 +47,7 @@ pub(crate) struct ManifestArgs {
         allow_negative_numbers = true
     )]
     pub(crate) seed: u64,
-    /// Select one of N parts of the jobs, as hash:2/5, with a fifth of the rate limit, of the tasks in flight and of the credits: for
+    /// Select part M of N of the jobs, as hash:2/5, with an Nth of the rate limit, of the tasks in flight and of the credits; for
     /// machines that have a ledger each
     #[arg(long, value_name = "hash:M/N")]
     pub(crate) partition: Option<Partition>,

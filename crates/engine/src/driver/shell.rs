@@ -25,7 +25,9 @@ use crate::index::ClaimOutcome;
 use crate::job::Step;
 use crate::receipts::{LeftReceipts, Receipts};
 use crate::settings::JobKey;
-use crate::store::{Batch, KnownJob, NewRecord, Refusal, RefusedJob, RunHeader, Store, StoreError};
+use crate::store::{
+    Batch, KnownJob, LeftCallback, NewRecord, Refusal, RefusedJob, RunHeader, Store, StoreError,
+};
 use crate::summary::summarise;
 
 /// How long responses to submissions are awaited when the ledger can't be written any more.
@@ -39,10 +41,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one turn of the loop decides on together.
-pub(super) struct Turn {
-    pub(super) decision: Decision,
+struct Turn {
+    decision: Decision,
     /// The callbacks that came in, and whether their tokens are known. Each gets its response once the decision is durable.
-    pub(super) acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
+    acknowledgements: Vec<(oneshot::Sender<bool>, bool)>,
 }
 
 /// What came of a batch that was written.
@@ -370,11 +372,7 @@ impl Shell<'_> {
     }
 
     /// What the conductor makes of a callback; none where the ledger can't be read.
-    pub(super) fn claim(
-        &mut self,
-        call: &ReceivedCallback,
-        decision: &mut Decision,
-    ) -> Option<ClaimOutcome> {
+    fn claim(&mut self, call: &ReceivedCallback, decision: &mut Decision) -> Option<ClaimOutcome> {
         let now_ms = self.clock.now_ms();
         let store = &*self.store;
         let read = |key: &JobKey| tokio::task::block_in_place(|| store.job(key));
@@ -386,6 +384,50 @@ impl Shell<'_> {
                 tracing::warn!(%error, "cannot record a callback for a job of another plan");
             })
             .ok()
+    }
+
+    /// Leaves a callback of an attempt that this process does not know to the one that has the job. Returns whether the store knows the
+    /// attempt; none where it can't be reached, so that the provider retries.
+    fn leave_callback(&mut self, call: &ReceivedCallback) -> Option<bool> {
+        if self.share.is_none() {
+            return Some(false);
+        }
+        let left = LeftCallback {
+            token: call.token.clone(),
+            task: call.task.clone(),
+        };
+        tokio::task::block_in_place(|| self.store.leave_callback(&left))
+            .inspect_err(
+                |error| tracing::warn!(%error, "cannot leave a callback to another process"),
+            )
+            .ok()
+    }
+
+    /// Takes the callbacks that were left for the jobs of this process.
+    fn take_left_callbacks(&mut self, turn: &mut Turn) -> Result<(), RunError> {
+        let jobs: Vec<JobKey> = match &self.share {
+            Some(share) => {
+                let songs = share.given.keys();
+                let jobs = songs.flat_map(|song| self.conductor.family_of(song));
+                jobs.collect()
+            }
+            None => self.conductor.jobs().map(|(key, _)| *key).collect(),
+        };
+        let store = &mut *self.store;
+        let found = match tokio::task::block_in_place(|| self.left_callbacks.look(store, &jobs)) {
+            Ok(found) => found,
+            // The next look finds the same.
+            Err(StoreError::Unreachable { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for left in found {
+            let call = self.left_callbacks.take(left);
+            // One that is dropped is taken again.
+            if let Some(ClaimOutcome::Known) = self.claim(&call, &mut turn.decision) {
+                turn.acknowledgements.push((call.done, true));
+            }
+        }
+        Ok(())
     }
 
     /// Makes a decision's records durable in one write, sends them to observers, then begins its effects. Returns the events
