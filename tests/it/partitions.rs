@@ -17,14 +17,14 @@ fn keys(plan: &Value) -> BTreeSet<String> {
 fn parts_buy_each_job_once_with_a_share_of_the_limits() {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant", "--rate", "off"]);
-    let more = "limits: {concurrency: 4, credits: 240}\nthen: [wav]\n";
-    lab.manifest("songs.yaml", &studio.url, 3, 3, more);
+    let more = "limits: {concurrency: 24}\nthen: [wav]\n";
+    lab.manifest("songs.yaml", &studio.url, 2, 2, more);
     let whole = keys(&lab.json(&["plan", "songs.yaml"]));
     // Each machine has the manifest, the recordings, and a ledger and an output directory of its own.
     let mut parts = BTreeSet::new();
     for part in ["hash:1/3", "hash:2/3", "hash:3/3"] {
         let manifest = format!("machine{}/songs.yaml", &part[5..6]);
-        lab.manifest(&manifest, &studio.url, 3, 3, more);
+        lab.manifest(&manifest, &studio.url, 2, 2, more);
         let select = [manifest.as_str(), "--partition", part];
         let plan = lab.json(&[&["plan"], &select[..]].concat());
         let new = keys(&plan);

@@ -176,10 +176,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("studio.sqlite3");
         let older = open(&path).unwrap();
+        let sql = "SELECT sql FROM sqlite_schema WHERE name = 'tasks'";
+        let table: String = older.query_row(sql, [], |row| row.get(0)).unwrap();
+        // Not every SQLite drops a column before a comment.
+        let without_comments: String = table
+            .lines()
+            .filter_map(|line| line.split("--").next())
+            .collect();
+        older
+            .execute_batch(&format!("DROP TABLE tasks; {without_comments}"))
+            .unwrap();
         older
             .execute_batch(
-                "DROP INDEX tasks_parent;
-                 ALTER TABLE tasks DROP COLUMN operation;
+                "ALTER TABLE tasks DROP COLUMN operation;
                  ALTER TABLE tasks DROP COLUMN parent;
                  ALTER TABLE tasks DROP COLUMN parent_track;
                  ALTER TABLE bills DROP COLUMN operation;
