@@ -34,7 +34,7 @@ const COLOUR_DB: f32 = 8.0;
 
 /// Below this confidence of the beats the band plays without drums. Of 422 generated songs, sung lead sheets, their excerpts of ten
 /// seconds and recordings of people, 61 lie below it: the beats of .26 of them are right (F of .8 or more), those of .52 at another
-/// level of the metre too. Above it these are .70 and .81 (tools/band_eval/README.md).
+/// level of the metre too. Above it these are .69 and .81 (tools/band_eval/README.md).
 const SURE_OF_BEATS: f32 = 0.45;
 
 /// Whether the band plays without drums: the confidence of the beat is low, drums would make that obvious, and the tags do not name
