@@ -283,13 +283,13 @@ fn an_unsure_beat_is_not_drummed_unless_drums_are_asked_for() {
             .any(|part| matches!(part.role, Role::Drums | Role::Percussion))
     };
     for style in StyleId::all() {
-        analysis.confidence.beats = 0.2;
+        analysis.confidence.beats = 0.44;
         assert!(!drums(&analysis, &styled(style)), "{style:?}");
     }
     let mut asked = read_tags("drums", "");
     asked.styles = vec![StyleId::PopRock];
     assert!(drums(&analysis, &asked));
-    analysis.confidence.beats = 0.6;
+    analysis.confidence.beats = 0.46;
     assert!(drums(&analysis, &styled(StyleId::PopRock)));
 }
 

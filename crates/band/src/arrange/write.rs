@@ -32,14 +32,18 @@ const ASKED_DELAY: f32 = 0.2;
 /// Difference in level of percussion, pads, figures and fills between style weights 0 and 1, in decibels.
 const COLOUR_DB: f32 = 8.0;
 
+/// Below this confidence of the beats the band plays without drums. Of 422 generated songs, sung lead sheets, their excerpts of ten
+/// seconds and recordings of people, 61 lie below it: the beats of .26 of them are right (F of .8 or more), those of .52 at another
+/// level of the metre too. Above it these are .69 and .81 (tools/band_eval/README.md).
+const SURE_OF_BEATS: f32 = 0.45;
+
 /// Whether the band plays without drums: the confidence of the beat is low, drums would make that obvious, and the tags do not name
 /// drums.
 pub(crate) fn leaves_out_drums(analysis: &Analysis, brief: &Brief) -> bool {
-    const SURE_ENOUGH: f32 = 0.3;
     const FEWEST_NOTES: usize = 4;
     // Without singing, the beat is the band's own.
     analysis.notes.len() >= FEWEST_NOTES
-        && analysis.confidence.beats < SURE_ENOUGH
+        && analysis.confidence.beats < SURE_OF_BEATS
         && !brief
             .wanted
             .iter()

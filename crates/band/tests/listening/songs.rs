@@ -5,6 +5,7 @@
 use crate::singer::{Manner, Tune, beat_times, check_invariants, f_measure, note_f, sing};
 use backline_audio::{Audio, decode};
 use backline_band::{
+    Request, Session, SoundSource,
     analysis::{Analysis, Hints, Key, Metre, Mode},
     listen,
 };
@@ -598,4 +599,38 @@ fn tags_settle_what_the_voice_leaves_open() {
 fn the_same_recording_gives_the_same_analysis() {
     let sung = sing(&clementine(), Manner::default());
     assert_eq!(heard(&sung.audio), heard(&sung.audio));
+}
+
+#[test]
+fn a_singer_without_a_beat_is_accompanied_without_drums() {
+    // The lengths are spread evenly between a third and twice a quarter: no tempo explains them.
+    let mut chance = 7u32;
+    let mut draw = || {
+        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(chance >> 8) / f64::from(1 << 24)
+    };
+    let scale = [60, 62, 64, 65, 67, 69, 71, 72];
+    let aimless: Tune = (0..24)
+        .map(|_| (scale[(draw() * 8.0) as usize], 0.33 + 1.67 * draw()))
+        .collect();
+    let request = Request {
+        tags: "pop rock".to_owned(),
+        negative_tags: String::new(),
+        style_weight: 0.5,
+        weirdness_constraint: 0.2,
+        audio_weight: 0.5,
+        singer: None,
+        seed: 1,
+        takes: 1,
+    };
+    let without_drums = |tune: &Tune| {
+        let audio = sing(tune, Manner::default()).audio;
+        let take = Session::new(&audio, &request, SoundSource::Own)
+            .and_then(|session| session.take(0))
+            .expect("a take");
+        let remarks = take.facts.remarks.iter();
+        remarks.filter(|one| one.contains("without drums")).count() == 1
+    };
+    assert!(without_drums(&aimless));
+    assert!(!without_drums(&twinkle()));
 }
