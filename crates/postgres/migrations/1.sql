@@ -25,6 +25,11 @@ CREATE TABLE backline.runs (
     committed bigint NOT NULL
 );
 
+-- Runs that were removed: the output directories that they filled still name them.
+CREATE TABLE backline.pruned (
+    run text PRIMARY KEY
+);
+
 CREATE TABLE backline.plans (
     plan text NOT NULL,
     position bigint NOT NULL,

@@ -194,7 +194,7 @@ mod tests {
     ) -> (ClaimOutcome, usize) {
         let (known, batch) = tokens.hear(ledger, call, 9).unwrap();
         ledger.append(&batch).unwrap();
-        assert_eq!(ledger.check().unwrap(), []);
+        assert_eq!(ledger.check().unwrap().findings, []);
         (known, batch.events.len())
     }
 
