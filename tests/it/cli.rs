@@ -19,6 +19,7 @@ const COMMANDS: [&str; 17] = [
     "studio",
     "diff",
     "gc",
+    "ledger",
     "doctor",
     "hooks",
     "schema",

@@ -282,25 +282,35 @@ fn runs(
     from: &dyn Contents,
     pruned: &HashSet<RunId>,
 ) -> Result<Vec<AddedRun>, StoreError> {
-    let own = to.stored_runs()?;
-    let known: HashSet<&RunId> = own.iter().map(|run| &run.header.id).collect();
-    let mut new = from.stored_runs()?;
-    new.retain(|run| !known.contains(&run.header.id) && !pruned.contains(&run.header.id));
+    // Each of the ledger's own runs with its time in the order of the ledger.
+    let mut own = Vec::new();
+    let mut time_ms = i64::MIN;
+    for run in to.stored_runs()? {
+        time_ms = time_ms.max(run.header.started_ms);
+        own.push((run.header.id, time_ms));
+    }
+    let known: HashMap<RunId, i64> = own.iter().cloned().collect();
     let mut runs = Vec::new();
-    let mut own = own.iter().peekable();
-    let (mut own_ms, mut new_ms) = (i64::MIN, i64::MIN);
-    for run in new {
-        new_ms = new_ms.max(run.header.started_ms);
-        while let Some(earlier) = own.next_if(|own| own_ms.max(own.header.started_ms) <= new_ms) {
-            own_ms = own_ms.max(earlier.header.started_ms);
+    let mut own = own.into_iter().peekable();
+    let mut their_ms = i64::MIN;
+    for run in from.stored_runs()? {
+        their_ms = their_ms.max(run.header.started_ms);
+        if let Some(there_ms) = known.get(&run.header.id) {
+            their_ms = their_ms.max(*there_ms);
+            continue;
+        }
+        if pruned.contains(&run.header.id) {
+            continue;
+        }
+        while let Some((id, _)) = own.next_if(|(_, own_ms)| *own_ms <= their_ms) {
             if !runs.is_empty() {
-                runs.push(AddedRun::Present(earlier.header.id.clone()));
+                runs.push(AddedRun::Present(id));
             }
         }
         runs.push(AddedRun::New(Box::new(run)));
     }
     if !runs.is_empty() {
-        runs.extend(own.map(|run| AddedRun::Present(run.header.id.clone())));
+        runs.extend(own.map(|(id, _)| AddedRun::Present(id)));
     }
     Ok(runs)
 }

@@ -34,7 +34,7 @@ const MAX_EXAMINED_BYTES: u64 = 64 << 10;
 /// The path of a plan's ledger.
 pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
     match &global.ledger {
-        Some(path) => named(path),
+        Some(path) => named_ledger(path),
         None => {
             let ledger = plan.project_dir.join(LEDGER);
             refuse_planted(&plan.project_dir, &ledger)?;
@@ -117,7 +117,7 @@ pub(crate) fn ledger_path(
     global: &GlobalArgs,
 ) -> Result<PathBuf, Failure> {
     if let Some(path) = &global.ledger {
-        return named(path);
+        return named_ledger(path);
     }
     let folder = match manifest.and_then(Path::parent) {
         Some(folder) => folder.to_owned(),
@@ -306,7 +306,7 @@ pub(crate) fn show_from_here(
 }
 
 /// The place of a ledger that the user named.
-fn named(ledger: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn named_ledger(ledger: &Path) -> Result<PathBuf, Failure> {
     if is_on_server(ledger) {
         check_address(ledger)?;
         return Ok(ledger.to_owned());
