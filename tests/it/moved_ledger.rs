@@ -33,7 +33,10 @@ fn two_machines(lab: &Lab, studio: &StudioProcess) -> [String; 2] {
 fn reports(lab: &Lab, ledger: &str, manifest: &str) -> Vec<(String, String)> {
     let folder = lab.path("reports");
     let _ = fs::remove_dir_all(&folder);
-    with(lab, ledger, 0, &["report", manifest, "--dir", "reports"]);
+    // The page measures the tracks once, and the table shows what is known of them.
+    for _ in 0..2 {
+        with(lab, ledger, 0, &["report", manifest, "--dir", "reports"]);
+    }
     let mut files: Vec<(String, String)> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap())
@@ -231,19 +234,20 @@ fn a_damaged_ledger_is_reported_and_not_copied() {
         intact.starts_with("a/ledger.sqlite3 is intact: format 6, 1 runs, 4 jobs, "),
         "{intact}"
     );
-    // One job's stored state, and no event, says how often it was submitted.
+    // The stored states of jobs, and no events, say how often they were submitted.
     let mut bytes = fs::read(lab.path(&a)).unwrap();
     let attempts = b"\"attempts\":1";
-    let at = bytes.windows(attempts.len()).position(|it| it == attempts);
-    bytes[at.unwrap() + attempts.len() - 1] = b'2';
+    for at in 0..bytes.len() - attempts.len() {
+        if bytes[at..].starts_with(attempts) {
+            bytes[at + attempts.len() - 1] = b'2';
+        }
+    }
     fs::write(lab.path(&a), bytes).unwrap();
     let ran = lab.expect(7, &["ledger", "check", "--ledger", &a]);
-    assert!(
-        ran.out.starts_with("job ") && ran.out.lines().count() == 1,
-        "{}",
-        ran.out
-    );
-    assert!(ran.out.contains("the stored state differs"), "{}", ran.out);
+    let is_finding =
+        |line: &str| line.starts_with("job ") && line.contains("the stored state differs");
+    assert!(ran.out.lines().all(is_finding), "{}", ran.out);
+    assert_eq!(ran.out.lines().count(), 4, "{}", ran.out);
     for args in [
         ["import", &a, "--ledger", &b],
         ["export", &b, "--ledger", &a],
