@@ -31,6 +31,7 @@ mod messages;
 mod module_edges;
 mod moved_ledger;
 mod pace;
+mod partitions;
 mod picks;
 #[cfg(target_os = "linux")]
 mod proof;

@@ -158,6 +158,14 @@ fn workers_carry_out_the_jobs_of_a_run_and_its_summary_is_that_of_one_process() 
     for worker in workers.iter_mut().chain([&mut stopped]) {
         worker.wait_for("working on run", 1);
     }
+    // A machine with the manifest and the recordings, and without the folder that the run fills.
+    paced(&lab, &studio, "elsewhere/songs.yaml", 12, "credits: 10000");
+    let elsewhere = ["worker", "elsewhere/songs.yaml", "--ledger", &address];
+    lab.fails(
+        7,
+        &elsewhere,
+        "mount the directory of the machine that began the run",
+    );
     until_bought(&studio, 20);
     stopped.signal("TERM");
     let ran = stopped.end();
@@ -223,4 +231,53 @@ fn nothing_is_bought_twice_or_lost_while_workers_are_killed_and_the_server_crash
     let summary = lab.json(&["status", "songs.yaml", "--ledger", &address]);
     assert_eq!(summary["totals"]["kept"], 80, "{summary:#}");
     assert_paced_and_bought_once(&studio);
+}
+
+#[test]
+fn callbacks_reach_the_process_that_has_the_job_through_any_other() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let address = server.database();
+    let lab = Lab::new();
+    // Without its callback each purchase is in doubt.
+    let studio = lab.misbehaving(
+        "version: 1\nidempotency: off\nrules: [{do: [{response: drop}, {callbacks: {delay_ms: 8000}}]}]\n",
+    );
+    let ports: [u16; 2] = std::array::from_fn(|_| {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    });
+    // The provider calls the other process of the two.
+    for (name, listens, called) in [("run.yaml", 0, 1), ("worker.yaml", 1, 0)] {
+        let callbacks = format!(
+            "callbacks: {{listen: \"127.0.0.1:{}\", public_url: \"http://127.0.0.1:{}/hook\"}}\n",
+            ports[listens], ports[called]
+        );
+        let limits = "limits: {concurrency: 20, failures_in_a_row: 1000}\nreports: [json]\n";
+        lab.manifest(name, &studio.url, 2, 10, &(limits.to_owned() + &callbacks));
+        let text = lab.read(name);
+        lab.write(
+            name,
+            text.replace("api_key:", "idempotency_key: false, api_key:"),
+        );
+    }
+    let worker = [
+        "worker",
+        "worker.yaml",
+        "--ledger",
+        &address,
+        "--wait",
+        "2m",
+    ];
+    let worker = lab.start(&worker);
+    let run = lab.expect(0, &["run", "run.yaml", "--ledger", &address]);
+    let worked = worker.end();
+    assert_eq!(worked.code, Some(0), "{}", worked.err);
+    assert_eq!(studio.bill().len(), 20);
+    let summary = lab.json(&["status", "run.yaml", "--ledger", &address]);
+    assert_eq!(summary["totals"]["kept"], 20, "{}", run.err);
+    let database = address.rsplit_once('/').unwrap().1;
+    let left = server.query(database, "SELECT count(*) FROM backline.callbacks");
+    assert_eq!(left, "0", "every callback is recorded");
 }

@@ -206,6 +206,28 @@ pub(crate) fn guard(directory: &Path, ledger: &Ledger) -> Result<(), Failure> {
     }
 }
 
+/// Fails unless a run has claimed the directory: a worker keeps its files where the run's reports find them. A run claims it right after it
+/// began, so that is waited for.
+#[cfg(feature = "postgres")]
+pub(crate) fn require_run(directory: &Path, run: &RunId) -> Result<(), Failure> {
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+    const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+    let began = std::time::Instant::now();
+    while marker(directory)?.is_none_or(|marker| marker.run != *run) {
+        if began.elapsed() >= PATIENCE {
+            let message = format!(
+                "the output directory {} is not the one that the run {run} fills",
+                seen_from_here(directory).display()
+            );
+            return Err(Failure::msg(Kind::Output, message).hint(
+                "mount the directory of the machine that began the run, and name it with `output: {dir: …}` on both",
+            ));
+        }
+        std::thread::park_timeout(PAUSE);
+    }
+    Ok(())
+}
+
 /// The directory's claim; none if it has none or does not exist.
 fn marker(directory: &Path) -> Result<Option<Marker>, Failure> {
     match Folder::open(directory) {
@@ -286,6 +308,18 @@ fn in_use(project: &Project, marker: Option<&Marker>) -> Failure {
         directory.display(),
         seen_from_here(&project.ledger).display()
     );
+    if let Some(marker) = marker
+        && marker.ledger == project.ledger
+    {
+        let message = format!(
+            "the run {} with this ledger fills the output directory {} now",
+            marker.run,
+            directory.display()
+        );
+        return Failure::msg(Kind::Ledger, message).hint(
+            "wait for its end; on a server's ledger, `backline worker` carries out jobs of it",
+        );
+    }
     let whose = marker.map_or_else(
         || "use the ledger of that process".to_owned(),
         |marker| format!("use its ledger: --ledger {}", marker.ledger.display()),

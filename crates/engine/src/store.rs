@@ -9,11 +9,12 @@ mod contents;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use backline_api::TaskId;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Event, Record, RunId, Via};
-use crate::job::{Job, LinkedJob, Phase};
+use crate::event::{Event, Record, RunId, Token, Via};
+use crate::job::{CLAIMS, Job, LinkedJob, Phase};
 use crate::plan::{Coordinates, JobStep, Limits, Rate};
 use crate::settings::{JobKey, Settings};
 
@@ -72,6 +73,19 @@ pub trait Store: Send {
     fn buyers(&self) -> Result<HashMap<JobKey, RunId>, StoreError>;
     /// The job that a task is, or ever was, a task of: one that failed and was bought again is in its job's history only.
     fn job_of_task(&self, task: &str) -> Result<Option<JobKey>, StoreError>;
+    /// Leaves a callback to the process that has the job of its attempt. Returns whether the store knows the attempt; one that a single
+    /// process uses leaves none.
+    fn leave_callback(&mut self, _: &LeftCallback) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    /// The callbacks that were left for attempts of these jobs.
+    fn left_callbacks(&self, _: &[JobKey]) -> Result<Vec<LeftCallback>, StoreError> {
+        Ok(Vec::new())
+    }
+    /// Removes a callback that was left, once it is recorded.
+    fn remove_callback(&mut self, _: &LeftCallback) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// A job's events over all runs, in the order in which they happened.
     fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError>;
 }
@@ -328,6 +342,28 @@ pub struct KnownJob {
     /// How often a store has written it when it was read; 0 for a job that no store has. A batch names the version that it changes.
     pub version: u64,
 }
+
+/// A callback that came to a process that does not have the job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LeftCallback {
+    /// The token of the attempt.
+    pub token: Token,
+    /// The task that it names.
+    pub task: TaskId,
+}
+
+impl LeftCallback {
+    /// The callback of an attempt that names a task.
+    pub fn new(token: impl Into<String>, task: impl Into<String>) -> Self {
+        Self {
+            token: Token::from_text(token),
+            task: TaskId(task.into()),
+        }
+    }
+}
+
+/// Most callbacks that a store keeps for one attempt: each names another task, and a job takes no more.
+pub const LEFT_CALLBACKS: usize = CLAIMS;
 
 /// The response of a hook when a job was planned, to be used again while the input is the same.
 #[derive(Debug, Clone, PartialEq, Eq)]

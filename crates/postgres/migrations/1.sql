@@ -47,6 +47,8 @@ CREATE TABLE backline.events (
     account text NOT NULL,
     job bytea,
     is_submission boolean NOT NULL,
+    -- The token of the attempt that it begins.
+    token text,
     -- The task that the event makes the job's.
     task text,
     event text NOT NULL
@@ -54,6 +56,7 @@ CREATE TABLE backline.events (
 CREATE INDEX events_of_job ON backline.events (job, seq) WHERE job IS NOT NULL;
 CREATE INDEX events_of_run ON backline.events (run, seq);
 CREATE INDEX events_of_task ON backline.events (task) WHERE task IS NOT NULL;
+CREATE INDEX events_of_token ON backline.events (token) WHERE token IS NOT NULL;
 CREATE INDEX submissions ON backline.events (account, written_at) WHERE is_submission;
 
 CREATE TABLE backline.jobs (
@@ -79,6 +82,14 @@ CREATE TABLE backline.uploads (
 CREATE TABLE backline.hook_results (
     input bytea PRIMARY KEY,
     response text NOT NULL
+);
+
+-- Callbacks that came to a process that does not have the job, until the one that has it has recorded them.
+CREATE TABLE backline.callbacks (
+    token text NOT NULL,
+    task text NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (token, task)
 );
 
 -- The last batch of each writer: a writer that lost the response to its commit finds out here whether it was made.

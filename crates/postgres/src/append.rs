@@ -257,16 +257,20 @@ pub(crate) async fn insert_events(
         Event::Accepted { task_id, .. } => Some(task_id.to_string()),
         _ => None,
     };
+    let token = |new: &&NewRecord| match &new.event {
+        Event::Intent { token, .. } => Some(token.expose().to_owned()),
+        _ => None,
+    };
     let column = |of: &dyn Fn(&&NewRecord) -> String| events.iter().map(of).collect::<Vec<_>>();
     let jobs: Vec<Option<Vec<u8>>> = events
         .iter()
         .map(|new| new.job.map(|key| key.to_bytes().to_vec()))
         .collect();
     sqlx::query(
-        "INSERT INTO events (seq, at_ms, written_at, run, account, job, is_submission, task, event)
-         SELECT seq, at_ms, clock_timestamp(), run, account, job, is_submission, task, event
-         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::boolean[], $7::text[], $8::text[])
-         AS new (seq, at_ms, run, account, job, is_submission, task, event)",
+        "INSERT INTO events (seq, at_ms, written_at, run, account, job, is_submission, token, task, event)
+         SELECT seq, at_ms, clock_timestamp(), run, account, job, is_submission, token, task, event
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::boolean[], $7::text[], $8::text[], $9::text[])
+         AS new (seq, at_ms, run, account, job, is_submission, token, task, event)",
     )
     .bind(seqs)
     .bind(events.iter().map(|new| new.at_ms).collect::<Vec<_>>())
@@ -274,6 +278,7 @@ pub(crate) async fn insert_events(
     .bind(column(&|new| new.account.clone()))
     .bind(jobs)
     .bind(events.iter().map(is_submission).collect::<Vec<_>>())
+    .bind(events.iter().map(token).collect::<Vec<_>>())
     .bind(events.iter().map(task).collect::<Vec<_>>())
     .bind(column(&|new| json(&new.event)))
     .execute(connection)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use backline_engine::event::{Event, Record, RunId};
 use backline_engine::settings::JobKey;
 use backline_engine::store::{
-    Batch, Committed, Contents, HookResult, KnownJob, PlannedRow, RunHeader, Store, StoreError,
-    Upload, is_taken_back, plan_name,
+    Batch, Committed, Contents, HookResult, KnownJob, LEFT_CALLBACKS, LeftCallback, PlannedRow,
+    RunHeader, Store, StoreError, Upload, is_taken_back, plan_name,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -38,6 +38,10 @@ impl Store for Ledger {
             .bind(&name)
             .execute(&mut *transaction)
             .await?;
+            // A provider that has not called for so long calls no more.
+            sqlx::query("DELETE FROM callbacks WHERE received_at < clock_timestamp() - interval '60 days'")
+                .execute(&mut *transaction)
+                .await?;
             if run.is_shared {
                 queue::publish(&mut transaction, &run.id, plan).await?;
             }
@@ -257,6 +261,62 @@ impl Store for Ledger {
             }
         }
         Ok(None)
+    }
+
+    fn leave_callback(&mut self, left: &LeftCallback) -> Result<bool, StoreError> {
+        self.with("write to", async |connection| {
+            let sql = "SELECT job FROM events WHERE token = $1";
+            let job: Option<Vec<u8>> = sqlx::query_scalar(sql)
+                .bind(left.token.expose())
+                .fetch_optional(&mut *connection)
+                .await?;
+            let Some(job) = job else {
+                return Ok(false);
+            };
+            // A task that the job has, and that is over, needs no callback.
+            sqlx::query(
+                "INSERT INTO callbacks (token, task)
+                 SELECT $1, $2 WHERE (SELECT count(*) FROM callbacks WHERE token = $1) < $3
+                 AND (NOT EXISTS (SELECT FROM events WHERE task = $2)
+                      OR EXISTS (SELECT FROM jobs WHERE key = $4 AND is_in_flight))
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(left.token.expose())
+            .bind(left.task.as_str())
+            .bind(i64::try_from(LEFT_CALLBACKS).unwrap_or(i64::MAX))
+            .bind(job)
+            .execute(connection)
+            .await?;
+            Ok(true)
+        })
+    }
+
+    fn left_callbacks(&self, jobs: &[JobKey]) -> Result<Vec<LeftCallback>, StoreError> {
+        let keys: Vec<Vec<u8>> = jobs.iter().map(|key| key.to_bytes().to_vec()).collect();
+        let rows: Vec<(String, String)> = self.reading(async |connection| {
+            sqlx::query_as(
+                "SELECT callbacks.token, callbacks.task FROM callbacks JOIN events USING (token)
+                 WHERE events.job = ANY($1) ORDER BY received_at",
+            )
+            .bind(&keys)
+            .fetch_all(connection)
+            .await
+        })?;
+        let left = rows.into_iter();
+        Ok(left
+            .map(|(token, task)| LeftCallback::new(token, task))
+            .collect())
+    }
+
+    fn remove_callback(&mut self, left: &LeftCallback) -> Result<(), StoreError> {
+        self.with("write to", async |connection| {
+            sqlx::query("DELETE FROM callbacks WHERE token = $1 AND task = $2")
+                .bind(left.token.expose())
+                .bind(left.task.as_str())
+                .execute(connection)
+                .await?;
+            Ok(())
+        })
     }
 
     fn history_of(&self, job: &JobKey) -> Result<Vec<Record>, StoreError> {

@@ -138,7 +138,11 @@ fn filters_keep_what_they_say_in_plan_order() {
             .collect();
         let plan = load_with(
             &fixtures().join("good/order.yaml"),
-            Selection { filters, sample },
+            Selection {
+                filters,
+                sample,
+                ..Selection::default()
+            },
         )
         .unwrap()
         .plan;
@@ -173,7 +177,7 @@ fn filters_that_can_match_nothing_are_refused() {
             &fixtures().join("good/order.yaml"),
             Selection {
                 filters,
-                sample: None,
+                ..Selection::default()
             },
         )
         .unwrap_err();

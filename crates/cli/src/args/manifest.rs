@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use backline_engine::manifest::{DEFAULT_MAX_JOBS, Filter};
+use backline_engine::manifest::{DEFAULT_MAX_JOBS, Filter, Partition};
 use clap::Args as ClapArgs;
 
 use super::{RunLedgerArgs, TapeArgs, WaitArgs};
@@ -47,6 +47,10 @@ pub(crate) struct ManifestArgs {
         allow_negative_numbers = true
     )]
     pub(crate) seed: u64,
+    /// Select part M of N of the jobs, as hash:2/5, with an Nth of the rate limit, of the tasks in flight and of the credits; for
+    /// machines that have a ledger each
+    #[arg(long, value_name = "hash:M/N")]
+    pub(crate) partition: Option<Partition>,
     /// Reject a manifest with more jobs or stems than this, counted before `exclude`
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_JOBS, allow_negative_numbers = true)]
     pub(crate) max_jobs: u64,
@@ -58,6 +62,11 @@ impl ManifestArgs {
         self.manifest == std::path::Path::new("-")
     }
 
+    /// Whether some of the jobs are selected.
+    pub(crate) fn selects(&self) -> bool {
+        !self.filters.is_empty() || self.sample.is_some() || self.partition.is_some()
+    }
+
     /// Every job of a manifest.
     pub(crate) fn whole(manifest: PathBuf) -> Self {
         Self {
@@ -65,6 +74,7 @@ impl ManifestArgs {
             filters: Vec::new(),
             sample: None,
             seed: 0,
+            partition: None,
             max_jobs: u64::MAX,
         }
     }
@@ -106,7 +116,7 @@ pub(crate) struct PlanArgs {
 #[group(multiple = false)]
 pub(crate) struct PlanLockArgs {
     /// Write the plan to the lock file (MANIFEST with the extension .lock)
-    #[arg(long, conflicts_with_all = ["filters", "sample"])]
+    #[arg(long, conflicts_with_all = ["filters", "sample", "partition"])]
     pub(crate) lock: bool,
     /// Fail with exit code 9 if the plan differs from the lock file
     #[arg(long)]

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use backline_engine::folder::{is_own, read_file};
+use backline_engine::manifest::project_ledger;
 use backline_engine::plan::Plan;
 use backline_engine::store::RunHeader;
 use backline_engine::summary::Summary;
 use backline_reporter::Standpoint;
 
 use crate::args::GlobalArgs;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, invalid};
 use crate::ledger::{Ledger, check_address, is_on_server};
 
 /// The path of a project's ledger, relative to the project's folder.
@@ -33,9 +34,10 @@ const MAX_EXAMINED_BYTES: u64 = 64 << 10;
 
 /// The path of a plan's ledger.
 pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
-    match &global.ledger {
-        Some(path) => named_ledger(path),
-        None => {
+    match (&global.ledger, &plan.ledger) {
+        (Some(path), _) => named_ledger(path),
+        (None, Some(text)) => named_in_project(&plan.project_dir, text),
+        (None, None) => {
             let ledger = plan.project_dir.join(LEDGER);
             refuse_planted(&plan.project_dir, &ledger)?;
             Ok(ledger)
@@ -111,7 +113,8 @@ pub(crate) fn manifest_of(ledger: &Ledger, run: &RunHeader) -> Result<PathBuf, F
     }
 }
 
-/// The ledger in `--ledger`, else the nearest one at or above the manifest's folder or the working directory.
+/// The ledger in `--ledger`, else the one that the project of the manifest's folder or of the working directory names, else the
+/// nearest one at or above that folder.
 pub(crate) fn ledger_path(
     manifest: Option<&Path>,
     global: &GlobalArgs,
@@ -123,8 +126,17 @@ pub(crate) fn ledger_path(
         Some(folder) => folder.to_owned(),
         None => here()?,
     };
-    let ledger = nearest_ledger(&folder);
-    refuse_planted(&folder, &ledger)?;
+    default_ledger(&folder)
+}
+
+/// The ledger of a folder without `--ledger`.
+fn default_ledger(folder: &Path) -> Result<PathBuf, Failure> {
+    let named = project_ledger(folder).map_err(|wrong| invalid("the project file", wrong))?;
+    if let Some((project, text)) = named {
+        return named_in_project(&project, &text);
+    }
+    let ledger = nearest_ledger(folder);
+    refuse_planted(folder, &ledger)?;
     Ok(ledger)
 }
 
@@ -294,7 +306,8 @@ pub(crate) fn show_from_here(
 ) {
     let folder = locate(Path::new(&shown)).ok();
     let folder = folder.as_deref().and_then(Path::parent);
-    if folder.map(nearest_ledger).as_deref() != Some(ledger.path()) {
+    let default = folder.and_then(|folder| default_ledger(folder).ok());
+    if default.as_deref() != Some(ledger.path()) {
         summary.run.ledger = Some(seen_from_here(ledger.path()).display().to_string());
     }
     summary.run.manifest = shown;
@@ -312,6 +325,15 @@ pub(crate) fn named_ledger(ledger: &Path) -> Result<PathBuf, Failure> {
         return Ok(ledger.to_owned());
     }
     absolute(ledger)
+}
+
+/// The place of a ledger that a project file names.
+fn named_in_project(project: &Path, text: &str) -> Result<PathBuf, Failure> {
+    let place = Path::new(text);
+    match is_on_server(place) {
+        true => named_ledger(place),
+        false => named_ledger(&project.join(place)),
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {

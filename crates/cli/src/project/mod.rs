@@ -60,6 +60,7 @@ impl Project {
         let selection = Selection {
             filters: args.filters.clone(),
             sample: args.sample.map(|number| (number, args.seed)),
+            partition: args.partition,
         };
         let options = selection_options(args);
         let project = Self::select(args, selection, global, console)?;
@@ -333,7 +334,8 @@ fn selection_options(args: &ManifestArgs) -> Option<String> {
     let sample = args
         .sample
         .map(|number| format!("--sample {number} --seed {}", args.seed));
-    let options: Vec<String> = filters.chain(sample).collect();
+    let partition = args.partition.map(|it| format!("--partition {it}"));
+    let options: Vec<String> = filters.chain(sample).chain(partition).collect();
     (!options.is_empty()).then(|| options.join(" "))
 }
 

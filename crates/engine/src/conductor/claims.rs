@@ -16,7 +16,8 @@ const CLAIM_POLLS: u32 = 5;
 const RECORDED_REJECTIONS: u32 = 4;
 
 impl Conductor {
-    /// Handles a callback. `read` returns the ledger's row of a job that this run does not follow.
+    /// Handles a callback. `read` returns the ledger's row of a job that this run does not follow. In a shared run the attempts of jobs that
+    /// this process does not have are unknown.
     pub(crate) fn handle_callback<E>(
         &mut self,
         now_ms: i64,
@@ -31,6 +32,10 @@ impl Conductor {
         let slot = self.slot_of.get(&key).copied();
         if let Some(at) = slot.filter(|at| !self.slots[*at].is_taken) {
             return Ok(self.called(at, now_ms, attempt, task, decision));
+        }
+        if self.config.is_shared {
+            // The process that has the job records it.
+            return Ok(ClaimOutcome::Unknown);
         }
         let pending = decision.batch.jobs.get(&key).cloned();
         let known = match pending {

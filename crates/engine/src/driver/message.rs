@@ -21,6 +21,8 @@ pub(super) enum Wakeup {
     Reported(HookReport),
     /// A song of a shared run was given, or none is left.
     Given(Option<GivenSong>),
+    /// It is time to look for callbacks that came to other processes.
+    LeftCallbacks,
     /// What is under way is no longer waited for.
     Over,
     /// The conductor wants to go on.

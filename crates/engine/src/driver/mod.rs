@@ -18,6 +18,7 @@ mod error;
 mod file_names;
 mod hooks;
 mod keep;
+mod left_callbacks;
 mod left_receipts;
 mod listen;
 mod message;
@@ -58,6 +59,7 @@ use clock::Clock;
 use config::{config, offers, resumed, spent_before};
 use effects::EffectRunner;
 use hooks::RunHooks;
+use left_callbacks::LeftCallbacks;
 use left_receipts::left_receipts;
 use plan_index::PlanIndex;
 use relocate::relocate;
@@ -381,6 +383,7 @@ pub async fn run(
         receipts,
         left_receipts,
         share: run.shared.take().map(Share::new),
+        left_callbacks: LeftCallbacks::new(),
         left_to_others: false,
         stop: signals.stop.clone(),
         over: CancellationToken::new(),

@@ -14,6 +14,7 @@ use super::callbacks::{ReceivedCallback, Receiver};
 use super::clock::{Clock, until};
 use super::effects::{EffectRunner, upload_to_keep};
 use super::hooks::RunHooks;
+use super::left_callbacks::LeftCallbacks;
 use super::message::{HookReport, Message, Wakeup};
 use super::share::{GivenSong, Share};
 use super::{RunError, Signals};
@@ -24,7 +25,9 @@ use crate::index::ClaimOutcome;
 use crate::job::Step;
 use crate::receipts::{LeftReceipts, Receipts};
 use crate::settings::JobKey;
-use crate::store::{Batch, KnownJob, NewRecord, Refusal, RefusedJob, RunHeader, Store, StoreError};
+use crate::store::{
+    Batch, KnownJob, LeftCallback, NewRecord, Refusal, RefusedJob, RunHeader, Store, StoreError,
+};
 use crate::summary::summarise;
 
 /// How long responses to submissions are awaited when the ledger can't be written any more.
@@ -73,6 +76,8 @@ pub(super) struct Shell<'a> {
     pub(super) left_receipts: Vec<LeftReceipts>,
     /// The songs that this process has of a shared run.
     pub(super) share: Option<Share>,
+    /// The callbacks that came to other processes.
+    pub(super) left_callbacks: LeftCallbacks,
     /// Whether jobs of the last batch were left out, because other processes have changed them.
     pub(super) left_to_others: bool,
     /// Cancelled when the user wants to stop at once.
@@ -121,6 +126,7 @@ impl Shell<'_> {
             decision,
             acknowledgements: Vec::new(),
         };
+        self.take_left_callbacks(&mut turn)?;
         if reads_balance {
             // Before the first submission, so that what is charged from now on shows.
             let balance = tokio::select! {
@@ -181,6 +187,7 @@ impl Shell<'_> {
                 Some(call) = self.calls.recv() => Wakeup::Called(call),
                 given = Share::next(&mut self.share) => Wakeup::Given(given),
                 report = self.hooks.next_report() => Wakeup::Reported(report),
+                () = self.left_callbacks.due(), if self.share.is_some() => Wakeup::LeftCallbacks,
                 () = until(over_at) => Wakeup::Over,
                 () = until(wake) => Wakeup::Due,
             };
@@ -232,6 +239,7 @@ impl Shell<'_> {
             }
             Wakeup::Reported(report) => self.note(report, decision),
             Wakeup::Given(given) => self.take_given(given, decision)?,
+            Wakeup::LeftCallbacks => self.take_left_callbacks(turn)?,
             Wakeup::Over => self.over.cancel(),
             Wakeup::Due => {}
         }
@@ -353,21 +361,73 @@ impl Shell<'_> {
         call: ReceivedCallback,
         decision: &mut Decision,
     ) -> Option<(oneshot::Sender<bool>, bool)> {
+        match self.claim(&call, decision)? {
+            ClaimOutcome::Known => Some((call.done, true)),
+            ClaimOutcome::Unknown => {
+                let known = self.leave_callback(&call)?;
+                Some((call.done, known))
+            }
+            ClaimOutcome::Full => None,
+        }
+    }
+
+    /// What the conductor makes of a callback; none where the ledger can't be read.
+    fn claim(&mut self, call: &ReceivedCallback, decision: &mut Decision) -> Option<ClaimOutcome> {
         let now_ms = self.clock.now_ms();
         let store = &*self.store;
         let read = |key: &JobKey| tokio::task::block_in_place(|| store.job(key));
-        match self
-            .conductor
-            .handle_callback(now_ms, &call.token, &call.task, read, decision)
-        {
-            Ok(ClaimOutcome::Known) => Some((call.done, true)),
-            Ok(ClaimOutcome::Unknown) => Some((call.done, false)),
-            Ok(ClaimOutcome::Full) => None,
-            Err(error) => {
+        let claimed =
+            self.conductor
+                .handle_callback(now_ms, &call.token, &call.task, read, decision);
+        claimed
+            .inspect_err(|error| {
                 tracing::warn!(%error, "cannot record a callback for a job of another plan");
-                None
+            })
+            .ok()
+    }
+
+    /// Leaves a callback of an attempt that this process does not know to the one that has the job. Returns whether the store knows the
+    /// attempt; none where it can't be reached, so that the provider retries.
+    fn leave_callback(&mut self, call: &ReceivedCallback) -> Option<bool> {
+        if self.share.is_none() {
+            return Some(false);
+        }
+        let left = LeftCallback {
+            token: call.token.clone(),
+            task: call.task.clone(),
+        };
+        tokio::task::block_in_place(|| self.store.leave_callback(&left))
+            .inspect_err(
+                |error| tracing::warn!(%error, "cannot leave a callback to another process"),
+            )
+            .ok()
+    }
+
+    /// Takes the callbacks that were left for the jobs of this process.
+    fn take_left_callbacks(&mut self, turn: &mut Turn) -> Result<(), RunError> {
+        let jobs: Vec<JobKey> = match &self.share {
+            Some(share) => {
+                let songs = share.given.keys();
+                let jobs = songs.flat_map(|song| self.conductor.family_of(song));
+                jobs.collect()
+            }
+            None => self.conductor.jobs().map(|(key, _)| *key).collect(),
+        };
+        let store = &mut *self.store;
+        let found = match tokio::task::block_in_place(|| self.left_callbacks.look(store, &jobs)) {
+            Ok(found) => found,
+            // The next look finds the same.
+            Err(StoreError::Unreachable { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for left in found {
+            let call = self.left_callbacks.take(left);
+            // One that is dropped is taken again.
+            if let Some(ClaimOutcome::Known) = self.claim(&call, &mut turn.decision) {
+                turn.acknowledgements.push((call.done, true));
             }
         }
+        Ok(())
     }
 
     /// Makes a decision's records durable in one write, sends them to observers, then begins its effects. Returns the events

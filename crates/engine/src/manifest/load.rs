@@ -23,9 +23,9 @@ use handlebars::no_escape;
 
 use self::checks::{count, refuse_missing_files, warn_of_twins, warn_of_unused};
 use self::names::{job_scope, keep_secrets, key_variables, read_names};
-use self::project::find_project;
+use self::project::{find_project, refuse_foreign};
 use self::steps::{Reading, operation_names, with_steps};
-use super::layer::open::KEYS;
+use super::layer::open::{KEYS, LEDGER};
 use super::layer::{extends, import, open};
 use super::matrix::axes::Matrix;
 use super::matrix::compile::Compiler;
@@ -52,10 +52,10 @@ use crate::template::Variables;
 
 pub use super::stems::recordings::DecodingWork;
 pub use options::{DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, LoadOptions};
-pub use project::read_beside;
+pub use project::{project_ledger, read_beside};
 
 /// The keys of a project file.
-pub(crate) const PROJECT_KEYS: &[&str] = &["version", "provider", "limits"];
+pub(crate) const PROJECT_KEYS: &[&str] = &["version", "provider", "limits", LEDGER];
 
 /// A manifest that is valid.
 #[derive(Debug, Clone)]
@@ -105,9 +105,7 @@ impl Loader<'_, '_> {
         let (project_dir, project_file) = match find_project(path, &folder) {
             Ok(found) => found,
             Err(file) => {
-                report
-                    .error(format!("the project file {} belongs to another user", file.display()))
-                    .help("move the manifest out of that folder, or take the file over: it may name where your key is sent");
+                refuse_foreign(&file, report);
                 return None;
             }
         };
@@ -133,6 +131,10 @@ impl Loader<'_, '_> {
             open::read_version(&fields, false, report);
             Some(fields)
         });
+        let ledger = project
+            .as_ref()
+            .and_then(|project| project.text(LEDGER, report))
+            .map(|ledger| ledger.text);
         let layer = import::read(&fields, path, report);
         let engine = Engine::new(no_escape);
         let names = read_names(&fields, &layer, &keys, options, report);
@@ -170,6 +172,8 @@ impl Loader<'_, '_> {
             Some(node) => limits::read_limits(node, &table::without_bounds(), report),
             None => limits::default_limits(&provider.profile),
         };
+        let partition = options.selection.partition;
+        let limits = partition.map_or(limits, |part| part.share(limits, report));
         if provider.profile.loopback {
             // A studio on this machine is paced as the manifest says.
             provider.profile.rate = RateLimit {
@@ -384,6 +388,7 @@ impl Loader<'_, '_> {
             name: names.fixed.name,
             manifest: path.to_owned(),
             project_dir,
+            ledger,
             provider,
             limits,
             retries,
@@ -418,6 +423,10 @@ impl Loader<'_, '_> {
                     None => refuse_selection(report),
                 }
             }
+        }
+        if let Some(partition) = partition {
+            partition.retain(&mut plan.jobs);
+            drop_unused_stems(&mut plan);
         }
         Some((plan, work))
     }

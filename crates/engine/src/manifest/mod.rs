@@ -20,8 +20,10 @@ mod steps;
 mod template;
 
 pub use load::{
-    DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, Loaded, load, read_beside,
+    DEFAULT_MAX_JOBS, DEFAULT_MAX_SOUND, DecodingWork, LoadOptions, Loaded, load, project_ledger,
+    read_beside,
 };
+pub use matrix::partition::{NotAPartition, Partition};
 pub use matrix::selection::{Filter, NotAFilter, Selection};
 pub use provider::installed::{AUTO, installed_soundfont};
 pub use provider::secret::KEY_VARIABLES;

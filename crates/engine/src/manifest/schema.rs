@@ -10,6 +10,7 @@ mod tests;
 use backline_api::{SETTINGS, SettingDefault, SettingKind, SettingRow};
 use serde_json::{Value as Json, json};
 
+use super::layer::open::LEDGER;
 use super::load::PROJECT_KEYS;
 use crate::settings::DEFAULT_TITLE;
 
@@ -123,13 +124,20 @@ pub fn project_schema() -> Json {
     let mut schema = schema();
     schema["title"] = "Backline project file".into();
     schema["description"] =
-        "What the manifests of a project share: the provider and the limits, where a manifest sets none.".into();
+        "What the manifests of a project share: the ledger, and the provider and the limits where a manifest sets none.".into();
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("required");
         schema.remove("anyOf");
     }
     if let Some(properties) = schema["properties"].as_object_mut() {
         properties.retain(|key, _| PROJECT_KEYS.contains(&key.as_str()));
+        let ledger = json!({
+            "description": "The ledger of the project's manifests: a path relative to this file, or `postgres://USER@HOST/DATABASE`; .backline/ledger.sqlite3 if it is not given.",
+            "type": "string",
+            "minLength": 1,
+            "examples": ["postgres://ann@db.example.com/ledger"],
+        });
+        properties.insert(LEDGER.to_owned(), ledger);
     }
     schema
 }

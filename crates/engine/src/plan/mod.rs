@@ -42,6 +42,8 @@ pub struct Plan {
     pub manifest: PathBuf,
     /// Where the ledger lies by default: the nearest folder upwards with a `backline.yaml`, else the manifest's own.
     pub project_dir: PathBuf,
+    /// The ledger that the project file names: a path relative to `project_dir`, or the address of a server.
+    pub ledger: Option<String>,
     /// The provider of the tracks.
     pub provider: Provider,
     /// What bounds a run.

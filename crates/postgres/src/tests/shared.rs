@@ -2,7 +2,9 @@
 
 use backline_engine::event::{Event, Via};
 use backline_engine::plan::Rate;
-use backline_engine::store::{Refusal, Store, StoreError, SubmissionLimits};
+use backline_engine::store::{
+    LEFT_CALLBACKS, LeftCallback, Refusal, Store, StoreError, SubmissionLimits,
+};
 
 use super::server::Server;
 use super::story::{LIMITS, accepted, batch, header, intent, key, lost, read, rows};
@@ -185,4 +187,38 @@ fn a_reader_sees_one_moment_and_a_newer_format_is_refused() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn a_callback_is_left_to_the_process_that_has_the_job() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let [mut hears, mut has] = two(&server);
+    let known = read(&has, 1);
+    let began = intent(1);
+    let Event::Intent { token, .. } = &began else {
+        panic!("{began:?}");
+    };
+    let token = token.expose().to_owned();
+    let left = LeftCallback::new(&token, "task");
+    assert!(
+        !hears.leave_callback(&left).unwrap(),
+        "nobody made this attempt"
+    );
+    has.append(&batch("run", 1, &known, vec![began])).unwrap();
+    // The provider calls twice.
+    assert!(hears.leave_callback(&left).unwrap());
+    assert!(hears.leave_callback(&left).unwrap());
+    assert_eq!(has.left_callbacks(&[key(2)]).unwrap(), []);
+    let found = has.left_callbacks(&[key(1), key(2)]).unwrap();
+    assert_eq!(found, std::slice::from_ref(&left));
+    // Whoever knows the address can't fill the ledger.
+    for number in 0..20 {
+        let other = LeftCallback::new(&token, format!("task{number}"));
+        assert!(hears.leave_callback(&other).unwrap());
+    }
+    assert_eq!(has.left_callbacks(&[key(1)]).unwrap().len(), LEFT_CALLBACKS);
+    has.remove_callback(&left).unwrap();
+    assert!(!has.left_callbacks(&[key(1)]).unwrap().contains(&left));
 }

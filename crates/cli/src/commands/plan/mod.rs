@@ -94,8 +94,7 @@ fn agreed(
     global: &GlobalArgs,
     console: &Console,
 ) -> Result<Option<LockDiff>, Failure> {
-    let chosen = !args.manifest.filters.is_empty() || args.manifest.sample.is_some();
-    if chosen || !lock::path(project).exists() {
+    if args.manifest.selects() || !lock::path(project).exists() {
         return Ok(None);
     }
     lock::diff(&Project::open_agreed(&args.manifest, global, console)?).map(Some)

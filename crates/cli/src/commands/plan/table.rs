@@ -72,9 +72,14 @@ pub(crate) fn write(
                 list(plan, &noted, look, MAX_NOTED, out)?;
             }
         }
+        // A part of a manifest can be empty.
+        None if plan.jobs.is_empty() => {}
         None => list(plan, &all().collect::<Vec<_>>(), look, MAX_SHOWN, out)?,
     }
-    writeln!(out, "\n{}", counts(forecast))?;
+    if !plan.jobs.is_empty() {
+        writeln!(out)?;
+    }
+    writeln!(out, "{}", counts(forecast))?;
     out.write_all(consequences(plan, forecast).as_bytes())?;
     out.flush()
 }
@@ -259,11 +264,11 @@ pub(super) fn counts(forecast: &Forecast) -> String {
             )
         })
         .collect();
-    format!(
-        "{}: {}",
-        jobs(forecast.rows.len() as u64),
-        present.join(", ")
-    )
+    let all = jobs(forecast.rows.len() as u64);
+    match present.is_empty() {
+        true => all,
+        false => format!("{all}: {}", present.join(", ")),
+    }
 }
 
 /// What a run would do, and its limits.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Options;
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::ledger::{Ledger, is_on_server};
 use crate::owning::{own, share};
 use crate::project::Project;
@@ -40,6 +40,15 @@ pub(super) fn open(
     options: &Options<'_>,
     console: &Console,
 ) -> Result<Ledger, Failure> {
+    if let Some(partition) = options
+        .manifest
+        .partition
+        .filter(|_| is_on_server(&project.ledger))
+    {
+        let message = format!("--partition {partition} is for machines that have a ledger each");
+        return Err(Failure::msg(Kind::Usage, message)
+            .hint("on a server all share the limits: leave it out, and start `backline worker` on the other machines"));
+    }
     match is_shared(project, options) {
         true => share(&project.ledger, &options.ledger.wait, console),
         false => own(&project.ledger, &options.ledger.wait, console),

@@ -10,6 +10,9 @@ use crate::manifest::source::report::Report;
 use crate::manifest::source::{fields, yaml};
 use crate::nearest::meant;
 
+/// The key of a project file that names the ledger.
+pub(crate) const LEDGER: &str = "ledger";
+
 pub(crate) const KEYS: &[&str] = &[
     "version",
     "name",
@@ -121,7 +124,7 @@ fn looks_like_a_manifest(text: &str) -> bool {
 }
 
 fn is_key(name: &str) -> bool {
-    KEYS.contains(&name) || is_extension(name)
+    KEYS.contains(&name) || name == LEDGER || is_extension(name)
 }
 
 /// Checks `version`, the one thing that every later format keeps.

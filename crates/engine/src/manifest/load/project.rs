@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::folder::is_own;
+use crate::manifest::layer::open::{self, LEDGER};
+use crate::manifest::source::diagnostic::Diagnostics;
+use crate::manifest::source::fields::Fields;
 use crate::manifest::source::files::{ReadProblem, Sources, read_text};
+use crate::manifest::source::report::Report;
 
 /// The file that marks a project's root.
 const PROJECT_FILE: &str = "backline.yaml";
@@ -32,6 +36,36 @@ pub(crate) fn find_project(
         return Ok((above.to_owned(), (!is_itself).then_some(file)));
     }
     Ok((folder.to_owned(), None))
+}
+
+/// The ledger that the project file above a folder names, and the project's folder; none if there is no such file or it names none.
+///
+/// For commands without a manifest: [`load`](super::load) reads the other keys.
+///
+/// # Errors
+/// When the file can't be read, is not YAML, belongs to another user, or when its `ledger` is not a text.
+pub fn project_ledger(folder: &Path) -> Result<Option<(PathBuf, String)>, Diagnostics> {
+    let mut report = Report::new(Sources::new(None));
+    let named = match find_project(Path::new(""), folder) {
+        Ok((dir, file)) => file.and_then(|file| {
+            let node = open::open(&file, None, &mut report)?;
+            let fields = Fields::open(&node, "the project file", &mut report)?;
+            Some((dir, fields.text(LEDGER, &mut report)?.text))
+        }),
+        Err(file) => {
+            refuse_foreign(&file, &mut report);
+            None
+        }
+    };
+    report.finish()?;
+    Ok(named)
+}
+
+/// Reports a project file that belongs to another user.
+pub(crate) fn refuse_foreign(file: &Path, report: &mut Report) {
+    report
+        .error(format!("the project file {} belongs to another user", file.display()))
+        .help("move the manifest out of that folder, or take the file over: it may name where your key is sent");
 }
 
 /// Reads a text that belongs to a manifest and lies beside it under a fixed name, as its `.env` and its lock: like the files that a

@@ -42,7 +42,7 @@ fn plan(folder: &Path, manifest: &str, filters: &[&str]) -> Result<Plan, String>
                 .iter()
                 .map(|filter| filter.parse().unwrap())
                 .collect(),
-            sample: None,
+            ..Selection::default()
         },
         states: &states,
         shown_from: Some(folder.to_owned()),

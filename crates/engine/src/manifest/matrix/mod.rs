@@ -5,6 +5,7 @@ pub(crate) mod compile;
 pub(crate) mod examine;
 pub(crate) mod expand;
 pub(crate) mod filter;
+pub(crate) mod partition;
 pub(crate) mod rules;
 pub(crate) mod selection;
 pub(crate) mod wildcard;

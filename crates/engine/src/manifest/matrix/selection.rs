@@ -6,6 +6,7 @@ use super::axes::Matrix;
 use super::expand::job_name;
 pub use super::filter::{Filter, NotAFilter};
 use super::filter::{Resolved, Test};
+use super::partition::Partition;
 use crate::manifest::source::report::Report;
 use crate::plan::PlannedJob;
 use crate::settings::JobKey;
@@ -18,6 +19,8 @@ pub struct Selection {
     pub filters: Vec<Filter>,
     /// Of those, this many, chosen by the seed: the same ones however the manifest is ordered.
     pub sample: Option<(u64, u64)>,
+    /// Of those, only this part, with its share of the limits.
+    pub partition: Option<Partition>,
 }
 
 /// A selection against one manifest.
