@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use backline_engine::check::Extent;
+use backline_engine::driver::record_left_callbacks;
 use backline_engine::merge::{Added, MergeError, TwoHistories, merge};
 use backline_engine::store::StoreError;
 use serde_json::json;
@@ -127,9 +128,11 @@ fn import(args: &LedgerImportArgs, global: &GlobalArgs, console: &Console) -> Co
 fn source(path: &Path, wait: &WaitArgs, console: &Console) -> Result<Ledger, Failure> {
     // Opening a missing one for writing would create it.
     drop(Ledger::read(path)?);
-    let ledger = own(path, wait, console)?;
+    let mut ledger = own(path, wait, console)?;
     let findings = ledger.check()?.findings;
     if findings.is_empty() {
+        // No process is left that would record them, and callbacks do not move.
+        record_left_callbacks(&mut *ledger)?;
         return Ok(ledger);
     }
     let message = format!("the ledger {} is damaged", seen_from_here(path).display());

@@ -1,11 +1,15 @@
 //! Ledgers are moved, merged, checked and pruned alike, whether they are in files or on a server.
+//!
+//! Over 500 lines: it is a list of independent tests of one seam.
 
 use backline_engine::check::{Checked, Finding};
+use backline_engine::driver::record_left_callbacks;
 use backline_engine::event::{Event, Outcome, RunId, Via};
 use backline_engine::merge::{Added, MergeError, merge};
 use backline_engine::prune::prunable;
 use backline_engine::store::{
-    Contents, HookResult, KnownJob, NewRecord, RunHeader, Store as _, StoreError, Upload,
+    Contents, HookResult, KnownJob, LeftCallback, NewRecord, RunHeader, Store as _, StoreError,
+    Upload,
 };
 use tempfile::TempDir;
 
@@ -419,6 +423,29 @@ fn a_check_finds_what_is_wrong() {
             "run run: the rows of its plan are missing".to_owned()
         ]
     );
+}
+
+/// A process that listened left a callback, and no other process has recorded it.
+#[test]
+fn callbacks_that_were_left_are_recorded_before_a_ledger_moves() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut from = Either::server(&server);
+    from.begin_run(&run("run", 10), &rows(&[1])).unwrap();
+    let began = intent(1);
+    let Event::Intent { token, .. } = &began else {
+        panic!("{began:?}");
+    };
+    let left = LeftCallback::new(token.expose(), "task1");
+    happens(&mut *from, "run", 1, 11, vec![began, lost(1)]);
+    assert!(from.leave_callback(&left).unwrap());
+    record_left_callbacks(&mut *from).unwrap();
+    assert_eq!(from.left_callbacks(&[key(1)]).unwrap(), []);
+    let mut to = Either::file();
+    assert_eq!(merge(&mut *to, &*from).unwrap().events, 3);
+    assert_eq!(read(&*to, 1).job.claims[0].task_id.as_str(), "task1");
+    intact(&from);
 }
 
 /// The ledger that is read fails when some of it is written already.
