@@ -201,6 +201,27 @@ fn a_copy_of_a_ledger_gives_the_same_reports() {
         "there is no ledger",
     );
     assert!(!lab.path("none.sqlite3").exists() && !lab.path("copy2.sqlite3").exists());
+    // A process that uses one of the ledgers excludes both commands.
+    let lock = fs::File::open(lab.path(&format!("{a}.lock"))).unwrap();
+    lock.lock().unwrap();
+    for args in [
+        ["export", "copy3.sqlite3", &a],
+        ["import", &a, "copy.sqlite3"],
+    ] {
+        let all = ["ledger", args[0], args[1], "--ledger", args[2]];
+        lab.fails(
+            7,
+            &all,
+            "a/ledger.sqlite3 is in use by another backline process",
+        );
+    }
+    let into = ["ledger", "import", "copy.sqlite3", "--ledger", &a];
+    lab.fails(
+        7,
+        &into,
+        "a/ledger.sqlite3 is in use by another backline process",
+    );
+    lock.unlock().unwrap();
     #[cfg(feature = "postgres")]
     {
         let Some(server) = Server::start() else {

@@ -58,6 +58,8 @@ CREATE INDEX events_of_run ON backline.events (run, seq);
 CREATE INDEX events_of_task ON backline.events (task) WHERE task IS NOT NULL;
 CREATE INDEX events_of_token ON backline.events (token) WHERE token IS NOT NULL;
 CREATE INDEX submissions ON backline.events (account, written_at) WHERE is_submission;
+-- An output directory names the last submission for it by its time.
+CREATE INDEX submissions_by_time ON backline.events (at_ms) WHERE is_submission;
 
 CREATE TABLE backline.jobs (
     key bytea PRIMARY KEY,

@@ -4,7 +4,7 @@
 
 use backline_engine::check::{Checked, Finding};
 use backline_engine::driver::record_left_callbacks;
-use backline_engine::event::{Event, Outcome, RunId, Via};
+use backline_engine::event::{Event, Moment, Outcome, RunId, Via};
 use backline_engine::merge::{Added, MergeError, merge};
 use backline_engine::prune::prunable;
 use backline_engine::store::{
@@ -261,6 +261,71 @@ fn ledgers_of_two_machines_become_one_in_the_order_of_time() {
             assert_eq!(one.knows("two", at_ms), (true, true));
         }
         assert_eq!(merge(&mut *one, &*two).unwrap(), Added::default());
+    });
+}
+
+/// Two ledgers with events at arbitrary times, some out of order, and with gaps between their places.
+#[test]
+fn each_ledgers_order_stays_whatever_the_times_are() {
+    with_both(|mut one, mut two| {
+        let mut state = 7_u64;
+        let mut random = |below: i64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            i64::try_from(state >> 33).unwrap() % below
+        };
+        for (store, id) in [(&mut one, "one"), (&mut two, "two")] {
+            for (run_id, started_ms) in [("old", 1), (id, 2)] {
+                store
+                    .begin_run(&run(&format!("{id} {run_id}"), started_ms), &rows(&[1]))
+                    .unwrap();
+            }
+            for number in 0..40 {
+                let run = if random(3) == 0 { "old" } else { id };
+                let credits = Event::Credits {
+                    balance: f64::from(number),
+                    moment: Moment::Before,
+                };
+                of_run(
+                    &mut **store,
+                    &format!("{id} {run}"),
+                    random(50) + i64::from(number),
+                    credits,
+                );
+            }
+            let gone = prunable(&**store, 2).unwrap();
+            assert_eq!(gone.runs.len(), 1);
+            store.prune(&gone).unwrap();
+        }
+        let of = |store: &Either, id: &str| {
+            let (records, ..) = everything(&**store);
+            let own = records
+                .into_iter()
+                .filter(|it| it.run.as_str().starts_with(id));
+            own.collect::<Vec<_>>()
+        };
+        let (first, second) = (of(&one, "one"), of(&two, "two"));
+        merge(&mut *one, &*two).unwrap();
+        assert_eq!((of(&one, "one"), of(&one, "two")), (first, second));
+        // With the latest time before it, each event of either ledger is in the order of time.
+        let (records, ..) = everything(&*one);
+        let mut latest = [0; 2];
+        let times: Vec<i64> = records
+            .iter()
+            .map(|it| {
+                let of = usize::from(it.run.as_str().starts_with("two"));
+                latest[of] = latest[of].max(it.at_ms);
+                latest[of]
+            })
+            .collect();
+        assert!(times.is_sorted(), "{times:?}");
+        assert_eq!(merge(&mut *one, &*two).unwrap(), Added::default());
+        assert_eq!(
+            merge(&mut *two, &*one).unwrap().events,
+            of(&one, "one").len() as u64
+        );
+        assert_eq!(everything(&*two).0.len(), records.len());
     });
 }
 
