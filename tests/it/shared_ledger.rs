@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lab::{Lab, StudioProcess, finish};
+use crate::lab::{Lab, StudioProcess, finish, root};
 use crate::server::Server;
 
 /// The window of the manifests here, and how much later than another a request may arrive on a busy machine.
@@ -86,6 +86,26 @@ fn every_command_works_on_a_ledger_on_a_server_and_the_summary_is_that_of_a_file
         summaries[1]
     );
     assert_eq!(studio.bill().len(), 8, "each job once with either ledger");
+    // What the guide has for those who run the server.
+    let guide = fs::read_to_string(root().join("docs/scaling.md")).unwrap();
+    let block = |language: &str| {
+        let (_, rest) = guide.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let database = address.rsplit_once('/').unwrap().1;
+    let figures = server.query(database, &block("sql"));
+    for figure in [
+        "waiting|0",
+        "in hand|0",
+        "in flight|0",
+        "credits|48.0",
+        "in doubt|0",
+    ] {
+        assert!(figures.contains(figure), "{figures}");
+    }
+    let example: Value = serde_yaml::from_str(&block("yaml")).unwrap();
+    let query = &example["spec"]["triggers"][0]["metadata"]["query"];
+    assert_eq!(server.query(database, query.as_str().unwrap()), "0");
     lab.expect(0, &["gc", "--ledger", &address]);
     lab.expect(0, &["ledger", "check", "--ledger", &address]);
 }
@@ -280,4 +300,35 @@ fn callbacks_reach_the_process_that_has_the_job_through_any_other() {
     let database = address.rsplit_once('/').unwrap().1;
     let left = server.query(database, "SELECT count(*) FROM backline.callbacks");
     assert_eq!(left, "0", "every callback is recorded");
+}
+
+#[test]
+fn a_run_that_publishes_leaves_its_jobs_to_workers() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let address = server.database();
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    lab.manifest("songs.yaml", &studio.url, 2, 5, "reports: [json]\n");
+    lab.fails(
+        2,
+        &["run", "songs.yaml", "--publish"],
+        "with --ledger postgres://",
+    );
+    let worker = ["worker", "songs.yaml", "--ledger", &address, "--wait", "2m"];
+    let worker = lab.start(&worker);
+    let publish = ["run", "songs.yaml", "--publish", "--ledger", &address];
+    lab.expect(0, &publish);
+    let worked = worker.end();
+    assert!(
+        worked
+            .err
+            .contains("10 requests sent, 20 files kept by this worker"),
+        "{}",
+        worked.err
+    );
+    let summary = lab.json(&["status", "songs.yaml", "--ledger", &address]);
+    assert_eq!(summary["totals"]["kept"], 10);
+    assert_eq!(studio.bill().len(), 10);
 }

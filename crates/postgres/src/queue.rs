@@ -93,7 +93,7 @@ impl Queue {
         Self { address, run }
     }
 
-    /// Hands songs to `songs`, at most so many at once, until none is left for any process, nobody takes them, or `stop`. A server that
+    /// Hands songs to `songs`, at most so many at once, or none at all with 0, until none is left for any process, nobody takes them, or `stop`. A server that
     /// can't be reached is tried again.
     pub async fn serve(
         self,
@@ -124,6 +124,12 @@ impl Queue {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
         let pool = pool.connect_with(self.address.options()?).await?;
+        if at_once == 0 {
+            return tokio::select! {
+                over = self.is_over(&pool) => Ok(over?),
+                () = stop.cancelled() => Ok(()),
+            };
+        }
         let receiver = Receiver {
             songs: songs.clone(),
         };

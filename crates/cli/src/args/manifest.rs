@@ -147,6 +147,10 @@ pub(crate) struct RunArgs {
     /// Fail with exit code 9 before buying anything if the plan differs from the lock file
     #[arg(long)]
     pub(crate) locked: bool,
+    /// Leave the jobs to workers: publish the plan on a ledger on a server, follow it and write the reports
+    #[cfg(feature = "postgres")]
+    #[arg(long)]
+    pub(crate) publish: bool,
     #[command(flatten)]
     pub(crate) tape: TapeArgs,
     #[command(flatten)]

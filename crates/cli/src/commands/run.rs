@@ -48,6 +48,9 @@ struct Options<'a> {
     watch: &'a WatchArgs,
     /// Records the provider's responses, or replays recorded ones.
     tape: Option<&'a RunTape>,
+    /// Leaves the jobs to workers.
+    #[cfg(feature = "postgres")]
+    publishes: bool,
 }
 
 impl Options<'_> {
@@ -71,6 +74,8 @@ pub(crate) fn run(args: &RunArgs, global: &GlobalArgs, console: &Console) -> Com
         ledger: &args.ledger,
         watch: &args.watch,
         tape: tape.as_ref(),
+        #[cfg(feature = "postgres")]
+        publishes: args.publish,
     };
     let code = carry_out(&mut project, &options, console)?;
     match tape.map_or(Ok(()), |tape| tape.close(console)) {
@@ -102,6 +107,8 @@ pub(crate) fn fetch(args: &FetchArgs, global: &GlobalArgs, console: &Console) ->
         ledger: &args.ledger,
         watch: &args.watch,
         tape: None,
+        #[cfg(feature = "postgres")]
+        publishes: false,
     };
     carry_out(&mut project, &options, console)
 }

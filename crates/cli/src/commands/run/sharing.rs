@@ -49,6 +49,10 @@ pub(super) fn open(
         return Err(Failure::msg(Kind::Usage, message)
             .hint("on a server all share the limits: leave it out, and start `backline worker` on the other machines"));
     }
+    if options.publishes && !is_shared(project, options) {
+        let message = "only a run that workers can carry out is published: with --ledger postgres://USER@HOST/DATABASE, without --record, --replay and the built-in studio";
+        return Err(Failure::msg(Kind::Usage, message));
+    }
     match is_shared(project, options) {
         true => share(&project.ledger, &options.ledger.wait, console),
         false => own(&project.ledger, &options.ledger.wait, console),
@@ -73,7 +77,13 @@ pub(super) fn begin(
     ledger: &Ledger,
 ) -> (Option<SharedRun>, Songs) {
     match is_shared(project, options) {
-        true => serve(runtime, project, ledger, RunId::new(), None),
+        true => {
+            let songs = match options.publishes {
+                true => 0,
+                false => songs_at_once(project),
+            };
+            serve(runtime, songs, ledger, RunId::new(), None)
+        }
         false => (None, Songs { served: None }),
     }
 }
@@ -85,12 +95,20 @@ pub(super) fn join(
     ledger: &Ledger,
     run: RunHeader,
 ) -> (Option<SharedRun>, Songs) {
-    serve(runtime, project, ledger, run.id.clone(), Some(run))
+    let songs = songs_at_once(project);
+    serve(runtime, songs, ledger, run.id.clone(), Some(run))
+}
+
+/// Songs that a process carries out at a time.
+fn songs_at_once(project: &Project) -> usize {
+    (project.plan.limits.concurrency as usize)
+        .saturating_add(SONGS_BESIDE)
+        .min(MOST_SONGS)
 }
 
 fn serve(
     runtime: &Runtime,
-    project: &Project,
+    at_once: usize,
     ledger: &Ledger,
     id: RunId,
     joins: Option<RunHeader>,
@@ -98,9 +116,6 @@ fn serve(
     let Some(queue) = ledger.queue(&id) else {
         return (None, Songs { served: None });
     };
-    let at_once = (project.plan.limits.concurrency as usize)
-        .saturating_add(SONGS_BESIDE)
-        .min(MOST_SONGS);
     let (give, songs) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let served = Served {

@@ -54,6 +54,7 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
         ledger: &ledger_args,
         watch: &watch,
         tape: None,
+        publishes: false,
     };
     let keys = prepare::keys(&project, &options)?;
     prepare::try_ledger(&project)?;
