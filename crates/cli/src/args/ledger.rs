@@ -55,7 +55,7 @@ pub(crate) struct GcArgs {
     pub(crate) wait: WaitArgs,
 }
 
-/// Check, copy and merge ledgers
+/// Check a ledger, copy it, or merge it with another
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "\
