@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::lab::{Lab, Running, finish};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "init",
     "validate",
     "plan",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 17] = [
     "studio",
     "diff",
     "gc",
+    "ledger",
     "doctor",
     "hooks",
     "schema",

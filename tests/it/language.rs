@@ -61,7 +61,9 @@ fn every_commands_help_begins_with_a_verb() {
     let lab = Lab::new();
     let mut commands = listed(&lab.expect(0, &["--help"]).out);
     assert!(commands.len() >= 20, "{commands:?}");
-    commands.extend(listed(&lab.expect(0, &["hooks", "--help"]).out));
+    for group in ["hooks", "ledger"] {
+        commands.extend(listed(&lab.expect(0, &[group, "--help"]).out));
+    }
     for (name, about) in commands {
         let first = about.split_whitespace().next().unwrap();
         assert!(VERBS.contains(&first), "{name}: {about}");

@@ -29,6 +29,7 @@ mod main_job;
 mod manual;
 mod messages;
 mod module_edges;
+mod moved_ledger;
 mod pace;
 mod partitions;
 mod picks;

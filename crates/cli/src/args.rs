@@ -24,7 +24,10 @@ use clap::{
 use crate::exit_codes;
 
 use ledger::duration;
-pub(crate) use ledger::{GcArgs, RunLedgerArgs, WaitArgs, duration_text};
+pub(crate) use ledger::{
+    GcArgs, LedgerArgs, LedgerCheckArgs, LedgerCommand, LedgerExportArgs, LedgerImportArgs,
+    RunLedgerArgs, WaitArgs, duration_text,
+};
 pub(crate) use listening::{PickArgs, PickPart};
 #[cfg(feature = "postgres")]
 pub(crate) use manifest::WorkerArgs;
@@ -152,6 +155,7 @@ pub(crate) enum Command {
     Studio(StudioArgs),
     Diff(DiffArgs),
     Gc(GcArgs),
+    Ledger(LedgerArgs),
     Doctor(DoctorArgs),
     Hooks(HooksArgs),
     Schema(SchemaArgs),

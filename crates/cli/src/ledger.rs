@@ -6,13 +6,16 @@
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
+use backline_engine::check::Checked;
 use backline_engine::event::RunId;
 use backline_engine::ledger::{self as file, Owner};
-use backline_engine::store::{Store, StoreError};
+#[cfg(feature = "postgres")]
+use backline_engine::store::Store;
+use backline_engine::store::{Contents, StoreError};
 
 use crate::failure::{Failure, Kind};
 
-/// A ledger. What every ledger does is the [`Store`]'s.
+/// A ledger. What every ledger does is that of a [`Store`] with its [`Contents`].
 pub(crate) enum Ledger {
     /// SQLite, of this machine.
     File(file::Ledger),
@@ -25,7 +28,7 @@ pub(crate) enum Ledger {
 }
 
 impl Deref for Ledger {
-    type Target = dyn Store;
+    type Target = dyn Contents;
 
     fn deref(&self) -> &Self::Target {
         match self {
@@ -165,32 +168,21 @@ impl Ledger {
         }
     }
 
-    /// Whether it has the record of an attempt with that place and time.
-    pub(crate) fn knows_intent(&self, seq: u64, at_ms: i64) -> Result<bool, StoreError> {
+    /// Whether it has the record of an attempt with that time.
+    pub(crate) fn knows_intent(&self, at_ms: i64) -> Result<bool, StoreError> {
         match self {
-            Self::File(ledger) => ledger.knows_intent(seq, at_ms),
+            Self::File(ledger) => ledger.knows_intent(at_ms),
             #[cfg(feature = "postgres")]
-            Self::Server { store, .. } => store.knows_intent(seq, at_ms),
+            Self::Server { store, .. } => store.knows_intent(at_ms),
         }
     }
 
-    /// The file, for what only one can do.
-    ///
-    /// # Errors
-    /// When the ledger is on a server; `what` names what can't be done with it.
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(clippy::unnecessary_wraps, reason = "a ledger on a server is none")
-    )]
-    pub(crate) fn into_file(self, what: &str) -> Result<file::Ledger, Failure> {
-        let _ = what;
+    /// Checks that it is intact.
+    pub(crate) fn check(&self) -> Result<Checked, StoreError> {
         match self {
-            Self::File(ledger) => Ok(ledger),
+            Self::File(ledger) => ledger.check(),
             #[cfg(feature = "postgres")]
-            Self::Server { .. } => Err(Failure::msg(
-                Kind::Usage,
-                format!("`backline {what}` works on a ledger in a file only"),
-            )),
+            Self::Server { store, .. } => store.check(),
         }
     }
 }

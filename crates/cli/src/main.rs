@@ -97,6 +97,7 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Play(args) => commands::play::run(args, console),
         Command::Studio(args) => commands::studio::run(args, console),
         Command::Gc(args) => commands::gc::run(args, global, console),
+        Command::Ledger(args) => commands::ledger::run(args, global, console),
         Command::Diff(args) => commands::diff::run(args, global, console),
         Command::Doctor(args) => commands::doctor::run(args, global, console),
         Command::Hooks(args) => commands::hooks::run(args, global, console),

@@ -48,9 +48,7 @@ struct Marker {
 /// The record of an attempt.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Attempt {
-    /// The record's sequence number in the ledger.
-    seq: u64,
-    /// The record's time, in Unix milliseconds.
+    /// The record's time, in Unix milliseconds. Its place in the ledger changes when the ledger is merged with another one.
     at_ms: i64,
 }
 
@@ -61,7 +59,7 @@ impl Marker {
             return Ok(Some(Contradiction::UnknownRun));
         }
         match self.attempt {
-            Some(it) if !ledger.knows_intent(it.seq, it.at_ms)? => Ok(Some(Contradiction::OldCopy)),
+            Some(it) if !ledger.knows_intent(it.at_ms)? => Ok(Some(Contradiction::OldCopy)),
             _ => Ok(None),
         }
     }
@@ -141,7 +139,6 @@ impl OutputOwner {
             }
             Event::Intent { .. } => {
                 self.marker.attempt = Some(Attempt {
-                    seq: record.seq,
                     at_ms: record.at_ms,
                 });
                 self.overwrite()
@@ -175,10 +172,7 @@ impl OutputOwner {
     fn text(&self) -> io::Result<Vec<u8>> {
         let mut text = serde_json::to_vec(&self.marker)?;
         let longest = Marker {
-            attempt: Some(Attempt {
-                seq: u64::MAX,
-                at_ms: i64::MIN,
-            }),
+            attempt: Some(Attempt { at_ms: i64::MIN }),
             ..self.marker.clone()
         };
         text.resize(serde_json::to_vec(&longest)?.len(), b' ');

@@ -8,9 +8,9 @@
 //! [`Ledger::own`] lives, and says whose it is: the process, and the run once it has begun. Reading needs no lock, so a run is
 //! watched from another process without being disturbed. Network filesystems without working locks or shared memory are not safe for it.
 
+mod contents;
 mod open;
 mod owner;
-mod prune;
 mod replaced;
 mod store;
 
@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use tempfile::TempDir;
 
+use crate::check::{Checked, Extent, Finding, check};
 use crate::event::{Event, Record, RunId};
 use crate::job::Job;
 use crate::settings::JobKey;
@@ -33,7 +34,6 @@ use owner::lock_path;
 use replaced::FileId;
 
 pub use owner::{Owner, Patience};
-pub use prune::Prunable;
 
 /// Largest ledger that is examined with its indexes: that takes a second or two, and of 2 GB 12 s where the rest takes 3 s.
 const THOROUGH_BYTES: i64 = 256 * 1024 * 1024;
@@ -129,38 +129,25 @@ impl Ledger {
         Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
 
-    /// Replays every job's events and names the jobs whose kept state is not what the events make of them.
-    pub fn check(&self) -> Result<Vec<JobKey>, StoreError> {
-        self.check_against(&self.jobs()?)
-    }
-
-    /// The same for a caller that has read the [jobs](Store::jobs) already.
-    ///
-    /// Reads the events once, in the order in which they lie on the disk: those of one job are spread over all of the file.
-    pub fn check_against(
-        &self,
-        known: &HashMap<JobKey, KnownJob>,
-    ) -> Result<Vec<JobKey>, StoreError> {
-        if self.check_format()? < open::RULES_OF_NOW {
-            // Its jobs were made by older rules; they are made anew when the ledger is owned.
-            return Ok(Vec::new());
+    /// Checks the file, and what it contains if the file is whole.
+    pub fn check(&self) -> Result<Checked, StoreError> {
+        let broken = self.integrity()?;
+        if !broken.is_empty() {
+            let extent = Extent::default();
+            let findings = broken.into_iter().map(Finding::Store).collect();
+            return Ok(Checked { extent, findings });
         }
-        let made = self.replayed(known.len())?;
-        let differs = |(key, kept): (&JobKey, &KnownJob)| {
-            let same = match made.get(key) {
-                Some(job) => *job == *kept.job,
-                None => *kept.job == Job::default(),
-            };
-            (!same).then_some(*key)
-        };
-        let mut differing: Vec<JobKey> = known.iter().filter_map(differs).collect();
-        differing.sort();
-        Ok(differing)
+        let mut checked = check(self)?;
+        if self.format < open::RULES_OF_NOW {
+            // Its jobs were made by older rules; they are made anew when the ledger is owned.
+            checked.findings.clear();
+        }
+        Ok(checked)
     }
 
-    /// The jobs, made anew from the events; `jobs` is how many there may be.
-    fn replayed(&self, jobs: usize) -> Result<HashMap<JobKey, Job>, StoreError> {
-        let mut made: HashMap<JobKey, Job> = HashMap::with_capacity(jobs);
+    /// The jobs, made anew from the events.
+    fn replayed(&self) -> Result<HashMap<JobKey, Job>, StoreError> {
+        let mut made: HashMap<JobKey, Job> = HashMap::new();
         let sql = "SELECT job, at_ms, event FROM events WHERE job IS NOT NULL ORDER BY seq";
         self.rows(sql, [], |row| {
             let job = made.entry(JobKey::from_bytes(row.get(0)?)).or_default();
@@ -260,6 +247,11 @@ fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Resul
         .as_str()
         .map_err(rusqlite::Error::from)?;
     Ok(serde_json::from_str(text)?)
+}
+
+/// A place or a version as SQLite has it.
+fn place(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX - 1)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {

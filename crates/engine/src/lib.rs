@@ -23,6 +23,7 @@
 )]
 
 pub mod abandoned;
+pub mod check;
 mod conductor;
 pub mod driver;
 pub mod duration;
@@ -36,9 +37,11 @@ mod index;
 pub mod job;
 pub mod ledger;
 pub mod manifest;
+pub mod merge;
 mod nearest;
 pub mod opening;
 pub mod plan;
+pub mod prune;
 pub mod receipts;
 pub mod recognize;
 mod recovery;

@@ -244,7 +244,7 @@ mod tests {
             assert_eq!(job.key, after.jobs[0].key.to_string());
             assert_eq!(job.settings, after.jobs[0].settings);
         }
-        assert_eq!(Ledger::read(&path).unwrap().check().unwrap(), []);
+        assert_eq!(Ledger::read(&path).unwrap().check().unwrap().findings, []);
     }
 
     #[test]

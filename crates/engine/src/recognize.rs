@@ -361,7 +361,7 @@ mod tests {
             });
         }
         ledger.append(&batch).unwrap();
-        assert_eq!(ledger.check().unwrap(), []);
+        assert_eq!(ledger.check().unwrap().findings, []);
     }
 
     fn rename(folder: &Path) {

@@ -4,6 +4,7 @@
 //! in the transaction that writes: whether a job is still as its writer read it (the fence), and whether a submission is admitted.
 
 mod commit;
+mod contents;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use crate::plan::{Coordinates, JobStep, Limits, Rate};
 use crate::settings::{JobKey, Settings};
 
 pub use commit::{Committed, Refusal, RefusedJob, Submission, SubmissionLimits, Writable};
+pub use contents::{
+    AddedRun, Addition, Contents, PAGE, Pages, Prunable, Shift, StoredRecord, StoredRun, moved_to,
+};
 
 /// Earlier runs of a manifest whose plans are compared with a new one: a run with `--filter` has a part of the jobs.
 pub(crate) const COMPARED_RUNS: usize = 16;

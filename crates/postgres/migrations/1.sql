@@ -25,6 +25,11 @@ CREATE TABLE backline.runs (
     committed bigint NOT NULL
 );
 
+-- Runs that were removed: the output directories that they filled still name them.
+CREATE TABLE backline.pruned (
+    run text PRIMARY KEY
+);
+
 CREATE TABLE backline.plans (
     plan text NOT NULL,
     position bigint NOT NULL,
@@ -53,6 +58,8 @@ CREATE INDEX events_of_run ON backline.events (run, seq);
 CREATE INDEX events_of_task ON backline.events (task) WHERE task IS NOT NULL;
 CREATE INDEX events_of_token ON backline.events (token) WHERE token IS NOT NULL;
 CREATE INDEX submissions ON backline.events (account, written_at) WHERE is_submission;
+-- An output directory names the last submission for it by its time.
+CREATE INDEX submissions_by_time ON backline.events (at_ms) WHERE is_submission;
 
 CREATE TABLE backline.jobs (
     key bytea PRIMARY KEY,

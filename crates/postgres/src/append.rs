@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use backline_engine::event::{Event, Record};
 use backline_engine::settings::JobKey;
 use backline_engine::store::{
-    Batch, Committed, NewRecord, Refusal, RefusedJob, StoreError, SubmissionLimits,
+    Batch, Committed, KnownJob, NewRecord, Refusal, RefusedJob, StoreError, SubmissionLimits,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -99,7 +99,8 @@ async fn write(
     let first_seq = last_seq + 1;
     let writable = batch.writable(&refused);
     let written = i64::try_from(writable.events.len()).unwrap_or(i64::MAX);
-    insert_events(&mut transaction, &writable.events, first_seq).await?;
+    let seqs: Vec<i64> = (first_seq..first_seq + written).collect();
+    insert_events(&mut transaction, &writable.events, &seqs).await?;
     let mut change = 0;
     for (key, known, _) in &writable.jobs {
         change += committed(&known.job) - stored.get(key).map_or(0, |it| it.committed);
@@ -241,10 +242,11 @@ async fn standing(
     })
 }
 
-async fn insert_events(
+/// Writes records at these places.
+pub(crate) async fn insert_events(
     connection: &mut PgConnection,
     events: &[&NewRecord],
-    first_seq: i64,
+    seqs: &[i64],
 ) -> sqlx::Result<()> {
     if events.is_empty() {
         return Ok(());
@@ -266,11 +268,11 @@ async fn insert_events(
         .collect();
     sqlx::query(
         "INSERT INTO events (seq, at_ms, written_at, run, account, job, is_submission, token, task, event)
-         SELECT $1 - 1 + place, at_ms, clock_timestamp(), run, account, job, is_submission, token, task, event
-         FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::boolean[], $7::text[], $8::text[], $9::text[])
-         WITH ORDINALITY AS new (at_ms, run, account, job, is_submission, token, task, event, place)",
+         SELECT seq, at_ms, clock_timestamp(), run, account, job, is_submission, token, task, event
+         FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::boolean[], $7::text[], $8::text[], $9::text[])
+         AS new (seq, at_ms, run, account, job, is_submission, token, task, event)",
     )
-    .bind(first_seq)
+    .bind(seqs)
     .bind(events.iter().map(|new| new.at_ms).collect::<Vec<_>>())
     .bind(column(&|new| new.run.to_string()))
     .bind(column(&|new| new.account.clone()))
@@ -284,9 +286,10 @@ async fn insert_events(
     Ok(())
 }
 
-async fn replace_jobs(
+/// Writes jobs, each with the version that is replaced.
+pub(crate) async fn replace_jobs(
     connection: &mut PgConnection,
-    jobs: &[(JobKey, &backline_engine::store::KnownJob, u64)],
+    jobs: &[(JobKey, &KnownJob, u64)],
 ) -> sqlx::Result<()> {
     if jobs.is_empty() {
         return Ok(());

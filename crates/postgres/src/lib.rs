@@ -28,7 +28,9 @@
 mod address;
 mod admission;
 mod append;
+mod check;
 mod connection;
+mod contents;
 mod migrations;
 mod queue;
 mod store;

@@ -8,6 +8,7 @@
 //! Leases, heartbeats and the recovery from dead workers are those of `graphile_worker`. A process that was taken for dead and is not may
 //! still be at work on a song: the versions of jobs keep it from writing anything of it.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -195,6 +196,42 @@ pub(crate) async fn is_queued(connection: &mut PgConnection, run: &RunId) -> sql
     let queued = format!("SELECT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE flags ? $1)");
     sqlx::query_scalar(sqlx::AssertSqlSafe(queued))
         .bind(run.as_str())
+        .fetch_one(connection)
+        .await
+}
+
+/// How many songs of each run are queued.
+pub(crate) async fn queued(connection: &mut PgConnection) -> sqlx::Result<HashMap<RunId, u64>> {
+    if !is_there(connection).await? {
+        return Ok(HashMap::new());
+    }
+    let count = format!(
+        "SELECT run, count(*) FROM {SCHEMA}._private_jobs, jsonb_object_keys(flags) AS run GROUP BY run"
+    );
+    let rows: Vec<(String, i64)> = sqlx::query_as(sqlx::AssertSqlSafe(count))
+        .fetch_all(connection)
+        .await?;
+    let run = |(run, songs): (String, i64)| (RunId::from_text(run), songs.unsigned_abs());
+    Ok(rows.into_iter().map(run).collect())
+}
+
+/// Removes the songs of runs. No process may be at work on them.
+pub(crate) async fn remove(connection: &mut PgConnection, runs: &[String]) -> sqlx::Result<()> {
+    if runs.is_empty() || !is_there(connection).await? {
+        return Ok(());
+    }
+    let remove = format!("DELETE FROM {SCHEMA}._private_jobs WHERE flags ?| $1");
+    sqlx::query(sqlx::AssertSqlSafe(remove))
+        .bind(runs)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Whether there is a queue: the first shared run makes it.
+async fn is_there(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let there = format!("SELECT to_regclass('{SCHEMA}._private_jobs') IS NOT NULL");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(there))
         .fetch_one(connection)
         .await
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use backline_engine::event::{Event, Record, RunId};
 use backline_engine::settings::JobKey;
 use backline_engine::store::{
-    Batch, Committed, HookResult, KnownJob, LEFT_CALLBACKS, LeftCallback, PlannedRow, RunHeader,
-    Store, StoreError, Upload, is_taken_back, plan_name,
+    Batch, Committed, Contents, HookResult, KnownJob, LEFT_CALLBACKS, LeftCallback, PlannedRow,
+    RunHeader, Store, StoreError, Upload, is_taken_back, plan_name,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -18,7 +18,7 @@ use crate::queue;
 type RecordRow = (i64, i64, String, Option<[u8; 32]>, String);
 
 /// The columns of a job, in the order that [`Ledger::known`] takes.
-type JobRow = ([u8; 32], String, String, i64);
+pub(crate) type JobRow = ([u8; 32], String, String, i64);
 
 impl Store for Ledger {
     fn begin_run(&mut self, run: &RunHeader, plan: &[PlannedRow]) -> Result<(), StoreError> {
@@ -190,13 +190,7 @@ impl Store for Ledger {
         let Some(album) = &run.album else {
             return self.plan_of(&run.id);
         };
-        let rows: Vec<String> = self.reading(async |connection| {
-            sqlx::query_scalar("SELECT planned FROM plans WHERE plan = $1 ORDER BY position")
-                .bind(album)
-                .fetch_all(connection)
-                .await
-        })?;
-        rows.iter().map(|text| self.parsed(text)).collect()
+        self.plan_named(album)
     }
 
     fn events_of(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
@@ -367,29 +361,30 @@ impl Ledger {
         self.reading(async |connection| queue::withdraw(connection, run).await)
     }
 
-    /// Whether this ledger has recorded a run.
+    /// Whether this ledger has recorded a run, pruned ones included.
     ///
     /// # Errors
     /// When the server can't be reached.
     pub fn knows_run(&self, run: &RunId) -> Result<bool, StoreError> {
         self.reading(async |connection| {
-            sqlx::query_scalar("SELECT EXISTS (SELECT FROM runs WHERE id = $1)")
+            sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM runs WHERE id = $1) OR EXISTS (SELECT FROM pruned WHERE run = $1)",
+            )
                 .bind(run.as_str())
                 .fetch_one(connection)
                 .await
         })
     }
 
-    /// Whether the ledger has the record of an attempt with that place and time.
+    /// Whether the ledger has the record of an attempt with that time. Its place changes when another ledger is added.
     ///
     /// # Errors
     /// When the server can't be reached.
-    pub fn knows_intent(&self, seq: u64, at_ms: i64) -> Result<bool, StoreError> {
+    pub fn knows_intent(&self, at_ms: i64) -> Result<bool, StoreError> {
         self.reading(async |connection| {
             sqlx::query_scalar(
-                "SELECT EXISTS (SELECT FROM events WHERE seq = $1 AND at_ms = $2 AND is_submission)",
+                "SELECT EXISTS (SELECT FROM events WHERE at_ms = $1 AND is_submission)",
             )
-            .bind(place(seq))
             .bind(at_ms)
             .fetch_one(connection)
             .await
@@ -413,11 +408,11 @@ impl Ledger {
         rows.into_iter().map(record).collect()
     }
 
-    fn texts(&self, sql: &'static str) -> Result<Vec<String>, StoreError> {
+    pub(crate) fn texts(&self, sql: &'static str) -> Result<Vec<String>, StoreError> {
         self.reading(async |connection| sqlx::query_scalar(sql).fetch_all(connection).await)
     }
 
-    fn known(
+    pub(crate) fn known(
         &self,
         (key, account, job, version): JobRow,
     ) -> Result<(JobKey, KnownJob), StoreError> {
@@ -429,13 +424,16 @@ impl Ledger {
         Ok((JobKey::from_bytes(key), known))
     }
 
-    fn parsed<T: serde::de::DeserializeOwned>(&self, text: &str) -> Result<T, StoreError> {
+    pub(crate) fn parsed<T: serde::de::DeserializeOwned>(
+        &self,
+        text: &str,
+    ) -> Result<T, StoreError> {
         serde_json::from_str(text).map_err(|error| self.damaged(&error.to_string()))
     }
 }
 
 /// Waits until no other process writes.
-async fn lock(connection: &mut PgConnection) -> sqlx::Result<()> {
+pub(crate) async fn lock(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query("SELECT FROM ledger FOR UPDATE")
         .execute(connection)
         .await?;
@@ -443,7 +441,7 @@ async fn lock(connection: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 /// Writes a plan's rows, unless they are there.
-async fn store_plan(
+pub(crate) async fn store_plan(
     connection: &mut PgConnection,
     name: &str,
     plan: &[PlannedRow],
@@ -463,7 +461,7 @@ async fn store_plan(
     Ok(())
 }
 
-fn place(seq: u64) -> i64 {
+pub(crate) fn place(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 

@@ -1,10 +1,10 @@
-//! The arguments about the ledger: waiting for it, adopting an account, removing old runs.
+//! The arguments about the ledger: waiting for it, adopting an account, removing old runs, checking, copying and merging.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use backline_engine::duration::parse_duration;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 
 /// How long to wait for a ledger that another process uses.
 #[derive(Debug, Clone, Default, ClapArgs)]
@@ -51,6 +51,85 @@ pub(crate) struct GcArgs {
     /// Remove them instead of listing them
     #[arg(long)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+/// Check a ledger, copy it, or merge it with another
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "\
+Examples:
+  backline ledger check
+  backline ledger export backup.sqlite3 --ledger postgres://ann@db.example.com/ledger
+  backline ledger import shard-2.sqlite3",
+    disable_help_subcommand = true
+)]
+pub(crate) struct LedgerArgs {
+    #[command(subcommand)]
+    pub(crate) command: LedgerCommand,
+}
+
+/// The commands about ledgers.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    Check(LedgerCheckArgs),
+    Export(LedgerExportArgs),
+    Import(LedgerImportArgs),
+}
+
+/// Check that the ledger is intact
+///
+/// Rebuilds every job from its events and compares it with the stored state. Checks also the file of a ledger in a file, and the sums of a
+/// ledger on a server. Prints one line for each finding. Reads the ledger only. Exit code 7 if anything is wrong.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  backline ledger check
+  backline ledger check --ledger postgres://ann@db.example.com/ledger")]
+pub(crate) struct LedgerCheckArgs {
+    /// The manifest whose ledger to use [default: the nearest ledger at or above this folder]
+    #[arg(value_name = "MANIFEST")]
+    pub(crate) manifest: Option<PathBuf>,
+}
+
+/// Write a copy of the ledger to a new file
+///
+/// Copies runs, plans, events, jobs, uploads and hook results, all of them or nothing. Reports written from the copy are the same. No run
+/// may use the ledger meanwhile. The tracks are not copied.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  backline ledger export backup.sqlite3
+  backline ledger export songs.sqlite3 --ledger postgres://ann@db.example.com/ledger")]
+pub(crate) struct LedgerExportArgs {
+    /// The new file, or the address of an empty database
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The manifest whose ledger to use [default: the nearest ledger at or above this folder]
+    #[arg(value_name = "MANIFEST")]
+    pub(crate) manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+}
+
+/// Copy everything of another ledger into the ledger
+///
+/// Copies the runs, plans, events, jobs, uploads and hook results that the ledger does not have, all of them or nothing. Importing twice changes
+/// nothing. A job that both ledgers have is rebuilt from the events of both; if both ledgers have submitted it, nothing is imported. No
+/// run may use either ledger meanwhile. The tracks are not copied.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  backline ledger import shard-2.sqlite3
+  backline ledger import .backline/ledger.sqlite3 --ledger postgres://ann@db.example.com/ledger")]
+pub(crate) struct LedgerImportArgs {
+    /// The other ledger's file, or its address on a server
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The manifest whose ledger to use [default: the nearest ledger at or above this folder]
+    #[arg(value_name = "MANIFEST")]
+    pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
 }

@@ -175,7 +175,7 @@ pub(crate) struct WatchArgs {
     pub(crate) otlp: Option<String>,
 }
 
-/// Carry out jobs of a run that another process began
+/// Run jobs of a run that another process began
 ///
 /// Needs the same manifest, recordings and ledger as that run, and an output directory that both share. Takes one song at a time for each
 /// task that may be in flight, with its steps, and ends with the run. What a worker leaves that is killed goes on in another process. The

@@ -1,13 +1,14 @@
 //! `backline gc`: removes old runs from the ledger, after showing what is removed.
 
-use backline_engine::ledger::Prunable;
+use backline_engine::prune::prunable;
+use backline_engine::store::Prunable;
 use serde_json::json;
 
 use crate::args::{Format, GcArgs, GlobalArgs, duration_text};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::{CommandResult, Failure, Kind};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, is_on_server};
 use crate::owning::own;
 use crate::project::{ledger_path, locate, seen_from_here};
 
@@ -21,18 +22,18 @@ pub(crate) fn run(args: &GcArgs, global: &GlobalArgs, console: &Console) -> Comm
         .as_millisecond()
         .saturating_sub(age_ms);
     // Reads the ledger first, because opening it for writing would create a missing one.
-    let ledger = Ledger::read(&path)?.into_file("gc")?;
+    let ledger = Ledger::read(&path)?;
     let length_before = length(&path);
     let gone = if args.yes {
         drop(ledger);
-        let mut ledger = own(&path, &args.wait, console)?.into_file("gc")?;
-        let gone = ledger.prunable(before_ms)?;
+        let mut ledger = own(&path, &args.wait, console)?;
+        let gone = prunable(&*ledger, before_ms)?;
         if !gone.is_empty() {
             ledger.prune(&gone)?;
         }
         gone
     } else {
-        ledger.prunable(before_ms)?
+        prunable(&*ledger, before_ms)?
     };
     match console.format {
         Format::Json => console.json(&json!({
@@ -44,22 +45,24 @@ pub(crate) fn run(args: &GcArgs, global: &GlobalArgs, console: &Console) -> Comm
             "plan_rows": gone.plan_rows,
             "events": gone.events,
             "uploads": gone.uploads,
+            "queued_songs": gone.queued_songs,
             "old_runs_kept": gone.kept_runs,
         }))?,
         Format::Text => {
             let freed = length_before.saturating_sub(length(&path));
+            let shown = seen_from_here(&path).display().to_string();
             console.data(&text(
                 args,
                 &gone,
-                &seen_from_here(&path).display().to_string(),
-                freed,
+                &shown,
+                (!is_on_server(&path)).then_some(freed),
             ))?;
         }
     }
     Ok(exit_codes::DONE)
 }
 
-fn text(args: &GcArgs, gone: &Prunable, ledger: &str, freed_bytes: u64) -> String {
+fn text(args: &GcArgs, gone: &Prunable, ledger: &str, freed_bytes: Option<u64>) -> String {
     let age = duration_text(args.older_than);
     let stays = match gone.kept_runs {
         0 => String::new(),
@@ -74,18 +77,23 @@ fn text(args: &GcArgs, gone: &Prunable, ledger: &str, freed_bytes: u64) -> Strin
     if gone.is_empty() {
         return format!("{ledger} has no runs older than {age} to remove\n{stays}");
     }
+    let songs = match gone.queued_songs {
+        0 => String::new(),
+        songs => format!(", {} of ended runs", number(songs, "queued song")),
+    };
     let what = format!(
-        "{} older than {age}, {} of their plans, {} of their own, {}",
+        "{} older than {age}, {} of their plans, {} of their own, {}{songs}",
         number(gone.runs.len() as u64, "run"),
         number(gone.plan_rows, "row"),
         number(gone.events, "event"),
         number(gone.uploads, "expired upload"),
     );
     if args.yes {
-        format!(
-            "removed from {ledger}: {what}\n{stays}the file is {:.1} MB smaller\n",
-            freed_bytes as f64 / 1e6
-        )
+        // A server uses the space again.
+        let freed = freed_bytes.map_or_else(String::new, |bytes| {
+            format!("the file is {:.1} MB smaller\n", bytes as f64 / 1e6)
+        });
+        format!("removed from {ledger}: {what}\n{stays}{freed}")
     } else {
         format!(
             "would remove from {ledger}: {what}\n{stays}nothing was removed; --yes removes them, and their reports can't be written \

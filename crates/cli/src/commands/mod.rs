@@ -8,6 +8,7 @@ pub(crate) mod gc;
 pub(crate) mod help;
 pub(crate) mod hooks;
 pub(crate) mod init;
+pub(crate) mod ledger;
 pub(crate) mod listen;
 pub(crate) mod man;
 pub(crate) mod other_tasks;

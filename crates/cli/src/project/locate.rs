@@ -35,7 +35,7 @@ const MAX_EXAMINED_BYTES: u64 = 64 << 10;
 /// The path of a plan's ledger.
 pub(super) fn ledger_of(plan: &Plan, global: &GlobalArgs) -> Result<PathBuf, Failure> {
     match (&global.ledger, &plan.ledger) {
-        (Some(path), _) => named(path),
+        (Some(path), _) => named_ledger(path),
         (None, Some(text)) => named_in_project(&plan.project_dir, text),
         (None, None) => {
             let ledger = plan.project_dir.join(LEDGER);
@@ -120,7 +120,7 @@ pub(crate) fn ledger_path(
     global: &GlobalArgs,
 ) -> Result<PathBuf, Failure> {
     if let Some(path) = &global.ledger {
-        return named(path);
+        return named_ledger(path);
     }
     let folder = match manifest.and_then(Path::parent) {
         Some(folder) => folder.to_owned(),
@@ -319,7 +319,7 @@ pub(crate) fn show_from_here(
 }
 
 /// The place of a ledger that the user named.
-fn named(ledger: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn named_ledger(ledger: &Path) -> Result<PathBuf, Failure> {
     if is_on_server(ledger) {
         check_address(ledger)?;
         return Ok(ledger.to_owned());
@@ -331,8 +331,8 @@ fn named(ledger: &Path) -> Result<PathBuf, Failure> {
 fn named_in_project(project: &Path, text: &str) -> Result<PathBuf, Failure> {
     let place = Path::new(text);
     match is_on_server(place) {
-        true => named(place),
-        false => named(&project.join(place)),
+        true => named_ledger(place),
+        false => named_ledger(&project.join(place)),
     }
 }
 

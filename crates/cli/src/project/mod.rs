@@ -22,8 +22,8 @@ use backline_reporter::{Ratings, shell_word};
 
 pub(crate) use self::chosen_run::{ChosenRun, never_run, project_dir};
 pub(crate) use self::locate::{
-    LEDGER, STANDARD_INPUT, ledger_path, locate, manifest_of, project_of, seen_from_here,
-    show_from_here, sound_cache, standpoint, without_dot,
+    LEDGER, STANDARD_INPUT, ledger_path, locate, manifest_of, named_ledger, project_of,
+    seen_from_here, show_from_here, sound_cache, standpoint, without_dot,
 };
 use self::locate::{here, ledger_of, recorded, standard_input};
 use crate::args::{GlobalArgs, ManifestArgs};

@@ -5,15 +5,17 @@
 
 use std::net::SocketAddr;
 
+use backline_api::TaskId;
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::callbacks::{ListenConfig, ReceivedCallback, Receiver};
+use super::callbacks::{ListenConfig, Receiver};
 use super::clock::Clock;
 use super::{CALLBACK_BACKLOG, RunError, Signals};
-use crate::event::{Record, RefusedCallbacks, RunId};
+use crate::event::{Record, RefusedCallbacks, RunId, Token};
 use crate::index::{ClaimOutcome, Index};
-use crate::store::{Batch, Store, StoreError};
+use crate::settings::JobKey;
+use crate::store::{Batch, Contents, Store, StoreError};
 
 /// What a receiver has heard until it was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +58,7 @@ pub async fn listen(
         };
         let Some(call) = call else { break Ok(()) };
         let noted = tokio::task::block_in_place(|| {
-            let (known, batch) = tokens.hear(store, &call, clock.now_ms())?;
+            let (known, batch) = tokens.hear(store, &call.token, &call.task, clock.now_ms())?;
             let records = if batch.is_empty() {
                 Vec::new()
             } else {
@@ -86,6 +88,37 @@ pub async fn listen(
     ended.map(|()| heard)
 }
 
+/// Records the callbacks that were left in a store for other processes. None of these may be at work.
+///
+/// # Errors
+/// When the store can't be read or written.
+pub fn record_left_callbacks(store: &mut dyn Contents) -> Result<(), StoreError> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.page_of_jobs(after.as_ref())?;
+        let keys: Vec<JobKey> = page.iter().map(|(key, _)| *key).collect();
+        let Some(last) = keys.last() else { break };
+        after = Some(*last);
+        found.extend(store.left_callbacks(&keys)?);
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut tokens = TokenIndex::new(store)?;
+    let clock = Clock::new();
+    for left in found {
+        let (known, batch) = tokens.hear(store, &left.token, &left.task, clock.now_ms())?;
+        if !batch.is_empty() {
+            store.append(&batch)?.all()?;
+        }
+        if known == ClaimOutcome::Known {
+            store.remove_callback(&left)?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes callbacks in for all jobs of a ledger.
 struct TokenIndex {
     index: Index,
@@ -105,46 +138,34 @@ impl TokenIndex {
     fn hear(
         &mut self,
         store: &dyn Store,
-        call: &ReceivedCallback,
+        token: &Token,
+        task: &TaskId,
         now_ms: i64,
     ) -> Result<(ClaimOutcome, Batch), StoreError> {
         let mut batch = Batch::default();
-        let Some((key, attempt)) = self.index.attempt(&call.token) else {
+        let Some((key, attempt)) = self.index.attempt(token) else {
             return Ok((ClaimOutcome::Unknown, batch));
         };
         let Some(known) = store.job(&key)? else {
             return Ok((ClaimOutcome::Unknown, batch));
         };
-        let heard = self.index.claim(
-            now_ms,
-            &self.run,
-            (key, attempt),
-            &call.task,
-            known,
-            &mut batch,
-        );
+        let heard = self
+            .index
+            .claim(now_ms, &self.run, (key, attempt), task, known, &mut batch);
         Ok((heard, batch))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use backline_api::TaskId;
-    use tokio::sync::oneshot;
-
     use super::*;
-    use crate::event::{Event, Token};
+    use crate::event::Event;
     use crate::job::{Job, Phase, Step};
     use crate::ledger::Ledger;
-    use crate::settings::JobKey;
-    use crate::store::{KnownJob, NewRecord};
+    use crate::store::{KnownJob, LeftCallback, NewRecord};
 
-    fn call(token: &str, task: &str) -> ReceivedCallback {
-        ReceivedCallback {
-            token: Token::from_text(token),
-            task: TaskId(task.to_owned()),
-            done: oneshot::channel().0,
-        }
+    fn call(token: &str, task: &str) -> LeftCallback {
+        LeftCallback::new(token, task)
     }
 
     /// A ledger with one job whose response was lost.
@@ -190,11 +211,11 @@ mod tests {
     fn hear(
         tokens: &mut TokenIndex,
         ledger: &mut Ledger,
-        call: &ReceivedCallback,
+        call: &LeftCallback,
     ) -> (ClaimOutcome, usize) {
-        let (known, batch) = tokens.hear(ledger, call, 9).unwrap();
+        let (known, batch) = tokens.hear(ledger, &call.token, &call.task, 9).unwrap();
         ledger.append(&batch).unwrap();
-        assert_eq!(ledger.check().unwrap(), []);
+        assert_eq!(ledger.check().unwrap().findings, []);
         (known, batch.events.len())
     }
 

@@ -30,7 +30,7 @@ pub(super) const FORMAT: i64 = 6;
 pub(super) const RULES_OF_NOW: i64 = 5;
 
 /// The first format in which runs share the rows of their plans.
-const SHARED_PLANS: i64 = 2;
+pub(super) const SHARED_PLANS: i64 = 2;
 
 /// The first format that keeps the responses of hooks.
 pub(super) const HOOK_RESULTS: i64 = 4;
@@ -221,7 +221,7 @@ impl Ledger {
             _ => return Ok(()),
         };
         let jobs = if (1..RULES_OF_NOW).contains(&found) {
-            self.replayed(0)?
+            self.replayed()?
         } else {
             HashMap::new()
         };

@@ -50,8 +50,6 @@ impl Store for Ledger {
     }
 
     fn append(&mut self, batch: &Batch) -> Result<Committed, StoreError> {
-        let is_intent =
-            |new: &NewRecord| matches!(new.event, Event::Intent { .. } | Event::Repeated { .. });
         if batch.events.iter().any(is_intent) {
             self.check_place()?;
         }
@@ -64,7 +62,7 @@ impl Store for Ledger {
             )?;
             for (key, known) in &batch.jobs {
                 let bytes = key.to_bytes();
-                let version = i64::try_from(known.version).unwrap_or(i64::MAX - 1);
+                let version = place(known.version);
                 if replace.execute(params![bytes, known.account, json(&known.job), version])? > 0 {
                     continue;
                 }
@@ -73,14 +71,9 @@ impl Store for Ledger {
                 let refused = batch.refusal(*key, Refusal::Conflict, found.unsigned_abs());
                 committed.refused.push(refused);
             }
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO events (at_ms, run, account, job, intent, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?;
             committed.records.reserve(batch.events.len());
             for new in batch.writable(&committed.refused).events {
-                let intent = is_intent(new);
-                let job = new.job.map(|key| key.to_bytes());
-                insert.execute(params![new.at_ms, new.run.as_str(), new.account, job, intent, json(&new.event)])?;
+                insert_event(transaction, None, new)?;
                 committed.records.push(Record {
                     seq: transaction.last_insert_rowid().unsigned_abs(),
                     at_ms: new.at_ms,
@@ -193,12 +186,11 @@ impl Store for Ledger {
     fn records_since(&self, run: &RunId, seq: u64) -> Result<Vec<Record>, StoreError> {
         self.records(
             "SELECT seq, at_ms, run, job, event FROM events WHERE seq > ?2 AND run = ?1 ORDER BY seq",
-            (run.as_str(), i64::try_from(seq).unwrap_or(i64::MAX)),
+            (run.as_str(), place(seq)),
         )
     }
 
     fn intents_between(&self, from: u64, to: u64) -> Result<Vec<Record>, StoreError> {
-        let place = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
         self.records(
             "SELECT seq, at_ms, run, job, event FROM events WHERE intent = 1 AND seq > ?1 AND seq < ?2 ORDER BY seq",
             (place(from), place(to)),
@@ -247,7 +239,7 @@ impl Store for Ledger {
 
 impl Ledger {
     /// Reads jobs as [`known_job`] takes them. Those of an older file, which is only read, have no versions.
-    fn jobs_sql(&self, which: &str) -> String {
+    pub(super) fn jobs_sql(&self, which: &str) -> String {
         let version = if self.format < open::VERSIONS {
             "1"
         } else {
@@ -257,7 +249,7 @@ impl Ledger {
     }
 }
 
-fn known_job(row: &Row<'_>) -> Result<(JobKey, KnownJob), RowError> {
+pub(super) fn known_job(row: &Row<'_>) -> Result<(JobKey, KnownJob), RowError> {
     let known = KnownJob {
         job: Arc::new(parsed(row, 2)?),
         account: row.get(1)?,
@@ -266,8 +258,35 @@ fn known_job(row: &Row<'_>) -> Result<(JobKey, KnownJob), RowError> {
     Ok((JobKey::from_bytes(row.get(0)?), known))
 }
 
+fn is_intent(new: &NewRecord) -> bool {
+    matches!(new.event, Event::Intent { .. } | Event::Repeated { .. })
+}
+
+/// Writes a record at a place; without one, after all others.
+pub(super) fn insert_event(
+    transaction: &rusqlite::Transaction<'_>,
+    seq: Option<u64>,
+    new: &NewRecord,
+) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO events (seq, at_ms, run, account, job, intent, event) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let job = new.job.map(|key| key.to_bytes());
+    let intent = is_intent(new);
+    insert.execute(params![
+        seq.map(place),
+        new.at_ms,
+        new.run.as_str(),
+        new.account,
+        job,
+        intent,
+        json(&new.event)
+    ])?;
+    Ok(())
+}
+
 /// Writes a plan's rows, unless they are there.
-fn store_plan(
+pub(super) fn store_plan(
     transaction: &rusqlite::Transaction<'_>,
     name: &str,
     plan: &[PlannedRow],

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::*;
 use crate::event::{Token, Via};
 use crate::job::{Phase, Step};
-use crate::store::NewRecord;
+use crate::prune::prunable;
+use crate::store::{Contents, NewRecord};
 
 #[test]
 fn a_ledger_says_whose_it_is_and_looking_disturbs_nobody() {
@@ -89,7 +90,7 @@ fn a_task_is_free_again_only_when_it_is_the_task_that_is_taken_back() {
     lived(&mut ledger, &run.id, 2, 20, events);
     let owner = Some(JobKey::from_bytes([2; 32]));
     assert_eq!(ledger.job_of_task("task2").unwrap(), owner);
-    assert_eq!(ledger.check().unwrap(), []);
+    assert_eq!(ledger.check().unwrap().findings, []);
 }
 
 /// States and events are read one after the other, while a run goes on writing.
@@ -110,14 +111,14 @@ fn all_that_a_reader_sees_is_of_one_moment() {
         response: None,
     };
     lived(&mut ledger, &run.id, 1, 2, vec![lost]);
-    assert_eq!(reader.check_against(&known).unwrap(), []);
+    assert_eq!(reader.check().unwrap().findings, []);
     assert_eq!(reader.history_of(&key).unwrap().len(), 1);
     assert_eq!(reader.job(&key).unwrap().as_ref(), known.get(&key));
     reader.refresh().unwrap();
     assert_eq!(reader.history_of(&key).unwrap().len(), 2);
     let now = reader.job(&key).unwrap().unwrap();
     assert!(matches!(now.job.phase, Phase::InDoubt { .. }));
-    assert_eq!(reader.check().unwrap(), []);
+    assert_eq!(reader.check().unwrap().findings, []);
 }
 
 fn header(started_ms: i64) -> RunHeader {
@@ -224,7 +225,7 @@ fn a_ledger_of_an_older_program_is_read_as_it_is_and_brought_up_to_date_by_its_o
     assert_eq!(reader.format().unwrap(), 1);
     assert_eq!(reader.plan_of(&run.id).unwrap(), rows(&[1, 2]));
     assert!(reader.knows_run(&run.id).unwrap());
-    assert!(reader.prunable(0).unwrap().is_empty());
+    assert!(prunable(&reader, 0).unwrap().is_empty());
     drop(reader);
     let mut ledger = Ledger::own(&path).unwrap();
     assert_eq!(ledger.format().unwrap(), open::FORMAT);
@@ -346,7 +347,7 @@ fn old_runs_are_pruned_and_what_may_still_be_bought_or_fetched_is_not() {
     assert_eq!(ledger.job_of_task("task").unwrap(), None);
     let before = ledger.jobs().unwrap();
 
-    let gone = ledger.prunable(1_000).unwrap();
+    let gone = prunable(&ledger, 1_000).unwrap();
     // Run 2 is the last that planned the job at work, run 0 the last that planned the one in doubt.
     assert_eq!(gone.runs, [runs[1].clone()]);
     assert_eq!((gone.plan_rows, gone.events, gone.uploads), (0, 1, 1));
@@ -354,7 +355,7 @@ fn old_runs_are_pruned_and_what_may_still_be_bought_or_fetched_is_not() {
     ledger.prune(&gone).unwrap();
 
     assert_eq!(ledger.jobs().unwrap(), before);
-    assert_eq!(ledger.check().unwrap(), []);
+    assert_eq!(ledger.check().unwrap().findings, []);
     assert_eq!(ledger.integrity().unwrap(), Vec::<String>::new());
     let left: Vec<RunId> = ledger
         .runs()
@@ -368,7 +369,7 @@ fn old_runs_are_pruned_and_what_may_still_be_bought_or_fetched_is_not() {
     assert!(ledger.upload("old", "a").unwrap().is_none());
     assert!(ledger.knows_run(&runs[1].id).unwrap());
     assert!(!ledger.knows_run(&RunId::new()).unwrap());
-    assert!(ledger.prunable(1_000).unwrap().is_empty());
+    assert!(prunable(&ledger, 1_000).unwrap().is_empty());
 }
 
 #[test]
@@ -411,7 +412,7 @@ fn a_replaced_key_takes_its_jobs_along() {
     );
     assert_eq!(ledger.intents_since("b", 0).unwrap(), [7]);
     assert_eq!(ledger.intents_since("a", 0).unwrap(), Vec::<i64>::new());
-    assert_eq!(ledger.check().unwrap(), []);
+    assert_eq!(ledger.check().unwrap().findings, []);
 }
 
 #[cfg(unix)]
@@ -496,12 +497,12 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
 
     let older = Ledger::read(&path).unwrap();
     assert_eq!(
-        (older.format().unwrap(), older.check().unwrap()),
+        (older.format().unwrap(), older.check().unwrap().findings),
         (2, vec![])
     );
     let ledger = Ledger::own(&path).unwrap();
     assert_eq!(ledger.format().unwrap(), open::FORMAT);
-    assert_eq!(ledger.check().unwrap(), []);
+    assert_eq!(ledger.check().unwrap().findings, []);
     let known = ledger.job(&key).unwrap().unwrap();
     assert_eq!(known.account, account);
     assert!(known.job.unproven[0].refused);

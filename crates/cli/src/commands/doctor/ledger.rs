@@ -6,14 +6,12 @@ use backline_engine::job::Phase;
 use backline_engine::store::StoreError;
 
 use super::Check;
+use crate::commands::ledger::{KEEP, format_of};
 use crate::exit_codes;
 use crate::failure::Failure;
 use crate::ledger::Ledger;
 use crate::output_owner;
 use crate::project::{Project, seen_from_here};
-
-/// The most keys that are named.
-const MAX_NAMED: usize = 5;
 
 pub(super) fn check(path: &Path) -> Check {
     let shown = seen_from_here(path).display().to_string();
@@ -37,37 +35,17 @@ pub(super) fn of_output(project: &Project) -> Option<Check> {
 }
 
 fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
-    const KEEP: &str = "keep the file and restore its newest backup: it records what was bought, and a run with a new ledger pays for everything again";
     let ledger = Ledger::read(path)?;
-    let jobs = ledger.jobs()?;
-    let (mut format, mut differing) = (String::new(), Vec::new());
-    // A server keeps its own files whole.
-    #[cfg_attr(
-        not(feature = "postgres"),
-        expect(irrefutable_let_patterns, reason = "a ledger may be on a server")
-    )]
-    if let Ledger::File(file) = &ledger {
-        let broken = file.integrity()?;
-        if let Some(first) = broken.first() {
-            let found = format!("{shown} is damaged: {first}");
-            return Ok(Check::wrong("ledger", exit_codes::NOT_WRITTEN, found, KEEP));
-        }
-        differing = file.check_against(&jobs)?;
-        format = format!("format {}, ", file.format()?);
-    }
-    if !differing.is_empty() {
-        let keys: Vec<String> = differing
-            .iter()
-            .take(MAX_NAMED)
-            .map(|key| key.short())
-            .collect();
-        let found = format!(
-            "{shown}: the stored state of {} jobs differs from their events ({})",
-            differing.len(),
-            keys.join(", ")
-        );
+    let checked = ledger.check()?;
+    if let Some(first) = checked.findings.first() {
+        let more = match checked.findings.len() - 1 {
+            0 => String::new(),
+            more => format!(" ({more} more; `backline ledger check` lists them)"),
+        };
+        let found = format!("{shown} is damaged: {first}{more}");
         return Ok(Check::wrong("ledger", exit_codes::NOT_WRITTEN, found, KEEP));
     }
+    let jobs = ledger.jobs()?;
     if let Some(last_ms) = ledger.ahead_of(jiff::Timestamp::now().as_millisecond())? {
         let found = format!(
             "{shown} is intact; its last record is dated {}, in the future",
@@ -79,10 +57,11 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
             "set the clock; times in the future count as now",
         ));
     }
-    let runs = ledger.runs()?.len();
     let found = format!(
-        "{shown} is intact: {format}{runs} runs, {} jobs",
-        jobs.len()
+        "{shown} is intact: {}{} runs, {} jobs",
+        format_of(&ledger)?,
+        checked.extent.runs,
+        checked.extent.jobs
     );
     if let Some(owner) = ledger.owner()? {
         let number = owner

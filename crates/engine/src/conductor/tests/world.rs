@@ -739,7 +739,7 @@ impl World {
             drop(ledger);
             let ledger = Ledger::own(&path).unwrap();
             assert_eq!(ledger.jobs().unwrap(), self.jobs, "seed {}", self.seed);
-            assert_eq!(ledger.check().unwrap(), [], "seed {}", self.seed);
+            assert_eq!(ledger.check().unwrap().findings, [], "seed {}", self.seed);
             self.ledger = Some((folder, ledger));
         }
     }
