@@ -37,8 +37,8 @@ fn parts_buy_each_job_once_with_a_share_of_the_limits() {
     assert_eq!(parts, whole);
     assert_eq!(
         studio.bill().len(),
-        27,
-        "nine songs and a WAV of each track"
+        12,
+        "four songs and a WAV of each track"
     );
     lab.manifest("cheap.yaml", &studio.url, 2, 2, "limits: {credits: 4}\n");
     let part = ["plan", "cheap.yaml", "--partition", "hash:1/4"];

@@ -15,7 +15,7 @@ use crate::store::{Contents, StoreError};
 pub enum Finding {
     /// A job's stored state is not what its records make of it.
     Differs(JobKey),
-    /// A job has records and no stored state.
+    /// A job was changed by records and has no stored state.
     NotStored(JobKey),
     /// A run's plan is not there.
     NoPlan(RunId),
@@ -33,7 +33,7 @@ impl fmt::Display for Finding {
             ),
             Self::NotStored(key) => write!(
                 f,
-                "job {}: it has events, and no state is stored",
+                "job {}: events have changed it, and no state is stored",
                 key.short()
             ),
             Self::NoPlan(run) => write!(f, "run {run}: the rows of its plan are missing"),
@@ -97,6 +97,8 @@ pub fn check(store: &dyn Contents) -> Result<Checked, StoreError> {
             }
         }
     }
+    // Decisions of hooks leave a job as it was.
+    made.retain(|_, job| *job != Job::default());
     let mut unstored: Vec<JobKey> = made.into_keys().collect();
     unstored.sort();
     findings.extend(unstored.into_iter().map(Finding::NotStored));

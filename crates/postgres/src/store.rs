@@ -38,10 +38,14 @@ impl Store for Ledger {
             .bind(&name)
             .execute(&mut *transaction)
             .await?;
-            // A provider that has not called for so long calls no more.
-            sqlx::query("DELETE FROM callbacks WHERE received_at < clock_timestamp() - interval '60 days'")
-                .execute(&mut *transaction)
-                .await?;
+            // What came after the task was over, and what nobody took for so long that the provider has forgotten it.
+            sqlx::query(
+                "DELETE FROM callbacks WHERE received_at < clock_timestamp() - interval '60 days'
+                 OR EXISTS (SELECT FROM events JOIN jobs ON jobs.key = events.job
+                            WHERE events.task = callbacks.task AND NOT jobs.is_in_flight)",
+            )
+            .execute(&mut *transaction)
+            .await?;
             if run.is_shared {
                 queue::publish(&mut transaction, &run.id, plan).await?;
             }
