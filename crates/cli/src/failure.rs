@@ -213,7 +213,7 @@ impl From<StoreError> for Failure {
             ),
             StoreError::Failed { .. } => (
                 Kind::Ledger,
-                "check for a full disk, a missing permission, or a file that is not a ledger; everything recorded so far is valid",
+                "check for a full disk, a missing permission, a wrong password (PGPASSWORD or PGPASSFILE), or a file that is not a ledger; everything recorded so far is valid",
             ),
         };
         Self::new(kind, error).hint(hint)

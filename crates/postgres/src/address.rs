@@ -6,9 +6,6 @@ use std::str::FromStr;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
-/// The schema that a ledger's tables are in.
-const SCHEMA: &str = "backline";
-
 /// The address of a ledger, `postgres://user@host:port/database?sslmode=verify-full`. It contains no password.
 ///
 /// The password comes from `PGPASSWORD`, or from the file that `PGPASSFILE` names (`~/.pgpass` by default), as for every client of
@@ -37,11 +34,11 @@ impl Address {
         text.starts_with("postgres://") || text.starts_with("postgresql://")
     }
 
-    /// How to connect. Unqualified names are of the ledger's schema.
+    /// How to connect. Only what PgBouncer takes at the start of a connection is sent there.
     pub(crate) fn options(&self) -> Result<PgConnectOptions, sqlx::Error> {
         let options = PgConnectOptions::from_str(self.url.as_str())?;
         Ok(options
-            .options([("search_path", SCHEMA)])
+            .extra_float_digits(None)
             .application_name("backline"))
     }
 }

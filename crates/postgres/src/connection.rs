@@ -226,6 +226,9 @@ impl Ledger {
 
     async fn connect(&self) -> sqlx::Result<PgConnection> {
         let mut connection = self.address.options()?.connect().await?;
+        sqlx::raw_sql(LEDGERS_SCHEMA)
+            .execute(&mut connection)
+            .await?;
         match self.mode {
             Mode::Read => {
                 sqlx::raw_sql(BEGIN_READING)
@@ -266,7 +269,15 @@ impl Ledger {
                 source: Box::new(source),
             };
         }
-        failed(&self.address, operation, source)
+        match source.as_database_error() {
+            // Without its place in the server's own code.
+            Some(said) => StoreError::Failed {
+                operation,
+                path: self.address.to_string(),
+                source: said.message().into(),
+            },
+            None => failed(&self.address, operation, source),
+        }
     }
 
     pub(crate) fn damaged(&self, what: &str) -> StoreError {
@@ -279,6 +290,9 @@ impl Ledger {
 
 /// Marks that another process owns the ledger among the errors of a connection.
 const OWNED: &str = "owned";
+
+/// Unqualified names are of the ledger's schema.
+const LEDGERS_SCHEMA: &str = "SET search_path TO backline";
 
 const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 

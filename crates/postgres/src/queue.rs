@@ -166,7 +166,7 @@ impl Queue {
         loop {
             let connection = &mut *pool.acquire().await?;
             let has_begun: bool =
-                sqlx::query_scalar("SELECT EXISTS (SELECT FROM runs WHERE id = $1)")
+                sqlx::query_scalar("SELECT EXISTS (SELECT FROM backline.runs WHERE id = $1)")
                     .bind(self.run.as_str())
                     .fetch_one(&mut *connection)
                     .await?;
