@@ -30,6 +30,10 @@ bench *ARGS:
 band-eval *ARGS:
     python3 tools/band_eval/band_eval.py {{ARGS}}
 
+# Build the program as it is released, with every feature of a user
+dist:
+    cargo build --profile dist --locked -p backline-cli --features postgres,store,tags,otlp
+
 # Serve the vendors' contract on this machine
 studio *ARGS:
     cargo run --release --locked -- studio {{ARGS}}
