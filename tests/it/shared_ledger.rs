@@ -178,14 +178,6 @@ fn workers_carry_out_the_jobs_of_a_run_and_its_summary_is_that_of_one_process() 
     for worker in workers.iter_mut().chain([&mut stopped]) {
         worker.wait_for("working on run", 1);
     }
-    // A machine with the manifest and the recordings, and without the folder that the run fills.
-    paced(&lab, &studio, "elsewhere/songs.yaml", 12, "credits: 10000");
-    let elsewhere = ["worker", "elsewhere/songs.yaml", "--ledger", &address];
-    lab.fails(
-        7,
-        &elsewhere,
-        "mount the directory of the machine that began the run",
-    );
     until_bought(&studio, 20);
     stopped.signal("TERM");
     let ran = stopped.end();
@@ -318,11 +310,20 @@ fn a_run_that_publishes_leaves_its_jobs_to_workers() {
         &["run", "songs.yaml", "--publish"],
         "with --ledger postgres://",
     );
-    let worker = ["worker", "songs.yaml", "--ledger", &address, "--wait", "2m"];
-    let worker = lab.start(&worker);
     let publish = ["run", "songs.yaml", "--publish", "--ledger", &address];
-    lab.expect(0, &publish);
-    let worked = worker.end();
+    let publish = lab.start(&publish);
+    // A machine with the manifest and the recordings, and without the folder that the run fills.
+    lab.manifest("elsewhere/songs.yaml", &studio.url, 2, 5, "");
+    let worker = |manifest| vec!["worker", manifest, "--ledger", &address, "--wait", "2m"];
+    lab.fails(
+        7,
+        &worker("elsewhere/songs.yaml"),
+        "mount the directory of the machine that began the run",
+    );
+    assert_eq!(studio.bill().len(), 0);
+    let worked = lab.expect(0, &worker("songs.yaml"));
+    let published = publish.end();
+    assert_eq!(published.code, Some(0), "{}", published.err);
     assert!(
         worked
             .err
