@@ -21,7 +21,7 @@ const RATE_HZ: u32 = 22_050;
 /// Length of most sounds, in seconds.
 const LENGTH_S: u32 = 12;
 /// Length of sounds that play on while a test does much, in seconds: a slow machine must not reach their end.
-const LONG_S: u32 = 90;
+const LONG_S: u32 = 300;
 
 /// A chord that comes and goes, at a level of its own.
 fn sound(number: usize, length_s: u32) -> Vec<u8> {
