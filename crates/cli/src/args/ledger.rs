@@ -106,11 +106,8 @@ pub(crate) struct LedgerExportArgs {
     /// The new file, or the address of an empty database
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The manifest whose ledger to use [default: the nearest ledger at or above this folder]
-    #[arg(value_name = "MANIFEST")]
-    pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) owned: OwnedLedgerArgs,
 }
 
 /// Copy everything of another ledger into the ledger
@@ -127,6 +124,13 @@ pub(crate) struct LedgerImportArgs {
     /// The other ledger's file, or its address on a server
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) owned: OwnedLedgerArgs,
+}
+
+/// The ledger that is copied or added to, which no other process may use meanwhile.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OwnedLedgerArgs {
     /// The manifest whose ledger to use [default: the nearest ledger at or above this folder]
     #[arg(value_name = "MANIFEST")]
     pub(crate) manifest: Option<PathBuf>,

@@ -80,9 +80,9 @@ fn check(args: &LedgerCheckArgs, global: &GlobalArgs, console: &Console) -> Comm
 }
 
 fn export(args: &LedgerExportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    let path = chosen(args.manifest.as_deref(), global)?;
+    let path = chosen(args.owned.manifest.as_deref(), global)?;
     let to = named_ledger(&args.file)?;
-    let from = source(&path, &args.wait, console)?;
+    let from = source(&path, &args.owned.wait, console)?;
     let is_new = !is_on_server(&to) && !to.exists();
     let exported = export_to(&to, &from, args, console);
     if is_new && exported.is_err() {
@@ -98,7 +98,7 @@ fn export_to(
     args: &LedgerExportArgs,
     console: &Console,
 ) -> Result<Added, Failure> {
-    let mut to = own(path, &args.wait, console)?;
+    let mut to = own(path, &args.owned.wait, console)?;
     if !to.page_of_records(0)?.is_empty() || !to.stored_runs()?.is_empty() {
         let shown = seen_from_here(path);
         let message = format!("{} is a ledger that is not empty", shown.display());
@@ -109,9 +109,9 @@ fn export_to(
 }
 
 fn import(args: &LedgerImportArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    let path = chosen(args.manifest.as_deref(), global)?;
+    let path = chosen(args.owned.manifest.as_deref(), global)?;
     let file = named_ledger(&args.file)?;
-    let from = source(&file, &args.wait, console)?;
+    let from = source(&file, &args.owned.wait, console)?;
     if std::fs::canonicalize(&path)
         .is_ok_and(|it| std::fs::canonicalize(&file).is_ok_and(|file| file == it))
     {
@@ -119,7 +119,7 @@ fn import(args: &LedgerImportArgs, global: &GlobalArgs, console: &Console) -> Co
         return Err(Failure::msg(Kind::Usage, message)
             .hint("name the ledger to add to with --ledger, or its manifest"));
     }
-    let mut to = own(&path, &args.wait, console)?;
+    let mut to = own(&path, &args.owned.wait, console)?;
     let added = merge(&mut *to, &*from).map_err(|error| refused(error, &path, &file))?;
     report(&added, "added to", &file, &path, console)
 }
