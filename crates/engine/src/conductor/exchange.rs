@@ -96,6 +96,8 @@ pub(crate) enum Input {
         job: JobKey,
         attempt: u32,
         outcome: SubmitOutcome,
+        /// When the request was written; none if it was not, or if that is not known.
+        written_ms: Option<i64>,
     },
     /// The response to a poll came, or an error.
     Polled {

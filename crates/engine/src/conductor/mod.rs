@@ -55,12 +55,14 @@ use std::sync::Arc;
 
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::forecast::Missing;
-use crate::gate::Gate;
+use crate::gate::{Gate, Place};
 use crate::hooks::{HookDecision, HookPoint, Verdict};
 use crate::index::Index;
 use crate::job::{Claim, Job, Phase, Step};
 use crate::settings::JobKey;
-use crate::store::{Batch, KnownJob, NewRecord, Refusal, RefusedJob, Submission, SubmissionLimits};
+use crate::store::{
+    Batch, Departure, KnownJob, NewRecord, Refusal, RefusedJob, Submission, SubmissionLimits,
+};
 
 use brake::{Brake, Braking, FailureSource};
 use doubts::{Repeats, Waits};
@@ -275,7 +277,12 @@ impl Conductor {
                 job,
                 attempt,
                 outcome,
-            } => self.responded(self.slot_of[&job], now_ms, attempt, outcome, decision),
+                written_ms,
+            } => {
+                let at = self.slot_of[&job];
+                self.left(at, now_ms, written_ms, &outcome, decision);
+                self.responded(at, now_ms, attempt, outcome, decision);
+            }
             Input::Polled { job, task, result } => {
                 let at = self.slot_of[&job];
                 if self.is_claim_poll(at, &task) {

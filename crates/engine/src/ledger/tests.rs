@@ -410,8 +410,8 @@ fn a_replaced_key_takes_its_jobs_along() {
             .values()
             .all(|known| known.account == "b")
     );
-    assert_eq!(ledger.intents_since("b", 0).unwrap(), [7]);
-    assert_eq!(ledger.intents_since("a", 0).unwrap(), Vec::<i64>::new());
+    assert_eq!(ledger.places_since("b", 0).unwrap()[0].taken_ms, 7);
+    assert_eq!(ledger.places_since("a", 0).unwrap(), []);
     assert_eq!(ledger.check().unwrap().findings, []);
 }
 

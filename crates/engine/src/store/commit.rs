@@ -16,6 +16,15 @@ pub struct Submission {
     pub before: KnownJob,
 }
 
+/// How late a request left after it was admitted: what a store that several processes write to counts its place in the window from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// The job that was requested.
+    pub key: JobKey,
+    /// From the decision to submit to the writing of the request, in milliseconds.
+    pub late_ms: u64,
+}
+
 /// What bounds the submissions of an account, over all processes that write to a store.
 ///
 /// Only a store that several processes write to checks them. Where one process owns the store its conductor has counted all submissions.

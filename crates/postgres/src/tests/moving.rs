@@ -206,7 +206,7 @@ fn a_ledger_that_is_moved_has_everything_at_its_place() {
         assert_eq!(to.upload("h", "a").unwrap(), Some(upload));
         assert_eq!(to.hook_result(&[3; 32]).unwrap().as_deref(), Some("{}"));
         assert_eq!(to.job_of_task("task3").unwrap(), Some(key(3)));
-        assert_eq!(to.intents_since("a", 0).unwrap().len(), 3);
+        assert_eq!(to.places_since("a", 0).unwrap().len(), 3);
         // The run that comes next is the newest, and its events follow all others.
         to.begin_run(&run("next", 1), &rows(&[2])).unwrap();
         happens(

@@ -3,9 +3,6 @@
 use super::*;
 use crate::store::SubmissionLimits;
 
-/// How much longer than the vendor's window the store's is.
-const MARGIN_MS: i64 = 200;
-
 /// Other processes of one seed.
 pub(super) struct Rivals {
     /// Of their own, so that a seed has the same vendor with and without them.
@@ -109,18 +106,15 @@ impl World {
         after: &Job,
         limits: SubmissionLimits,
     ) -> Result<(), Refusal> {
-        let sent = self.records.iter();
-        let sent =
-            sent.filter(|it| matches!(it.event, Event::Intent { .. } | Event::Repeated { .. }));
-        let sent = sent.map(|it| it.at_ms);
-        let mut inside: Vec<i64> = sent
-            .chain(admitted.iter().map(|(at_ms, _)| *at_ms))
-            .filter(|at_ms| self.now - at_ms < WINDOW_MS + MARGIN_MS)
-            .collect();
-        inside.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(first) = inside.get(limits.rate.count as usize - 1) {
+        let mut places = self.places();
+        places.extend(admitted.iter().map(|(taken_ms, _)| Place {
+            taken_ms: *taken_ms,
+            left_ms: None,
+        }));
+        let opens_ms = Gate::new(limits.rate, places).opens_at(self.now);
+        if opens_ms > self.now {
             self.rivals.refused[1] += 1;
-            let wait_ms = (first + WINDOW_MS + MARGIN_MS - self.now).unsigned_abs();
+            let wait_ms = opens_ms.abs_diff(self.now);
             return Err(Refusal::TooEarly { wait_ms });
         }
         if self.rivals.active && self.rivals.dice.chance(self.rivals.often) {
@@ -189,7 +183,7 @@ impl World {
                     ));
                 }
                 self.write_as_rival(key, &job, version, event);
-                self.post(key, &token);
+                self.post(key, &token, self.now);
             }
         }
     }

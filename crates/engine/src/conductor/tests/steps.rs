@@ -152,6 +152,7 @@ pub(super) fn respond(
             job: *job,
             attempt: *attempt,
             outcome: outcome.clone(),
+            written_ms: None,
         };
         conductor.handle(now_ms, input, &mut decision);
     }

@@ -144,6 +144,7 @@ fn follow(script: &Script<'_>) -> Came {
                         job,
                         attempt,
                         outcome,
+                        written_ms: None,
                     }
                 }
                 Effect::ForgetUpload { .. } => continue,
