@@ -23,6 +23,8 @@ mod hooks;
 mod house;
 mod lab;
 mod language;
+#[cfg(feature = "postgres")]
+mod ledger_tls;
 #[cfg(feature = "browser-tests")]
 mod live_page;
 mod main_job;
