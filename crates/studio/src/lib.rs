@@ -48,8 +48,8 @@
 //!
 //! # Limits
 //! JSON bodies 1 MB, base64 140 MB, multipart 200 MB, sources 100 MB within 30 s. 20 generations per 10 s and key (405 beyond);
-//! [`StudioConfig::queue_limit`] unfinished tasks (430 beyond, with `Retry-After`). Renders are limited by the cores, fetches
-//! to 8, callbacks to 32. Finished tasks are kept for 14 days, uploads for 3. A repeat under an `Idempotency-Key` counts
+//! [`StudioConfig::queue_limit`] unfinished tasks (430 beyond, with `Retry-After`). Renders are limited by the cores (on a farm by
+//! those of its workers), fetches to 8, callbacks to 32. Finished tasks are kept for 14 days, uploads for 3. A repeat under an `Idempotency-Key` counts
 //! towards the window.
 //!
 //! # The data folder
@@ -79,6 +79,7 @@ mod config;
 mod cover;
 mod delivery;
 mod error;
+mod farm;
 mod faulty;
 mod fetch;
 mod folder;
@@ -95,6 +96,7 @@ mod names;
 mod notes;
 mod operation;
 mod render;
+mod renderer;
 mod responses;
 mod shared;
 mod soundfont;
@@ -112,6 +114,7 @@ mod worker;
 
 pub use config::{Prices, StudioConfig, UNLIMITED_CREDITS};
 pub use error::StudioError;
+pub use farm::{Farm, FarmWorker, FarmWorkerError, Playing, PlayingError};
 pub use misbehave::{Misbehaviour, PlanError};
 pub use soundfont::{SOUNDFONT_BYTES, SoundFont, SoundFontError};
 pub use store::StudioStoreError;
