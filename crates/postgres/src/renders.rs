@@ -5,17 +5,18 @@
 //!                                                           └── a dead worker's renders are handed out anew
 //! ```
 //!
-//! A row has the studio's address and the secret of a render, and nothing of the render itself: the studio's own database is the truth, and
-//! [`RenderQueue::keep`] makes the rows of a studio equal to it. So a row that is lost, left over or put off does no harm. The queue has a schema of its
-//! own, so that workers of songs and of renders never take anything of each other.
+//! A row has the studio's address and the hash of a render's secret, and nothing of the render itself: the studio's own database is the truth, and
+//! [`RenderQueue::keep`] makes the rows of a studio equal to it. So a row that is lost, left over or put off does no harm. The secrets are in a table
+//! beside the queue, because `graphile_worker` logs what is in a row. The queue has a schema of its own, so that workers of songs and of renders never take
+//! anything of each other.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +26,16 @@ use crate::queue::{CONNECTIONS, PAUSE, migrate_schema, worker_options};
 /// The schema of the queue's tables.
 const SCHEMA: &str = "backline_renders";
 
-/// How often a render of a studio that can't be reached is tried, with waits that grow to hours. A studio that can be reached puts its rows
+/// How often a render of a studio that can't be reached is tried, with waits that grow: half an hour in all. A studio that can be reached puts its rows
 /// back.
 const MOST_ATTEMPTS: i32 = 8;
+
+/// The secrets of the renders in the queue.
+const SECRETS: &str = "CREATE TABLE IF NOT EXISTS backline_renders.secrets (
+    render text PRIMARY KEY,
+    studio text NOT NULL,
+    secret text NOT NULL
+)";
 
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -61,12 +69,14 @@ pub struct GivenRender {
 #[derive(Serialize, Deserialize)]
 struct QueuedRender {
     studio: String,
-    secret: String,
+    /// The hash of the secret.
+    render: String,
 }
 
 /// Where renders are handed to.
 #[derive(Debug, Clone)]
 struct Receiver {
+    pool: PgPool,
     renders: mpsc::Sender<GivenRender>,
 }
 
@@ -74,39 +84,60 @@ impl TaskHandler for QueuedRender {
     const IDENTIFIER: &'static str = "render";
 
     async fn run(self, context: WorkerContext) -> impl IntoTaskHandlerResult {
-        let (done, is_done) = oneshot::channel();
-        let given = GivenRender {
-            studio: self.studio,
-            secret: self.secret,
-            done,
-        };
-        let receiver = context.get_ext::<Receiver>();
-        let renders = receiver.map(|receiver| receiver.renders.clone());
-        match renders {
-            Some(renders) if renders.send(given).await.is_ok() => is_done
-                .await
-                .unwrap_or_else(|_| Err("it is left to another worker".to_owned())),
-            _ => Err("the worker takes no more renders".to_owned()),
+        match context.get_ext::<Receiver>() {
+            Some(receiver) => self.hand_over(receiver).await,
+            None => Err("the worker takes no renders".to_owned()),
         }
     }
 }
 
+impl QueuedRender {
+    /// Hands the render to the receiver and waits until it is done.
+    async fn hand_over(self, receiver: &Receiver) -> Result<(), String> {
+        let secret: Option<String> =
+            sqlx::query_scalar("SELECT secret FROM backline_renders.secrets WHERE render = $1")
+                .bind(&self.render)
+                .fetch_optional(&receiver.pool)
+                .await
+                .map_err(|error| error.to_string())?;
+        // A render without a secret is over.
+        let Some(secret) = secret else {
+            return Ok(());
+        };
+        let (done, is_done) = oneshot::channel();
+        let given = GivenRender {
+            studio: self.studio,
+            secret,
+            done,
+        };
+        let sent = receiver.renders.send(given).await;
+        sent.map_err(|_| "the worker takes no more renders".to_owned())?;
+        is_done
+            .await
+            .unwrap_or_else(|_| Err("it is left to another worker".to_owned()))
+    }
+}
+
 impl RenderQueue {
-    /// Opens the queue. Makes its tables or migrates them, and removes renders of studios that could not be reached for hours.
+    /// Opens the queue. Makes its tables or migrates them, and removes renders of studios that could not be reached however often it was tried.
     ///
     /// # Errors
     /// When the server can't be reached, or the role may not make the tables.
     pub async fn open(address: Address) -> Result<Self, RenderQueueError> {
         let opened = async {
+            // A pool would try for a while to reach a server that refuses connections.
+            address.options()?.connect().await?.close().await?;
             migrate_schema(&address, SCHEMA).await?;
             let pool = PgPoolOptions::new()
                 .max_connections(CONNECTIONS)
                 .acquire_timeout(CONNECT_WAIT);
             let pool = pool.connect_lazy_with(address.options()?);
             let remove = format!(
-                "DELETE FROM {SCHEMA}._private_jobs WHERE attempts >= max_attempts AND locked_at IS NULL"
+                "{SECRETS};
+                 DELETE FROM {SCHEMA}._private_jobs WHERE attempts >= max_attempts AND locked_at IS NULL;
+                 DELETE FROM {SCHEMA}.secrets WHERE render NOT IN (SELECT payload ->> 'render' FROM {SCHEMA}._private_jobs)"
             );
-            sqlx::query(sqlx::AssertSqlSafe(remove))
+            sqlx::raw_sql(sqlx::AssertSqlSafe(remove))
                 .execute(&pool)
                 .await?;
             Ok(pool)
@@ -121,40 +152,67 @@ impl RenderQueue {
     /// off after a failure, and removes those that are over and that no worker has.
     ///
     /// # Errors
-    /// When the server can't be reached; then some of the rows may have changed.
+    /// When the server can't be reached; then nothing may have changed.
     pub async fn keep(&self, studio: &str, secrets: &[String]) -> Result<(), RenderQueueError> {
-        let kept = async {
-            let over = format!(
-                "SELECT count(*) FROM {SCHEMA}.complete_jobs(ARRAY(
-                 SELECT id FROM {SCHEMA}._private_jobs WHERE locked_at IS NULL
-                 AND payload ->> 'studio' = $1 AND payload ->> 'secret' <> ALL ($2)))"
-            );
-            sqlx::query(sqlx::AssertSqlSafe(over))
-                .bind(studio)
-                .bind(secrets)
-                .execute(&self.pool)
-                .await?;
-            // The key of a row is in messages of the server; the secret is not.
-            let add = format!(
-                "SELECT count({SCHEMA}.add_job('{}', json_build_object('studio', $1::text, 'secret', wanted.secret),
-                 max_attempts => $4, job_key => wanted.key))
-                 FROM unnest($2::text[], $3::text[]) AS wanted (secret, key)
-                 WHERE NOT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE payload ->> 'secret' = wanted.secret
-                 AND (locked_at IS NOT NULL OR (run_at <= now() AND attempts < max_attempts)))",
-                QueuedRender::IDENTIFIER
-            );
-            let key = |secret: &String| blake3::hash(secret.as_bytes()).to_hex().to_string();
-            let keys: Vec<String> = secrets.iter().map(key).collect();
-            sqlx::query(sqlx::AssertSqlSafe(add))
-                .bind(studio)
-                .bind(secrets)
-                .bind(keys)
-                .bind(MOST_ATTEMPTS)
-                .execute(&self.pool)
-                .await?;
-            Ok(())
-        };
-        kept.await.map_err(|source| self.failed(source))
+        let key = |secret: &String| blake3::hash(secret.as_bytes()).to_hex().to_string();
+        let renders: Vec<String> = secrets.iter().map(key).collect();
+        let kept = self.keep_rows(studio, &renders, secrets).await;
+        kept.map_err(|source| RenderQueueError {
+            address: self.address.clone(),
+            source,
+        })
+    }
+
+    async fn keep_rows(
+        &self,
+        studio: &str,
+        renders: &[String],
+        secrets: &[String],
+    ) -> sqlx::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let over = format!(
+            "SELECT count(*) FROM {SCHEMA}.complete_jobs(ARRAY(
+             SELECT id FROM {SCHEMA}._private_jobs WHERE locked_at IS NULL
+             AND payload ->> 'studio' = $1 AND payload ->> 'render' <> ALL ($2)))"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(over))
+            .bind(studio)
+            .bind(renders)
+            .execute(&mut *transaction)
+            .await?;
+        let forget =
+            format!("DELETE FROM {SCHEMA}.secrets WHERE studio = $1 AND render <> ALL ($2)");
+        sqlx::query(sqlx::AssertSqlSafe(forget))
+            .bind(studio)
+            .bind(renders)
+            .execute(&mut *transaction)
+            .await?;
+        let tell = format!(
+            "INSERT INTO {SCHEMA}.secrets (render, studio, secret)
+             SELECT render, $1, secret FROM unnest($2::text[], $3::text[]) AS wanted (render, secret)
+             ON CONFLICT DO NOTHING"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(tell))
+            .bind(studio)
+            .bind(renders)
+            .bind(secrets)
+            .execute(&mut *transaction)
+            .await?;
+        let add = format!(
+            "SELECT count({SCHEMA}.add_job('{}', json_build_object('studio', $1::text, 'render', wanted.render),
+             max_attempts => $3, job_key => wanted.render))
+             FROM unnest($2::text[]) AS wanted (render)
+             WHERE NOT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE payload ->> 'render' = wanted.render
+             AND (locked_at IS NOT NULL OR (run_at <= now() AND attempts < max_attempts)))",
+            QueuedRender::IDENTIFIER
+        );
+        sqlx::query(sqlx::AssertSqlSafe(add))
+            .bind(studio)
+            .bind(renders)
+            .bind(MOST_ATTEMPTS)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
     }
 
     /// Hands renders to `renders`, at most so many at once, until nobody takes them, or `stop`. Then waits for those that were handed out. A server that
@@ -187,6 +245,7 @@ impl RenderQueue {
         stop: &CancellationToken,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let receiver = Receiver {
+            pool: self.pool.clone(),
             renders: renders.clone(),
         };
         let worker = worker_options(SCHEMA, at_once)
@@ -203,12 +262,5 @@ impl RenderQueue {
         }
         worker.request_shutdown();
         Ok(works.await?)
-    }
-
-    fn failed(&self, source: sqlx::Error) -> RenderQueueError {
-        RenderQueueError {
-            address: self.address.clone(),
-            source,
-        }
     }
 }

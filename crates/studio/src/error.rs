@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::farm::PlayingError;
+use crate::playing::PlayingError;
 use crate::store::StudioStoreError;
 
 /// Why [`Studio::start`](crate::Studio::start) failed. Nothing was served.

@@ -1,16 +1,17 @@
 //! Code that songs and steps share: sources, seeds, files, and errors.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::config::SOURCE_BYTES;
 use crate::fetch::FetchError;
 use crate::folder;
 use crate::intake::IntakeError;
-use crate::render::Content;
+use crate::render::{Content, Fault};
+use crate::renderer::NoPart;
 use crate::shared::StudioState;
+use crate::source::LocalSource;
 use crate::store::StudioStoreError;
 use crate::store::tasks::{self, PendingTask};
 
@@ -33,6 +34,21 @@ pub(crate) enum MakingError {
 impl From<StudioStoreError> for MakingError {
     fn from(error: StudioStoreError) -> Self {
         MakingError::Later(error.to_string())
+    }
+}
+
+impl From<NoPart> for MakingError {
+    fn from(reason: NoPart) -> Self {
+        match reason {
+            NoPart::Failed(failure) => MakingError::Task {
+                code: match failure.fault {
+                    Fault::Source => BAD_SOURCE,
+                    Fault::Own => OWN_FAULT,
+                },
+                message: failure.message,
+            },
+            NoPart::Stopping => MakingError::Later("the studio is stopping".into()),
+        }
     }
 }
 
@@ -61,16 +77,6 @@ pub(crate) async fn write_result(
         }
         Err(error) => Err(MakingError::Later(error.to_string())),
     }
-}
-
-/// A source that is on this machine.
-pub(crate) enum LocalSource {
-    /// The stored source of a song.
-    Kept(PathBuf),
-    /// The studio's own upload.
-    Upload(PathBuf),
-    /// A fetched source; it is removed when this value is dropped.
-    Fetched(NamedTempFile),
 }
 
 fn no_source(message: String) -> MakingError {
@@ -164,14 +170,6 @@ pub(crate) async fn keep_source(
 }
 
 impl LocalSource {
-    /// Where the file is.
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            LocalSource::Kept(path) | LocalSource::Upload(path) => path,
-            LocalSource::Fetched(file) => file.path(),
-        }
-    }
-
     /// The source's bytes.
     pub(crate) async fn read(&self, work: &PendingTask) -> Result<Vec<u8>, MakingError> {
         match self {

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::making::{BAD_SOURCE, OWN_FAULT};
 use crate::misbehave::Codes;
 use crate::soundfont::SoundFont;
 use crate::stems;
@@ -90,23 +89,31 @@ pub(crate) enum RenderError {
 /// A render that failed, as the task's client sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RenderFailure {
-    /// The code of a bad source, or of the studio's own faults.
-    pub(crate) code: i64,
+    pub(crate) fault: Fault,
     pub(crate) message: String,
+}
+
+/// Whose fault a failed render is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fault {
+    /// The client's: another recording, or another stem, would work.
+    Source,
+    /// The studio's.
+    Own,
 }
 
 impl RenderFailure {
     /// A failure of the studio, about which a client can do nothing.
     pub(crate) fn own(message: impl Into<String>) -> Self {
         Self {
-            code: OWN_FAULT,
+            fault: Fault::Own,
             message: message.into(),
         }
     }
 }
 
 impl RenderError {
-    /// What a client sees of it. The fault is the client's if another recording, or another stem, would work.
+    /// What a client sees of it.
     pub(crate) fn failure(&self, order: &Order) -> RenderFailure {
         let is_the_clients = match self {
             RenderError::Source(_)
@@ -117,9 +124,9 @@ impl RenderError {
             _ => false,
         };
         RenderFailure {
-            code: match is_the_clients {
-                true => BAD_SOURCE,
-                false => OWN_FAULT,
+            fault: match is_the_clients {
+                true => Fault::Source,
+                false => Fault::Own,
             },
             message: self.to_string(),
         }

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::computing::{Delivery, compute};
 use crate::config::{FARM_LIMIT, StudioConfig};
 use crate::farm::{Farm, Offered};
-use crate::making::{LocalSource, MakingError};
-use crate::render::{self, Order, Part, RenderError, RenderFailure, Stopped};
+use crate::render::{Order, Part, RenderFailure};
 use crate::soundfont::SoundFont;
+use crate::source::LocalSource;
 
 /// Computes renders, a limited number at a time.
 pub(crate) struct Renderer {
@@ -24,12 +25,11 @@ pub(crate) struct Renderer {
     farm: Option<Arc<Farm>>,
 }
 
-/// What a render sends to the task that keeps its results.
-pub(crate) enum Delivery {
-    Part(Part),
-    /// All parts have been sent.
-    Done,
+/// Why a render has no further part, although it is not done.
+pub(crate) enum NoPart {
     Failed(RenderFailure),
+    /// The studio is stopping.
+    Stopping,
 }
 
 /// A render that is being computed. Dropping it ends the render at its next part.
@@ -65,9 +65,9 @@ impl Renderer {
     }
 
     /// Waits until another render may begin.
-    pub(crate) async fn place(&self) -> Result<OwnedSemaphorePermit, MakingError> {
+    pub(crate) async fn place(&self) -> Result<OwnedSemaphorePermit, NoPart> {
         let place = Arc::clone(&self.places).acquire_owned().await;
-        place.map_err(|closed| MakingError::Later(closed.to_string()))
+        place.map_err(|_| NoPart::Stopping)
     }
 
     /// Begins a render of `source`, whose bytes are `bytes`.
@@ -97,45 +97,12 @@ impl Renderer {
 
 impl Rendering {
     /// The next part; `None` after the last one.
-    pub(crate) async fn next(&mut self) -> Result<Option<Part>, MakingError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Part>, NoPart> {
         match self.deliveries.recv().await {
             Some(Delivery::Part(part)) => Ok(Some(part)),
             Some(Delivery::Done) => Ok(None),
-            Some(Delivery::Failed(RenderFailure { code, message })) => {
-                Err(MakingError::Task { code, message })
-            }
-            None => Err(MakingError::Later("the studio is stopping".into())),
+            Some(Delivery::Failed(failure)) => Err(NoPart::Failed(failure)),
+            None => Err(NoPart::Stopping),
         }
-    }
-}
-
-/// Computes a render on a blocking thread of this process and sends everything to `deliver`. Ends early if nobody receives.
-pub(crate) async fn compute(
-    source: Vec<u8>,
-    order: Order,
-    soundfont: Option<SoundFont>,
-    deliver: mpsc::Sender<Delivery>,
-) {
-    let parts = deliver.clone();
-    let render = tokio::task::spawn_blocking(move || {
-        let send = |part| {
-            let sent = parts.blocking_send(Delivery::Part(part));
-            sent.map_err(|_| Stopped)
-        };
-        let rendered = render::render(&source, &order, soundfont.as_ref(), send);
-        match rendered {
-            Ok(()) => Some(Delivery::Done),
-            Err(RenderError::Stopped) => None,
-            Err(error) => Some(Delivery::Failed(error.failure(&order))),
-        }
-    });
-    let last = render.await.unwrap_or_else(|panic| {
-        tracing::error!(%panic, "a render panicked");
-        let failure = RenderFailure::own("internal error while rendering");
-        Some(Delivery::Failed(failure))
-    });
-    if let Some(last) = last {
-        // Without a receiver the task is over.
-        let _ = deliver.send(last).await;
     }
 }

@@ -12,12 +12,13 @@ use uuid::Uuid;
 
 use crate::config::{BASE64_LIMIT, CONNECTIONS, STOP_PATIENCE, STREAM_LIMIT, StudioConfig};
 use crate::error::StudioError;
-use crate::farm::{Farm, Playing};
+use crate::farm::Farm;
 use crate::fetch::Fetcher;
 use crate::folder::DataFolder;
 use crate::gate::RateWindow;
 use crate::http::{self, CuttableConnection};
 use crate::links::Links;
+use crate::playing::Playing;
 use crate::renderer::Renderer;
 use crate::shared::{StudioState, Unfinished};
 use crate::store::{StudioStore, StudioStoreError};

@@ -7,11 +7,11 @@ use futures::StreamExt;
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode};
 use tokio::sync::mpsc;
 
-use super::playing::{Playing, PlayingError};
 use super::wire::{Begin, Begun, FileHead, PartHead, PartOnWire};
+use crate::computing::{self, Delivery};
 use crate::config::SOURCE_BYTES;
+use crate::playing::{Playing, PlayingError};
 use crate::render::{Content, Part};
-use crate::renderer::{self, Delivery};
 use crate::soundfont::SoundFont;
 
 /// Longest wait for a connection, and for the next bytes of a response: the studio writes a part to its disk first.
@@ -134,7 +134,7 @@ impl FarmWorker {
         let source = receive(accepted(source).await?, &begun.source).await?;
         let (deliver, mut deliveries) = mpsc::channel(1);
         let soundfont = self.soundfont.clone();
-        let computing = tokio::spawn(renderer::compute(source, begun.order, soundfont, deliver));
+        let computing = tokio::spawn(computing::compute(source, begun.order, soundfont, deliver));
         let mut index = 0_u32;
         while let Some(delivery) = deliveries.recv().await {
             let pieces = written(delivery);

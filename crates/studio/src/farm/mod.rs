@@ -12,16 +12,14 @@
 //! was taken for dead, is a new attempt, and calls of earlier attempts are refused from then on. A render has the same parts each
 //! time, so parts that the task already has are not kept again.
 //!
-//! Both sides must play the same: a worker says with which program and instruments it plays ([`Playing`]), and another one than
+//! Both sides must play the same: a worker says with which program and instruments it plays ([`Playing`](crate::Playing)), and another one than
 //! the studio's is refused.
 
 mod client;
 mod offers;
-mod playing;
 mod wire;
 
 pub use client::{FarmWorker, FarmWorkerError};
 pub use offers::Farm;
 pub(crate) use offers::{Gone, Offered, Refused};
-pub use playing::{Playing, PlayingError};
 pub(crate) use wire::{Begin, FileHead, MOST_FILES, PartHead, PartOnWire};

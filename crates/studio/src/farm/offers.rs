@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 use uuid::Uuid;
 
-use super::playing::Playing;
 use super::wire::{Begin, Begun, FileHead};
+use crate::computing::Delivery;
 use crate::config::FARM_ATTEMPTS;
-use crate::making::LocalSource;
+use crate::playing::Playing;
 use crate::render::{Order, RenderFailure};
-use crate::renderer::Delivery;
+use crate::source::LocalSource;
 
 /// The renders of a studio that workers on other machines compute.
 pub struct Farm {

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::playing::Playing;
+use crate::playing::Playing;
 use crate::render::{Order, RenderFailure};
 
 /// Most files of one part: a track has its instrumental, its mix and its notes.

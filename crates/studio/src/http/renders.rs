@@ -18,13 +18,13 @@ use tokio_util::io::StreamReader;
 use tower_http::services::ServeFile;
 
 use super::connection::ConnectionHandle;
+use crate::computing::Delivery;
 use crate::config::{FARM_FILE_BYTES, FARM_HEAD_BYTES};
 use crate::farm::{Begin, Farm, FileHead, Gone, MOST_FILES, PartHead, PartOnWire, Refused};
 use crate::gate;
 use crate::intake::{Intake, IntakeError};
 use crate::names;
 use crate::render::{Content, Part, RenderedFile, RenderedTrack};
-use crate::renderer::Delivery;
 use crate::shared::StudioState;
 
 /// Bytes that are read at a time.

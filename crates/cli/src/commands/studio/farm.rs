@@ -17,7 +17,7 @@ const CHECK_PAUSE: Duration = Duration::from_secs(5);
 /// The pause before a server that can't be reached is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long renders wait before the user is told that no worker takes them: longer than a worker needs to take one.
+/// How long renders wait before the notice that no worker takes them: longer than a worker needs to take one.
 const NOTICE_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a studio that stops tries to remove its rows. Rows that stay do no harm: workers find that nothing is to be done.
