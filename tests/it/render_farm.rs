@@ -159,12 +159,12 @@ fn every_render_is_finished_when_workers_the_studio_and_the_server_are_killed() 
     let mut first = studio(&lab, &ledger, port);
     let url = format!("http://127.0.0.1:{port}/");
     lab.manifest("songs.yaml", &url, 3, 6, "reports: [json]\n");
-    let mut victim = worker(&lab, &ledger);
-    victim.wait_for("rendering with", 1);
+    let mut other = worker(&lab, &ledger);
+    other.wait_for("rendering with", 1);
     let run = lab.start(&["run", "songs.yaml"]);
-    first.wait_for("a worker began a render", 1);
-    // Dropped, a program is killed: a worker in a render, with another one there.
-    let other = worker(&lab, &ledger);
+    let victim = worker(&lab, &ledger);
+    first.wait_for(&format!("process={} ", victim.process()), 1);
+    // Dropped, a program is killed: a worker that has just begun a render.
     drop(victim);
     server.stop("immediate");
     server.start_again();

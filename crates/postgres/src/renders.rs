@@ -173,7 +173,7 @@ impl RenderQueue {
         let over = format!(
             "SELECT count(*) FROM {SCHEMA}.complete_jobs(ARRAY(
              SELECT id FROM {SCHEMA}._private_jobs WHERE locked_at IS NULL
-             AND payload ->> 'studio' = $1 AND payload ->> 'render' <> ALL ($2)))"
+             AND payload ->> 'studio' = $1 AND (payload ->> 'render' <> ALL ($2) OR attempts >= max_attempts)))"
         );
         sqlx::query(sqlx::AssertSqlSafe(over))
             .bind(studio)
@@ -203,7 +203,7 @@ impl RenderQueue {
              max_attempts => $3, job_key => wanted.render))
              FROM unnest($2::text[]) AS wanted (render)
              WHERE NOT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE payload ->> 'render' = wanted.render
-             AND (locked_at IS NOT NULL OR (run_at <= now() AND attempts < max_attempts)))",
+             AND (locked_at IS NOT NULL OR run_at <= now()))",
             QueuedRender::IDENTIFIER
         );
         sqlx::query(sqlx::AssertSqlSafe(add))
