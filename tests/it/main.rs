@@ -39,6 +39,8 @@ mod picks;
 mod proof;
 mod readme_commands;
 mod reference;
+#[cfg(feature = "postgres")]
+mod render_farm;
 mod request;
 mod schema;
 mod serve;

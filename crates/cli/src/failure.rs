@@ -298,7 +298,9 @@ impl From<StudioError> for Failure {
             StudioError::InUse { .. } | StudioError::PublicUrl(_) | StudioError::Listener(_) => {
                 Kind::Usage
             }
-            StudioError::NoCryptoProvider | StudioError::Client(_) => Kind::Bug,
+            StudioError::NoCryptoProvider | StudioError::Client(_) | StudioError::Playing(_) => {
+                Kind::Bug
+            }
         };
         Self::new(
             kind,
