@@ -72,7 +72,7 @@ pub use client::{
     UploadName, UploadSource, WebhookClient, lacks_descriptor,
 };
 pub use codes::{ApiCall, CodeTable, CodeTables};
-pub use credits::read_credits;
+pub use credits::{Credits, read_credits};
 pub use envelope::{Envelope, Refusal};
 pub use excerpt::Excerpt;
 pub use hex::hex;

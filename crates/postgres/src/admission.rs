@@ -1,6 +1,7 @@
 //! Whether a submission is admitted: the account's window, its tasks in flight, the credits of the run and of the ledger. Pure.
 
 use backline_engine::gate::Gate;
+use backline_engine::job::Credits;
 use backline_engine::job::{Job, Phase};
 use backline_engine::store::{Refusal, SubmissionLimits};
 
@@ -10,29 +11,9 @@ const PLACE_WAIT_MS: u64 = 1_000;
 /// The least wait for a place in the window, in milliseconds: it is not known yet when a request left.
 const LEFT_WAIT_MS: u64 = 50;
 
-/// Tolerance of limits, in thousandths of a credit: sums of prices such as 0.4 are rounded.
-const TOLERANCE: i64 = 1;
-
-/// Credits in thousandths, as the database adds them up.
-pub(crate) fn thousandths(credits: f64) -> i64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a cast saturates, and no sum of credits comes near"
-    )]
-    let rounded = (credits * 1000.0).round() as i64;
-    rounded
-}
-
-/// The same as credits.
-pub(crate) fn credits(thousandths: i64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact up to 9e12 credits")]
-    let whole = thousandths as f64;
-    whole / 1000.0
-}
-
 /// What a job has cost and reserved, in thousandths of a credit.
 pub(crate) fn committed(job: &Job) -> i64 {
-    thousandths(job.credits + job.reserved)
+    (job.credits + job.reserved).thousandths()
 }
 
 /// Whether a job holds a place among the tasks in flight.
@@ -69,15 +50,15 @@ impl Standing {
             let wait_ms = PLACE_WAIT_MS;
             return Err(Refusal::TooEarly { wait_ms });
         }
-        let exceeds = |limit: Option<f64>, sum: i64| {
-            limit.is_some_and(|limit| sum + cost > thousandths(limit) + TOLERANCE)
+        let exceeds = |limit: Option<Credits>, sum: i64| {
+            limit.is_some_and(|limit| sum + cost > limit.thousandths())
         };
         if cost > 0
             && (exceeds(limits.credits, self.run) || exceeds(limits.ledger_credits, self.ledger))
         {
             return Err(Refusal::OverBudget {
-                run_credits: credits(self.run),
-                ledger_credits: credits(self.ledger),
+                run_credits: Credits::of_thousandths(self.run),
+                ledger_credits: Credits::of_thousandths(self.ledger),
             });
         }
         // It was asked just now: it is open.
@@ -103,8 +84,8 @@ mod tests {
         },
         concurrency: 3,
         follow_ms: 60_000,
-        credits: Some(30.0),
-        ledger_credits: Some(40.4),
+        credits: Some(Credits::of_thousandths(30_000)),
+        ledger_credits: Some(Credits::of_thousandths(40_400)),
     };
 
     fn standing() -> Standing {
@@ -153,8 +134,8 @@ mod tests {
         assert_eq!(account.admit(&LIMITS, 12_000), Ok(()));
         let refused = account.admit(&LIMITS, 400);
         let over = Refusal::OverBudget {
-            run_credits: 30.0,
-            ledger_credits: 30.0,
+            run_credits: 30.0.into(),
+            ledger_credits: 30.0.into(),
         };
         assert_eq!(refused, Err(over));
         // What costs nothing is admitted.

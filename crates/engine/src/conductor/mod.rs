@@ -48,7 +48,7 @@ mod tests;
 mod timing;
 
 use backline_api::{
-    Input as OperationInput, ResponseClass, Stage, SubmitOutcome, TaskId, TaskView,
+    Credits, Input as OperationInput, ResponseClass, Stage, SubmitOutcome, TaskId, TaskView,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -86,9 +86,6 @@ const PREPARING_AT_ONCE: usize = 4;
 
 /// The place of the song among the offers of a run.
 pub(crate) const SONG: usize = 0;
-
-/// Tolerance of sums of prices such as 0.4, which are not exact, in credits.
-const CREDIT_TOLERANCE: f64 = 1e-3;
 
 /// One job and what this run knows of it beyond the ledger.
 #[derive(Debug)]
@@ -237,11 +234,11 @@ pub(crate) struct Conductor {
     fetching: usize,
     preparing: usize,
     /// Credits spent by this run.
-    spent: f64,
+    spent: Credits,
     /// Credits reserved for attempts whose outcome is open, those of earlier runs included.
-    reserved: f64,
+    reserved: Credits,
     /// Credits that other processes have spent or reserved for the same run, as the store said last.
-    spent_by_others: f64,
+    spent_by_others: Credits,
     /// Polls in a row that got a 401.
     unauthorized: u32,
     /// Since when nothing at all could be reached.
@@ -387,7 +384,7 @@ impl Conductor {
     }
 
     /// Credits that this run is known to have spent.
-    pub(crate) fn spent(&self) -> f64 {
+    pub(crate) fn spent(&self) -> Credits {
         self.spent
     }
 

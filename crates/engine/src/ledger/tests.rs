@@ -280,7 +280,7 @@ fn intent() -> Event {
     Event::Intent {
         attempt: 1,
         token: Token::from_text("secret"),
-        credits: 12.0,
+        credits: 12.0.into(),
     }
 }
 
@@ -445,7 +445,7 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
         Event::Intent {
             attempt: 1,
             token: token.clone(),
-            credits: 12.0,
+            credits: 12.0.into(),
         },
         Event::Refused {
             attempt: 1,
@@ -461,7 +461,7 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
         unproven: vec![Unproven {
             attempt: 1,
             token,
-            credits: 12.0,
+            credits: 12.0.into(),
             counted: false,
             refused: false,
             failed_task: None,

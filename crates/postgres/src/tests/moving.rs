@@ -131,7 +131,7 @@ fn of_run(store: &mut dyn Contents, run: &str, at_ms: i64, event: Event) {
 fn ended() -> Event {
     Event::RunEnded {
         outcome: Outcome::Complete,
-        credits: 12.0,
+        credits: 12.0.into(),
     }
 }
 
@@ -355,7 +355,10 @@ fn a_job_of_both_is_joined_if_its_events_can_follow_each_other() {
         intact(&one);
         assert_eq!(one.job_of_task("task2").unwrap(), Some(key(2)));
         let known = read(&*one, 2);
-        assert_eq!((known.job.credits, known.job.reserved), (12.0, 0.0));
+        assert_eq!(
+            (known.job.credits, known.job.reserved),
+            (12.0.into(), 0.0.into())
+        );
         assert_eq!(known.version, 3);
     });
 }

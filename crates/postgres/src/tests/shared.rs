@@ -88,15 +88,15 @@ fn the_credits_of_a_run_and_of_a_ledger_hold_for_all_processes() {
     };
     let mut stores = two(&server);
     let limits = SubmissionLimits {
-        credits: Some(36.0),
-        ledger_credits: Some(48.0),
+        credits: Some(36.0.into()),
+        ledger_credits: Some(48.0.into()),
         ..LIMITS
     };
     let refused = submit(&mut stores, &[1, 2, 3, 4], limits);
     assert_eq!(refused[..3], [None; 3]);
     let over = Refusal::OverBudget {
-        run_credits: 36.0,
-        ledger_credits: 36.0,
+        run_credits: 36.0.into(),
+        ledger_credits: 36.0.into(),
     };
     assert_eq!(refused[3], Some(over));
     // What was refused by the provider is free again.

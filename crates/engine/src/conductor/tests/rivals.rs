@@ -101,7 +101,7 @@ impl World {
     /// Whether the store admits a submission beside those that it has admitted in the same batch: their times and costs.
     fn admits(
         &mut self,
-        admitted: &[(i64, f64)],
+        admitted: &[(i64, Credits)],
         before: &Job,
         after: &Job,
         limits: SubmissionLimits,
@@ -122,10 +122,10 @@ impl World {
             let wait_ms = self.rivals.dice.below(5_000);
             return Err(Refusal::TooEarly { wait_ms });
         }
-        let spent: f64 = self.jobs.values().map(|known| committed(&known.job)).sum();
-        let spent = spent + admitted.iter().map(|(_, cost)| cost).sum::<f64>();
+        let spent: Credits = self.jobs.values().map(|known| committed(&known.job)).sum();
+        let spent = spent + admitted.iter().map(|(_, cost)| *cost).sum();
         let cost = committed(after) - committed(before);
-        if cost > 0.0
+        if cost > Credits::ZERO
             && limits
                 .ledger_credits
                 .is_some_and(|limit| spent + cost > limit)
@@ -224,6 +224,6 @@ impl World {
 }
 
 /// What a job has cost and reserved.
-fn committed(job: &Job) -> f64 {
+fn committed(job: &Job) -> Credits {
     job.credits + job.reserved
 }

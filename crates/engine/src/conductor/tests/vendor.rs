@@ -36,7 +36,7 @@ pub(super) struct ModelTask {
     pub(super) fails: Option<bool>,
     pub(super) token: Token,
     /// What it cost.
-    pub(super) price: f64,
+    pub(super) price: Credits,
     /// How many tracks it makes, of how many it shows.
     pub(super) makes: usize,
     pub(super) shows: usize,
@@ -238,7 +238,7 @@ impl World {
             None if self.dice.chance(5) => {
                 let id = format!("task{}", self.vendor.tasks.len());
                 let mut task = self.draw_task(job, self.now, None, token);
-                task.price = 0.0;
+                task.price = Credits::ZERO;
                 self.vendor.tasks.insert(id.clone(), task);
                 id
             }

@@ -133,13 +133,10 @@ impl World {
                 window_ms: 10_000,
             },
             concurrency: 3,
-            credits: self
-                .seed
-                .is_multiple_of(3)
-                .then_some(PRICE * (all as f64 - 1.0)),
+            credits: self.seed.is_multiple_of(3).then_some(times(all - 1)),
             hooks_before_upload: self.hooks.0,
             hooks_before_submit: self.hooks.1,
-            ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
+            ledger_credits: (self.seed % 5 == 1).then_some(times(all)),
             spent_before: self.spent_before(),
             offers: Kind::ALL
                 .map(|kind| kind.offer(self.tracks(), self.idempotent))
@@ -164,11 +161,11 @@ impl World {
     }
 
     /// What the ledger's jobs cost, and what is reserved for those that this plan does not follow.
-    pub(super) fn spent_before(&self) -> f64 {
+    pub(super) fn spent_before(&self) -> Credits {
         let bought = self.followed();
         let cost = |(key, known): (&JobKey, &KnownJob)| {
             let reserved = if bought.contains(key) {
-                0.0
+                Credits::ZERO
             } else {
                 known.job.reserved
             };
