@@ -133,10 +133,10 @@ impl World {
                 window_ms: 10_000,
             },
             concurrency: 3,
-            credits: self.seed.is_multiple_of(3).then_some(times(all - 1)),
+            credits: self.seed.is_multiple_of(3).then(|| times(all - 1)),
             hooks_before_upload: self.hooks.0,
             hooks_before_submit: self.hooks.1,
-            ledger_credits: (self.seed % 5 == 1).then_some(times(all)),
+            ledger_credits: (self.seed % 5 == 1).then(|| times(all)),
             spent_before: self.spent_before(),
             offers: Kind::ALL
                 .map(|kind| kind.offer(self.tracks(), self.idempotent))
