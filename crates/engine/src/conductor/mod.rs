@@ -378,6 +378,12 @@ impl Conductor {
         self.gate.jumped(now_ms, jump_ms);
     }
 
+    /// Whether a task is one of a job's that this process has.
+    pub(crate) fn knows_task(&self, key: &JobKey, task: &TaskId) -> bool {
+        let slot = self.slot_of.get(key).map(|at| &self.slots[*at]);
+        slot.is_some_and(|slot| !slot.is_taken && slot.job.task_ids().any(|known| known == task))
+    }
+
     /// Whether the run only waits for what is under way.
     pub(crate) fn is_draining(&self) -> bool {
         matches!(self.mode, Mode::Draining(_))

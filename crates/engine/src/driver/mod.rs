@@ -383,6 +383,7 @@ pub async fn run(
         hooks,
         receipts,
         left_receipts,
+        accepted: Vec::new(),
         share: run.shared.take().map(Share::new),
         left_callbacks: LeftCallbacks::new(),
         left_to_others: false,
