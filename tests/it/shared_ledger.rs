@@ -98,7 +98,7 @@ fn every_command_works_on_a_ledger_on_a_server_and_the_summary_is_that_of_a_file
         "waiting|0",
         "in hand|0",
         "in flight|0",
-        "credits|48.0",
+        "credits|48.000",
         "in doubt|0",
     ] {
         assert!(figures.contains(figure), "{figures}");

@@ -27,7 +27,7 @@ impl WatchedBody {
         self.bytes.len()
     }
 
-    /// The body to send. The connection asks for it once it writes the request.
+    /// The body to send. The connection polls it when it writes the request.
     pub(super) fn stream(&self) -> Body {
         let Self { bytes, written } = self.clone();
         Body::wrap_stream(stream::once(async move {
