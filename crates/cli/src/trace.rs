@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use backline_engine::event::{Event, Outcome, Part, Record, TaskStage, Via};
-use backline_engine::job::{Job, Step};
+use backline_engine::job::{Credits, Job, Step};
 use backline_engine::settings::JobKey;
 use backline_engine::status::JobStatus;
 use backline_engine::store::PlannedRow;
@@ -58,7 +58,7 @@ struct Followed {
     span: Option<Context>,
     attempt: Option<Context>,
     /// The cost of the job before this run, in credits.
-    credits_before: f64,
+    credits_before: Credits,
 }
 
 impl Traces {
@@ -112,7 +112,7 @@ impl Traces {
                 ];
                 self.run = Some(self.span("run", SpanKind::Internal, at, facts, &Context::new()));
             }
-            Event::RunEnded { outcome, credits } => self.end_run(at, outcome, *credits),
+            Event::RunEnded { outcome, credits } => self.end_run(at, outcome, (*credits).into()),
             Event::Paused { code, message, .. } => {
                 let mut facts = vec![KeyValue::new("message", words(message))];
                 facts.extend(code.map(|code| KeyValue::new("code", code)));
@@ -326,7 +326,7 @@ impl Followed {
         span.set_attribute(KeyValue::new("backline.outcome", status.as_str()));
         span.set_attribute(KeyValue::new(
             "backline.credits",
-            self.job.credits - self.credits_before,
+            f64::from(self.job.credits - self.credits_before),
         ));
         if let JobStatus::Failed | JobStatus::InDoubt = status {
             span.set_status(Status::error(status.as_str()));
