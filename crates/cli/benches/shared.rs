@@ -214,6 +214,7 @@ fn publish(jobs: usize) {
                 std::thread::park_timeout(Duration::from_millis(200));
             }
             let ran = running.end();
+            assert!(matches!(ran.code, Some(0 | 6)), "{}", ran.err);
             let place = match ledger.starts_with("postgres") {
                 true => "a server",
                 false => "a file",
