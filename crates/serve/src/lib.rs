@@ -178,7 +178,7 @@ async fn serve_connection<I, P>(
     }
 }
 
-/// Says that nothing more comes, and discards what the peer still sends until it closes, stalls, or the time of a body is over.
+/// Ends the sending side of a connection, and discards what the peer still sends until it closes, stalls, or the time of a body is over.
 async fn linger(mut io: impl AsyncRead + AsyncWrite + Unpin, limits: Limits) {
     let discard = async {
         let mut scrap = vec![0; SCRAP_BYTES];
