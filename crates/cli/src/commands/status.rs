@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use backline_engine::event::{Event, KeptFile, Outcome};
+use backline_engine::forecast::OnDisk;
+use backline_engine::kept_files::KeptFiles;
 use backline_engine::store::RunHeader;
 use backline_engine::summary::Summary;
 use backline_reporter::{RunState, Standpoint, View, shell_word};
@@ -83,16 +85,14 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
     Ok(exit_codes::DONE)
 }
 
-/// The number of kept files that are missing on disk or have another length than the ledger records. The ledger alone cannot detect
+/// The number of kept files that are missing on disk or in the object store, or have another length than the ledger records. The ledger alone cannot detect
 /// these.
 fn differing(summary: &Summary, folder: &Path) -> usize {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let tracks = jobs.flat_map(|job| &job.tracks);
     let files = tracks.flat_map(|track| [&track.file, &track.mix].into_iter().flatten());
-    let is_there = |file: &KeptFile| {
-        let facts = std::fs::symlink_metadata(folder.join(&file.path));
-        facts.is_ok_and(|facts| facts.is_file() && facts.len() == file.length_bytes)
-    };
+    let kept_files = KeptFiles::new(folder);
+    let is_there = |file: &KeptFile| kept_files.look(file) == OnDisk::AsKept;
     files.filter(|file| !is_there(file)).count()
 }
 

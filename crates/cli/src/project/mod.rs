@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use backline_engine::driver::{
-    self, Album, PlanHooks, PlanningReport, look_at_kept_file, plan_jobs,
-};
+use backline_engine::driver::{self, Album, PlanHooks, PlanningReport, plan_jobs};
 use backline_engine::event::KeptFile;
+use backline_engine::kept_files::KeptFiles;
 use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, Starred, load};
 use backline_engine::opening::{Opening, compare, open};
 use backline_engine::plan::Plan;
@@ -294,7 +293,8 @@ fn as_in_ledger(
     let mut no_progress = |_: usize, _: usize| {};
     let planning = plan_jobs(&mut plan, hooks, None, now_ms, &mut no_progress);
     crate::runtime::runtime()?.block_on(planning)?;
-    let look = |file: &KeptFile| look_at_kept_file(&plan_dir, file);
+    let files = KeptFiles::new(&plan_dir);
+    let look = |file: &KeptFile| files.look(file);
     let opening = compare(&mut plan, store, &recorded, now_ms, &look)?;
     Ok((plan, opening))
 }
@@ -323,7 +323,8 @@ fn open_plan(
 ) -> Result<Opening, Failure> {
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let project_dir = plan.project_dir.clone();
-    let look = |file: &KeptFile| look_at_kept_file(&project_dir, file);
+    let files = KeptFiles::new(&project_dir);
+    let look = |file: &KeptFile| files.look(file);
     Ok(open(plan, store, recorded, now_ms, &look)?)
 }
 

@@ -69,7 +69,9 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
     let planning = project.plan_jobs(hooks, Some(keys.provider.expose()), console)?;
     select(&mut project, &run, &ledger)?;
     let opening = project.open_ledger(Some(&*ledger))?;
-    output_owner::require_run(project.plan.output.dir(), &run.id)?;
+    if project.plan.output.store().is_none() {
+        output_owner::require_run(project.plan.output.dir(), &run.id)?;
+    }
     let runtime = super::super::runtime()?;
     let (shared, songs) = sharing::join(&runtime, &project, &ledger, run.clone());
     console.note(&format!("working on run {}\n", run.id));
