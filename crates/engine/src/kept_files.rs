@@ -17,7 +17,6 @@ use std::sync::Mutex;
 
 use crate::event::KeptFile;
 use crate::folder::read_file;
-use crate::forecast::OnDisk;
 
 #[cfg(feature = "store")]
 mod objects;
@@ -165,7 +164,7 @@ impl KeptFiles {
         let mut listed = self.listed.lock().map_err(|_| Unlisted)?;
         let is_first_problem = listed.values().all(Option::is_some);
         let objects = listed.entry(dir.to_owned()).or_insert_with(|| {
-            // A store that was out of reach is not asked again for each directory.
+            // A store that was out of reach is not queried again for each directory.
             if !is_first_problem {
                 return None;
             }
@@ -184,6 +183,20 @@ impl KeptFiles {
     }
 }
 
+/// What became of a kept file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnDisk {
+    /// It is where it was put, with its recorded length.
+    AsKept,
+    /// A file is there, and it is not the one that was kept.
+    Changed,
+    /// No file is there.
+    Gone,
+}
+
 /// A store that can't be listed.
 #[derive(Debug)]
 struct Unlisted;
+
+#[cfg(all(test, feature = "store-tests", unix))]
+mod tests;

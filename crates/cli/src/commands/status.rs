@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use backline_engine::event::{Event, KeptFile, Outcome};
-use backline_engine::forecast::OnDisk;
-use backline_engine::kept_files::KeptFiles;
+use backline_engine::kept_files::{KeptFiles, OnDisk};
 use backline_engine::store::RunHeader;
 use backline_engine::summary::Summary;
 use backline_reporter::{RunState, Standpoint, View, shell_word};

@@ -122,10 +122,11 @@ impl Output {
         self.tags
     }
 
-    /// The same names in another folder.
+    /// The same names in another folder, which tracks are kept in.
     pub fn moved_to(&self, dir: PathBuf) -> Self {
         Self {
             dir,
+            store: None,
             ..self.clone()
         }
     }
