@@ -336,7 +336,7 @@ fn unkept_note(task: &Task, missing: &[Missing]) -> String {
         of(false, "deleted or moved"),
         of(
             true,
-            "changed on disk (the changed file will be moved aside)",
+            "changed on disk or in the object store (the changed file is not overwritten)",
         ),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();

@@ -252,7 +252,7 @@ fn check_kept(project_dir: &Path, chosen: &Chosen<'_>, to: impl Write) -> Result
 
 fn changed_on_disk(file: &Path) -> String {
     format!(
-        "{} was changed on disk since it was kept; move it away and run `backline fetch` to download the original again",
+        "{} was changed since it was kept; move it away and run `backline fetch` to download the original again",
         file.display()
     )
 }

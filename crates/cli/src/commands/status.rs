@@ -97,12 +97,12 @@ fn differing(summary: &Summary, folder: &Path) -> usize {
 
 fn note_of_differing(number: usize, manifest: &str) -> String {
     let files = match number {
-        1 => "1 kept file is".to_owned(),
-        number => format!("{number} kept files are"),
+        1 => "1 kept file is missing or has".to_owned(),
+        number => format!("{number} kept files are missing or have"),
     };
     let manifest = shell_word(manifest);
     format!(
-        "\n{files} not on disk as recorded: `backline plan {manifest}` marks the jobs with f, `backline fetch {manifest}` downloads the files again\n"
+        "\n{files} another length than recorded: `backline plan {manifest}` marks the jobs with f, `backline fetch {manifest}` downloads the files again\n"
     )
 }
 

@@ -152,7 +152,8 @@ fn at(address: &str) -> io::Result<(Arc<dyn ObjectStore>, ObjectPath)> {
             .with_retry(retry)
             .build()
             .map(|client| Arc::new(client) as _),
-        "file" if host.is_empty() => Ok(Arc::new(LocalFileSystem::new()) as _),
+        // As on disk, a file counts as kept once it is durable.
+        "file" if host.is_empty() => Ok(Arc::new(LocalFileSystem::new().with_fsync(true)) as _),
         _ => return Err(invalid(format!("{root} is no object store"))),
     };
     let client = client.map_err(|error| failed(&error))?;
