@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use crate::event::KeptFile;
 use crate::folder::read_file;
@@ -123,12 +123,13 @@ pub(crate) fn put_object(
 /// Compares kept files with what is recorded of them, by their length: reading all of them would take too long.
 ///
 /// The objects of a store are listed once for each directory. While a store can't be listed its files count as they are recorded, so that
-/// nothing is downloaded again, and a warning says so.
+/// nothing is downloaded again, and [`problem`](Self::problem) says so.
 #[derive(Debug)]
 pub struct KeptFiles {
     project_dir: PathBuf,
     /// The objects of each directory, with their lengths in bytes; none where they can't be listed.
     listed: Mutex<HashMap<String, Option<HashMap<String, u64>>>>,
+    problem: OnceLock<String>,
 }
 
 impl KeptFiles {
@@ -137,6 +138,7 @@ impl KeptFiles {
         Self {
             project_dir: project_dir.to_owned(),
             listed: Mutex::default(),
+            problem: OnceLock::new(),
         }
     }
 
@@ -159,6 +161,11 @@ impl KeptFiles {
         }
     }
 
+    /// Why files could not be compared, if a store could not be listed.
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.get().map(String::as_str)
+    }
+
     fn object_length(&self, address: &str) -> Result<Option<u64>, Unlisted> {
         let dir = address.rsplit_once('/').map_or(address, |(dir, _)| dir);
         let mut listed = self.listed.lock().map_err(|_| Unlisted)?;
@@ -170,9 +177,11 @@ impl KeptFiles {
             }
             objects::list(dir)
                 .inspect_err(|error| {
-                    tracing::warn!(
-                        "could not list {dir}: {error}; kept files in object stores are taken to be as recorded"
-                    );
+                    self.problem.get_or_init(|| {
+                        format!(
+                            "could not list {dir}: {error}; kept files in object stores are taken to be as recorded"
+                        )
+                    });
                 })
                 .ok()
         });

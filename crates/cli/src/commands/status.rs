@@ -17,7 +17,8 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
 use crate::ledger::Ledger;
 use crate::project::{
-    ChosenRun, ledger_path, locate, never_run, project_dir, show_from_here, standpoint,
+    ChosenRun, ledger_path, locate, never_run, note_problem, project_dir, show_from_here,
+    standpoint,
 };
 use crate::watch;
 
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
         Format::Text => {
             let differing = chosen
                 .folder()
-                .map_or(0, |folder| differing(&summary, &folder));
+                .map_or(0, |folder| differing(&summary, &folder, console));
             show_from_here(
                 &mut summary,
                 &chosen.standpoint(),
@@ -86,13 +87,15 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
 
 /// The number of kept files that are missing on disk or in the object store, or have another length than the ledger records. The ledger alone cannot detect
 /// these.
-fn differing(summary: &Summary, folder: &Path) -> usize {
+fn differing(summary: &Summary, folder: &Path, console: &Console) -> usize {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let tracks = jobs.flat_map(|job| &job.tracks);
     let files = tracks.flat_map(|track| [&track.file, &track.mix].into_iter().flatten());
     let kept_files = KeptFiles::new(folder);
     let is_there = |file: &KeptFile| kept_files.look(file) == OnDisk::AsKept;
-    files.filter(|file| !is_there(file)).count()
+    let differing = files.filter(|file| !is_there(file)).count();
+    note_problem(&kept_files, console);
+    differing
 }
 
 fn note_of_differing(number: usize, manifest: &str) -> String {

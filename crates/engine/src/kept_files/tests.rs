@@ -97,12 +97,16 @@ fn serve(address: SocketAddr, root: &Path) -> (Runtime, SocketAddr) {
     (runtime, address)
 }
 
-/// Runs the test `name` of this module in a process of its own, which has the store's credentials in its environment.
-fn in_process(name: &str, endpoint: SocketAddr, root: &Path, secret: &str) -> String {
+/// What a process of its own does with the bucket; the variable that names it.
+const CHILD: &str = "TEST_CHILD";
+
+/// Runs one of [`child`]'s parts in a process of its own, which has the store's credentials in its environment.
+fn in_process(part: &str, endpoint: SocketAddr, root: &Path, secret: &str) -> String {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "--ignored"])
-        .arg(format!("kept_files::tests::{name}"))
+        .args(["--exact", "--nocapture"])
+        .arg("kept_files::tests::a_bucket_is_a_store_and_one_out_of_reach_says_so")
         .envs([
+            (CHILD, part),
             ("AWS_ACCESS_KEY_ID", "user"),
             ("AWS_SECRET_ACCESS_KEY", secret),
             ("AWS_ALLOW_HTTP", "true"),
@@ -121,42 +125,39 @@ fn in_process(name: &str, endpoint: SocketAddr, root: &Path, secret: &str) -> St
 
 #[test]
 fn a_bucket_is_a_store_and_one_out_of_reach_says_so() {
+    if let Ok(part) = std::env::var(CHILD) {
+        return child(&part);
+    }
     let scratch = tempfile::tempdir().unwrap();
     std::fs::create_dir(scratch.path().join("music")).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (runtime, endpoint) = serve(any, scratch.path());
-    in_process(
-        "child_uses_a_bucket",
-        endpoint,
-        scratch.path(),
-        "right-secret",
-    );
-    let text = in_process("child_is_refused", endpoint, scratch.path(), "wrong-secret");
+    in_process("uses_a_bucket", endpoint, scratch.path(), "right-secret");
+    let text = in_process("is_refused", endpoint, scratch.path(), "wrong-secret");
     assert!(!text.contains("wrong-secret"), "{text}");
     drop(runtime);
-    in_process("child_is_refused", endpoint, scratch.path(), "right-secret");
+    in_process("is_refused", endpoint, scratch.path(), "right-secret");
     // The server is back: what is there is there.
     let (_runtime, endpoint) = serve(endpoint, scratch.path());
-    in_process(
-        "child_finds_its_object",
-        endpoint,
-        scratch.path(),
-        "right-secret",
-    );
+    in_process("finds_its_object", endpoint, scratch.path(), "right-secret");
 }
 
-#[test]
-#[ignore = "run by a_bucket_is_a_store_and_one_out_of_reach_says_so, with a server"]
-fn child_uses_a_bucket() {
+fn child(part: &str) {
     let _ = rustls::crypto::ring::default_provider().install_default();
+    match part {
+        "uses_a_bucket" => uses_a_bucket(),
+        "is_refused" => is_refused(),
+        "finds_its_object" => finds_its_object(),
+        part => panic!("{part}"),
+    }
+}
+
+fn uses_a_bucket() {
     let root = std::env::var("TEST_ROOT").unwrap();
     check_store("s3://music/kept", &Path::new(&root).join("music/kept"));
 }
 
-#[test]
-#[ignore = "run by a_bucket_is_a_store_and_one_out_of_reach_says_so, with a server"]
-fn child_is_refused() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+fn is_refused() {
     let secret = std::env::var("AWS_SECRET_ACCESS_KEY").unwrap();
     let refused = [
         probe_store("s3://music/kept").unwrap_err(),
@@ -169,10 +170,7 @@ fn child_is_refused() {
     assert_eq!(look("s3://music/kept/verse/none.mp3", 3), OnDisk::AsKept);
 }
 
-#[test]
-#[ignore = "run by a_bucket_is_a_store_and_one_out_of_reach_says_so, with a server"]
-fn child_finds_its_object() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+fn finds_its_object() {
     let found = put("s3://music/kept", "changed").unwrap();
     assert_eq!(found, "s3://music/kept/verse/lofi 50%-1.mp3");
 }

@@ -153,7 +153,7 @@ pub(super) fn forecast(
     ledger: &Ledger,
     console: &Console,
 ) -> Result<Opening, Failure> {
-    let opening = project.open_ledger(Some(&**ledger))?;
+    let opening = project.open_ledger(Some(&**ledger), console)?;
     if !options.replays() {
         warn_of_abandoned(project, ledger, console)?;
     }
