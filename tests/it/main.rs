@@ -23,6 +23,8 @@ mod hooks;
 mod house;
 mod lab;
 mod language;
+#[cfg(feature = "postgres")]
+mod ledger_tls;
 #[cfg(feature = "browser-tests")]
 mod live_page;
 mod main_job;
@@ -39,6 +41,8 @@ mod picks;
 mod proof;
 mod readme_commands;
 mod reference;
+#[cfg(feature = "postgres")]
+mod render_farm;
 mod request;
 mod schema;
 mod serve;

@@ -377,3 +377,14 @@ fn an_output_folder_that_cannot_be_written_is_told_before_anything_is_bought() {
     lab.expect(0, &["run", "songs.yaml"]);
     assert_eq!(studio.bill().len(), 2);
 }
+
+/// What is proved by a callback needs no receipt any more when the response comes.
+#[test]
+fn a_task_that_its_callback_named_first_leaves_no_receipt() {
+    let lab = Lab::new();
+    let studio = lab.misbehaving("version: 1\nrules: [{do: [{response_late_ms: 2000}]}]\n");
+    lab.manifest("songs.yaml", &studio.url, 1, 2, "");
+    lab.expect(0, &["run", "songs.yaml"]);
+    let left = fs::read_dir(lab.path(".backline/receipts")).unwrap();
+    assert_eq!(left.count(), 0);
+}

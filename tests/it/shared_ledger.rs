@@ -88,22 +88,26 @@ fn every_command_works_on_a_ledger_on_a_server_and_the_summary_is_that_of_a_file
     assert_eq!(studio.bill().len(), 8, "each job once with either ledger");
     // What the guide has for those who run the server.
     let guide = fs::read_to_string(root().join("docs/scaling.md")).unwrap();
-    let block = |language: &str| {
-        let (_, rest) = guide.split_once(&format!("```{language}\n")).unwrap();
-        rest.split_once("```").unwrap().0.to_owned()
+    let block = |language: &str, part: &str| {
+        let blocks = guide.split(&format!("```{language}\n")).skip(1);
+        let mut blocks = blocks.map(|rest| rest.split_once("```").unwrap().0);
+        blocks
+            .find(|block| block.contains(part))
+            .unwrap()
+            .to_owned()
     };
     let database = address.rsplit_once('/').unwrap().1;
-    let figures = server.query(database, &block("sql"));
+    let figures = server.query(database, &block("sql", "'in doubt'"));
     for figure in [
         "waiting|0",
         "in hand|0",
         "in flight|0",
-        "credits|48.0",
+        "credits|48.000",
         "in doubt|0",
     ] {
         assert!(figures.contains(figure), "{figures}");
     }
-    let example: Value = serde_yaml::from_str(&block("yaml")).unwrap();
+    let example: Value = serde_yaml::from_str(&block("yaml", "kind: ScaledJob")).unwrap();
     let query = &example["spec"]["triggers"][0]["metadata"]["query"];
     assert_eq!(server.query(database, query.as_str().unwrap()), "0");
     lab.expect(0, &["gc", "--ledger", &address]);
@@ -243,6 +247,51 @@ fn nothing_is_bought_twice_or_lost_while_workers_are_killed_and_the_server_crash
     let summary = lab.json(&["status", "songs.yaml", "--ledger", &address]);
     assert_eq!(summary["totals"]["kept"], 80, "{summary:#}");
     assert_paced_and_bought_once(&studio);
+}
+
+/// A process that is taken for dead, and is not, brings the tasks of its requests to jobs that another one has put in doubt.
+#[test]
+fn the_tasks_of_a_process_that_was_taken_for_dead_are_recorded() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let address = server.database();
+    let database = address.rsplit_once('/').unwrap().1;
+    let lab = Lab::new();
+    // The responses are on their way when the process is stopped.
+    let studio = lab
+        .misbehaving("version: 1\nidempotency: off\nrules: [{do: [{response_late_ms: 3000}]}]\n");
+    let limits =
+        "callbacks: off\nlimits: {concurrency: 20, failures_in_a_row: 1000}\nreports: [json]\n";
+    lab.manifest("songs.yaml", &studio.url, 1, 10, limits);
+    let text = lab.read("songs.yaml");
+    lab.write(
+        "songs.yaml",
+        text.replace("api_key:", "idempotency_key: false, api_key:"),
+    );
+    let run = lab.start(&["run", "songs.yaml", "--ledger", &address]);
+    until_bought(&studio, 10);
+    run.signal("STOP");
+    let worker = lab.start(&["worker", "songs.yaml", "--ledger", &address]);
+    let doubts =
+        "SELECT count(*) FROM backline.jobs WHERE job::json -> 'phase' ->> 'phase' = 'in_doubt'";
+    let begun = Instant::now();
+    while server.query(database, doubts) != "10" {
+        assert!(begun.elapsed() < Duration::from_secs(120));
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+    run.signal("CONT");
+    let ran = run.end();
+    // The worker was done with what it put in doubt; the next run follows the tasks.
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert!(ran.err.contains("10 in progress"), "{}", ran.err);
+    drop(worker);
+    lab.expect(0, &["ledger", "check", "--ledger", &address]);
+    let receipts = fs::read_dir(lab.path(".backline/receipts")).unwrap();
+    let left = receipts.filter(|file| file.as_ref().unwrap().metadata().unwrap().len() > 0);
+    assert_eq!(left.count(), 0, "the ledger has all tasks");
+    lab.expect(0, &["run", "songs.yaml", "--ledger", &address]);
+    assert_eq!(studio.bill().len(), 10);
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Server {
     /// Starts it after it was stopped.
     pub(crate) fn start_again(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=",
+            "-p {} -c listen_addresses=127.0.0.1,127.0.0.2 -c unix_socket_directories=",
             self.port
         );
         run(self
@@ -89,6 +89,30 @@ impl Server {
         command.args(["-w", "-m", mode, "-D"]).arg(self.data());
         // One that does not run any more can't be stopped.
         let _ = command.arg("stop").output();
+    }
+
+    /// Requires TLS with this certificate, and passwords of all users but `postgres`.
+    #[allow(
+        dead_code,
+        reason = "one of the three programs that share this file uses it"
+    )]
+    pub(crate) fn require_tls(&self, certificate: &str, key: &str) {
+        let hba = "hostssl all postgres all trust\nhostssl all all all scram-sha-256\n";
+        for (name, content) in [
+            ("server.crt", certificate),
+            ("server.key", key),
+            ("pg_hba.conf", hba),
+        ] {
+            let path = self.data().join(name);
+            std::fs::write(&path, content).unwrap();
+            run(Command::new("chmod").arg("600").arg(&path));
+            if rustix::process::getuid().is_root() {
+                run(Command::new("chown").arg("postgres").arg(&path));
+            }
+        }
+        self.query("postgres", "ALTER SYSTEM SET ssl = on");
+        self.stop("fast");
+        self.start_again();
     }
 
     /// The address of a new, empty database.

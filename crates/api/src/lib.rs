@@ -68,11 +68,11 @@ pub use class::ResponseClass;
 #[cfg(feature = "client")]
 pub use client::{
     AccountState, CallError, CallErrorKind, Client, ClientError, ClientOptions, Download,
-    LeastRate, Partial, PostError, Posted, Proxies, SubmitOutcome, Tape, TapeError, UploadName,
-    UploadSource, WebhookClient, lacks_descriptor,
+    LeastRate, Partial, PostError, Posted, Proxies, Sent, SubmitOutcome, Tape, TapeError,
+    UploadName, UploadSource, WebhookClient, lacks_descriptor,
 };
 pub use codes::{ApiCall, CodeTable, CodeTables};
-pub use credits::read_credits;
+pub use credits::{Credits, read_credits};
 pub use envelope::{Envelope, Refusal};
 pub use excerpt::Excerpt;
 pub use hex::hex;

@@ -168,7 +168,7 @@ fn intent(number: u64, run: &RunId) -> (NewRecord, (JobKey, KnownJob)) {
     let event = Event::Intent {
         attempt: 1,
         token: Token::from_text(format!("{number:032x}")),
-        credits: 12.0,
+        credits: 12.0.into(),
     };
     let Step::Changed(job) = Job::default().step(0, &event) else {
         unreachable!("a planned job takes an intent")

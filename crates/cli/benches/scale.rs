@@ -147,7 +147,7 @@ fn intent(at: usize) -> Event {
     Event::Intent {
         attempt: 1,
         token: Token::from_text(format!("{at:032x}")),
-        credits: 12.0,
+        credits: 12.0.into(),
     }
 }
 

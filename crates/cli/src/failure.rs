@@ -209,11 +209,11 @@ impl From<StoreError> for Failure {
             StoreError::Changed { .. } => (Kind::Ledger, "the same command reads the job again"),
             StoreError::Unreachable { .. } => (
                 Kind::Ledger,
-                "check the address, the network and the password (PGPASSWORD or PGPASSFILE); everything recorded so far is valid",
+                "check the address, the network, the password (PGPASSWORD, or a file in PGPASSFILE that only its owner may read) and the authority's file (sslrootcert); everything recorded so far is valid",
             ),
             StoreError::Failed { .. } => (
                 Kind::Ledger,
-                "check for a full disk, a missing permission, a wrong password (PGPASSWORD or PGPASSFILE), or a file that is not a ledger; everything recorded so far is valid",
+                "check for a file that is not a ledger, a full disk or a missing permission; on a server, for a wrong password (PGPASSWORD, or a file in PGPASSFILE that only its owner may read); everything recorded so far is valid",
             ),
         };
         Self::new(kind, error).hint(hint)
@@ -298,7 +298,9 @@ impl From<StudioError> for Failure {
             StudioError::InUse { .. } | StudioError::PublicUrl(_) | StudioError::Listener(_) => {
                 Kind::Usage
             }
-            StudioError::NoCryptoProvider | StudioError::Client(_) => Kind::Bug,
+            StudioError::NoCryptoProvider | StudioError::Client(_) | StudioError::Playing(_) => {
+                Kind::Bug
+            }
         };
         Self::new(
             kind,

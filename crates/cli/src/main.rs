@@ -83,6 +83,8 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Plan(args) => commands::plan::run(args, global, console),
         Command::Run(args) => commands::run::run(args, global, console),
         #[cfg(feature = "postgres")]
+        Command::Worker(args) if args.render => commands::render_worker::run(args, global, console),
+        #[cfg(feature = "postgres")]
         Command::Worker(args) => commands::run::work(args, global, console),
         Command::Fetch(args) if args.other_tasks => {
             commands::other_tasks::run(args, global, console)
@@ -95,7 +97,7 @@ fn dispatch(args: &args::Args, console: &Console) -> CommandResult {
         Command::Resolve(args) => commands::resolve::run(args, global, console),
         Command::Analyse(args) => commands::analyse::run(args, console),
         Command::Play(args) => commands::play::run(args, console),
-        Command::Studio(args) => commands::studio::run(args, console),
+        Command::Studio(args) => commands::studio::run(args, global, console),
         Command::Gc(args) => commands::gc::run(args, global, console),
         Command::Ledger(args) => commands::ledger::run(args, global, console),
         Command::Diff(args) => commands::diff::run(args, global, console),

@@ -156,9 +156,9 @@ fn sent_before(
     at_ms: i64,
 ) -> Result<Vec<i64>, Failure> {
     let counts_ms = i64::try_from(bounds.rate.counts_for_ms()).unwrap_or(i64::MAX);
-    let mut sent_ms = ledger.intents_since(account, at_ms.saturating_sub(counts_ms))?;
-    sent_ms.retain(|sent_ms| *sent_ms < at_ms);
-    Ok(sent_ms)
+    let places = ledger.places_since(account, at_ms.saturating_sub(counts_ms))?;
+    let sent_ms = places.into_iter().map(|place| place.taken_ms);
+    Ok(sent_ms.filter(|sent_ms| *sent_ms < at_ms).collect())
 }
 
 /// The state of a plan's jobs before the record `first`.

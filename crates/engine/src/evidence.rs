@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use backline_api::Credits;
+
 use crate::event::{Event, RunId};
 use crate::job::{Job, Phase};
 use crate::settings::JobKey;
@@ -83,13 +85,13 @@ pub fn evidence<'a>(
             continue;
         }
         judged_doubts += judged.len();
-        let known = known_cost(store, jobs, first.seq, last.seq)?;
+        let known = f64::from(known_cost(store, jobs, first.seq, last.seq)?);
         let unexplained = first.balance - last.balance - known;
         if unexplained >= TOLERANCE {
             found.charged.push(Charged {
                 started_ms: first.started_ms,
                 jobs: judged.len() as u64,
-                doubtful: judged.iter().map(|intent| intent.credits).sum(),
+                doubtful: f64::from(judged.iter().map(|intent| intent.credits).sum::<Credits>()),
                 credits: unexplained,
             });
         }
@@ -124,7 +126,7 @@ fn readings(store: &dyn Store) -> Result<Vec<Reading>, StoreError> {
 /// An attempt as it was recorded before its request.
 struct Intent {
     seq: u64,
-    credits: f64,
+    credits: Credits,
 }
 
 fn intent(store: &dyn Store, key: &JobKey, wanted: u32) -> Result<Option<Intent>, StoreError> {
@@ -146,8 +148,8 @@ fn known_cost(
     jobs: &HashMap<JobKey, KnownJob>,
     from: u64,
     to: u64,
-) -> Result<f64, StoreError> {
-    let mut cost = 0.0;
+) -> Result<Credits, StoreError> {
+    let mut cost = Credits::ZERO;
     for record in store.intents_between(from, to)? {
         let (
             Some(key),
@@ -165,7 +167,7 @@ fn known_cost(
         if let Some(task) = tasks.find(|task| task.attempt == *attempt) {
             cost += task.credits;
         } else if has_failed_task(job, *attempt) && !was_refunded(store, &key, *attempt, to)? {
-            cost += credits;
+            cost += *credits;
         }
     }
     Ok(cost)

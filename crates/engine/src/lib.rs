@@ -31,7 +31,7 @@ pub mod event;
 pub mod evidence;
 pub mod folder;
 pub mod forecast;
-mod gate;
+pub mod gate;
 pub mod hooks;
 mod index;
 pub mod job;

@@ -185,7 +185,7 @@ mod tests {
         let intent = Event::Intent {
             attempt: 1,
             token: Token::from_text("t"),
-            credits: 12.0,
+            credits: 12.0.into(),
         };
         let accepted = Event::Accepted {
             attempt: 1,

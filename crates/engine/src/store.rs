@@ -14,11 +14,14 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Record, RunId, Token, Via};
+use crate::gate::Place;
 use crate::job::{CLAIMS, Job, LinkedJob, Phase};
 use crate::plan::{Coordinates, JobStep, Limits, Rate};
 use crate::settings::{JobKey, Settings};
 
-pub use commit::{Committed, Refusal, RefusedJob, Submission, SubmissionLimits, Writable};
+pub use commit::{
+    Committed, Departure, Refusal, RefusedJob, Submission, SubmissionLimits, Writable,
+};
 pub use contents::{
     AddedRun, Addition, Contents, PAGE, Pages, Prunable, Shift, StoredRecord, StoredRun, moved_to,
 };
@@ -50,8 +53,9 @@ pub trait Store: Send {
     fn forget_upload(&mut self, hash: &str, account: &str) -> Result<(), StoreError>;
     /// Where a stem with this content was last uploaded to for this account.
     fn upload(&self, hash: &str, account: &str) -> Result<Option<Upload>, StoreError>;
-    /// When submissions of this account were intended, since a time.
-    fn intents_since(&self, account: &str, since_ms: i64) -> Result<Vec<i64>, StoreError>;
+    /// The places in the window that submissions of this account have taken since a time. A request has left by the next event of its
+    /// job, by this at the latest.
+    fn places_since(&self, account: &str, since_ms: i64) -> Result<Vec<Place>, StoreError>;
     /// The runs, newest first.
     fn runs(&self) -> Result<Vec<RunHeader>, StoreError>;
     /// A run's plan, in plan order.
@@ -297,6 +301,8 @@ pub struct Batch {
     pub uploads: Vec<Upload>,
     /// The submissions among the events. Each is the last event of its job in the batch.
     pub submissions: Vec<Submission>,
+    /// The requests that have come to their end, with how late they left.
+    pub departures: Vec<Departure>,
     /// The limits that submissions are admitted under; none in a batch without submissions.
     pub limits: Option<SubmissionLimits>,
 }

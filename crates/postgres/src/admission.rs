@@ -1,48 +1,19 @@
 //! Whether a submission is admitted: the account's window, its tasks in flight, the credits of the run and of the ledger. Pure.
 
+use backline_engine::gate::Gate;
+use backline_engine::job::Credits;
 use backline_engine::job::{Job, Phase};
-use backline_engine::plan::Rate;
 use backline_engine::store::{Refusal, SubmissionLimits};
-
-/// How much longer than the vendor's window the shared one is, in per mille: it covers the spread of the times from a commit to the
-/// arrival of the request, which differ from machine to machine.
-const MARGIN_PER_MILLE: u64 = 20;
 
 /// When a process tries again while too many tasks are in flight, in milliseconds. No event of the window tells when one ends.
 const PLACE_WAIT_MS: u64 = 1_000;
 
-/// Tolerance of limits, in thousandths of a credit: sums of prices such as 0.4 are rounded.
-const TOLERANCE: i64 = 1;
-
-/// How long a submission counts, in milliseconds.
-pub(crate) fn counts_for_ms(rate: Rate) -> i64 {
-    let margin_ms = rate
-        .window_ms
-        .saturating_mul(MARGIN_PER_MILLE)
-        .div_ceil(1000);
-    i64::try_from(rate.window_ms.saturating_add(margin_ms)).unwrap_or(i64::MAX / 4)
-}
-
-/// Credits in thousandths, as the database adds them up.
-pub(crate) fn thousandths(credits: f64) -> i64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a cast saturates, and no sum of credits comes near"
-    )]
-    let rounded = (credits * 1000.0).round() as i64;
-    rounded
-}
-
-/// The same as credits.
-pub(crate) fn credits(thousandths: i64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "exact up to 9e12 credits")]
-    let whole = thousandths as f64;
-    whole / 1000.0
-}
+/// The least wait for a place in the window, in milliseconds: it is not known yet when a request left.
+const LEFT_WAIT_MS: u64 = 50;
 
 /// What a job has cost and reserved, in thousandths of a credit.
 pub(crate) fn committed(job: &Job) -> i64 {
-    thousandths(job.credits + job.reserved)
+    (job.credits + job.reserved).thousandths()
 }
 
 /// Whether a job holds a place among the tasks in flight.
@@ -55,8 +26,8 @@ pub(crate) fn is_in_flight(job: &Job) -> bool {
 pub(crate) struct Standing {
     /// The server's time, in milliseconds.
     pub(crate) now_ms: i64,
-    /// When the last submissions were written, in milliseconds, latest first: as many as a window may have.
-    pub(crate) sent_ms: Vec<i64>,
+    /// The account's window.
+    pub(crate) gate: Gate,
     /// Tasks in flight.
     pub(crate) in_flight: u64,
     /// What counts against the run's credits, in thousandths.
@@ -68,30 +39,30 @@ pub(crate) struct Standing {
 impl Standing {
     /// Admits a submission that changes the job's cost by `cost` thousandths, or says why not.
     pub(crate) fn admit(&mut self, limits: &SubmissionLimits, cost: i64) -> Result<(), Refusal> {
-        let count = limits.rate.count.max(1) as usize;
-        if let Some(first_ms) = self.sent_ms.get(count - 1) {
-            let opens_ms = first_ms + counts_for_ms(limits.rate);
-            if opens_ms > self.now_ms {
-                let wait_ms = opens_ms.abs_diff(self.now_ms);
-                return Err(Refusal::TooEarly { wait_ms });
-            }
+        let opens_ms = self.gate.opens_at(self.now_ms);
+        if opens_ms > self.now_ms {
+            // Requests under way may turn out to have left earlier than now.
+            let opens_ms = self.gate.opens_no_earlier_than(self.now_ms);
+            let wait_ms = opens_ms.abs_diff(self.now_ms).max(LEFT_WAIT_MS);
+            return Err(Refusal::TooEarly { wait_ms });
         }
         if self.in_flight >= u64::from(limits.concurrency) {
             let wait_ms = PLACE_WAIT_MS;
             return Err(Refusal::TooEarly { wait_ms });
         }
-        let exceeds = |limit: Option<f64>, sum: i64| {
-            limit.is_some_and(|limit| sum + cost > thousandths(limit) + TOLERANCE)
+        let exceeds = |limit: Option<Credits>, sum: i64| {
+            limit.is_some_and(|limit| sum + cost > limit.thousandths())
         };
         if cost > 0
             && (exceeds(limits.credits, self.run) || exceeds(limits.ledger_credits, self.ledger))
         {
             return Err(Refusal::OverBudget {
-                run_credits: credits(self.run),
-                ledger_credits: credits(self.ledger),
+                run_credits: Credits::of_thousandths(self.run),
+                ledger_credits: Credits::of_thousandths(self.ledger),
             });
         }
-        self.sent_ms.insert(0, self.now_ms);
+        // It was asked just now: it is open.
+        let _ = self.gate.take(self.now_ms);
         self.in_flight += 1;
         self.run += cost;
         self.ledger += cost;
@@ -101,6 +72,9 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
+    use backline_engine::gate::Place;
+    use backline_engine::plan::Rate;
+
     use super::*;
 
     const LIMITS: SubmissionLimits = SubmissionLimits {
@@ -110,14 +84,14 @@ mod tests {
         },
         concurrency: 3,
         follow_ms: 60_000,
-        credits: Some(30.0),
-        ledger_credits: Some(40.4),
+        credits: Some(Credits::of_thousandths(30_000)),
+        ledger_credits: Some(Credits::of_thousandths(40_400)),
     };
 
     fn standing() -> Standing {
         Standing {
             now_ms: 1_000_000,
-            sent_ms: Vec::new(),
+            gate: Gate::new(LIMITS.rate, []),
             in_flight: 0,
             run: 0,
             ledger: 0,
@@ -127,14 +101,18 @@ mod tests {
     #[test]
     fn a_window_with_its_margin_admits_its_count() {
         let mut account = standing();
-        account.sent_ms = vec![995_000];
+        let earlier = Place {
+            taken_ms: 994_900,
+            left_ms: Some(995_000),
+        };
+        account.gate = Gate::new(LIMITS.rate, [earlier]);
         assert_eq!(account.admit(&LIMITS, 0), Ok(()));
-        let wait_ms = 5_200;
+        let wait_ms = 5_150;
         assert_eq!(
             account.admit(&LIMITS, 0),
             Err(Refusal::TooEarly { wait_ms })
         );
-        account.now_ms += 5_200;
+        account.now_ms += 5_150;
         assert_eq!(account.admit(&LIMITS, 0), Ok(()));
     }
 
@@ -156,8 +134,8 @@ mod tests {
         assert_eq!(account.admit(&LIMITS, 12_000), Ok(()));
         let refused = account.admit(&LIMITS, 400);
         let over = Refusal::OverBudget {
-            run_credits: 30.0,
-            ledger_credits: 30.0,
+            run_credits: 30.0.into(),
+            ledger_credits: 30.0.into(),
         };
         assert_eq!(refused, Err(over));
         // What costs nothing is admitted.
@@ -165,7 +143,7 @@ mod tests {
         let mut other_run = standing();
         other_run.ledger = 40_000;
         assert_eq!(other_run.admit(&LIMITS, 400), Ok(()));
-        other_run.sent_ms.clear();
+        other_run.gate = Gate::new(LIMITS.rate, []);
         assert!(other_run.admit(&LIMITS, 400).is_err());
     }
 }

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use backline_engine::event::{Event, Record};
+use backline_engine::gate::{Gate, Place};
 use backline_engine::settings::JobKey;
 use backline_engine::store::{
-    Batch, Committed, KnownJob, NewRecord, Refusal, RefusedJob, StoreError, SubmissionLimits,
+    Batch, Committed, Departure, KnownJob, NewRecord, Refusal, RefusedJob, StoreError,
+    SubmissionLimits,
 };
 use sqlx::{Connection, PgConnection};
 
-use crate::admission::{Standing, committed, counts_for_ms, is_in_flight};
+use crate::admission::{Standing, committed, is_in_flight};
 use crate::connection::Ledger;
 use crate::store::json;
 
@@ -73,6 +75,7 @@ async fn write(
     if let Some((first_seq, refused)) = earlier_try(&mut transaction, writer, number).await? {
         return Ok(outcome(batch, refused, first_seq));
     }
+    note_departures(&mut transaction, &batch.departures).await?;
     let stored = stored_jobs(&mut transaction, batch).await?;
     let version = |key: &JobKey| stored.get(key).map_or(0, |it| it.version);
     let conflicts = batch.jobs.iter().filter_map(|(key, known)| {
@@ -201,6 +204,30 @@ async fn stored_jobs(
     Ok(rows.into_iter().map(stored).collect())
 }
 
+/// Notes how late requests left after they were admitted.
+async fn note_departures(
+    connection: &mut PgConnection,
+    departures: &[Departure],
+) -> sqlx::Result<()> {
+    if departures.is_empty() {
+        return Ok(());
+    }
+    let keys = departures.iter().map(|it| it.key.to_bytes().to_vec());
+    let late_ms = departures
+        .iter()
+        .map(|it| i64::try_from(it.late_ms).unwrap_or(i64::MAX / 4));
+    sqlx::query(
+        "UPDATE events SET left_at = written_at + new.late_ms * interval '1 ms'
+         FROM unnest($1::bytea[], $2::bigint[]) AS new (job, late_ms)
+         WHERE seq = (SELECT max(seq) FROM events of_job WHERE of_job.job = new.job AND is_submission) AND left_at IS NULL",
+    )
+    .bind(keys.collect::<Vec<_>>())
+    .bind(late_ms.collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Where the account and the sums stand before a batch.
 async fn standing(
     connection: &mut PgConnection,
@@ -211,16 +238,17 @@ async fn standing(
 ) -> sqlx::Result<Standing> {
     let first = batch.events.first();
     let account = first.map_or("", |record| record.account.as_str());
-    let sent_ms: Vec<i64> = sqlx::query_scalar(
-        "SELECT (extract(epoch FROM written_at) * 1000)::bigint FROM events
-         WHERE is_submission AND account = $1 AND written_at > to_timestamp($2 / 1000.0)
-         ORDER BY written_at DESC LIMIT $3",
+    let counts_ms = i64::try_from(limits.rate.counts_for_ms()).unwrap_or(i64::MAX / 4);
+    let places: Vec<(i64, Option<i64>)> = sqlx::query_as(
+        "SELECT (extract(epoch FROM written_at) * 1000)::bigint, (extract(epoch FROM left_at) * 1000)::bigint FROM events
+         WHERE is_submission AND account = $1 AND written_at > to_timestamp($2 / 1000.0)",
     )
     .bind(account)
-    .bind(now_ms - counts_for_ms(limits.rate))
-    .bind(i64::from(limits.rate.count))
+    .bind(now_ms.saturating_sub(counts_ms.saturating_mul(2)))
     .fetch_all(&mut *connection)
     .await?;
+    let place = |(taken_ms, left_ms)| Place { taken_ms, left_ms };
+    let gate = Gate::new(limits.rate, places.into_iter().map(place));
     let follow_ms = i64::try_from(limits.follow_ms).unwrap_or(i64::MAX / 4);
     let in_flight: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM jobs WHERE account = $1 AND is_in_flight AND changed_at > to_timestamp($2 / 1000.0)",
@@ -235,7 +263,7 @@ async fn standing(
         .await?;
     Ok(Standing {
         now_ms,
-        sent_ms,
+        gate,
         in_flight: in_flight.unsigned_abs(),
         run: run.unwrap_or(0),
         ledger,

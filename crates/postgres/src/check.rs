@@ -1,10 +1,11 @@
 //! Checks what only a ledger on a server has: the sums and the columns that limits are checked with.
 
 use backline_engine::check::{Checked, Finding, check};
+use backline_engine::job::Credits;
 use backline_engine::store::{Contents, KnownJob, StoreError};
 use sqlx::PgConnection;
 
-use crate::admission::{committed, credits, is_in_flight};
+use crate::admission::{committed, is_in_flight};
 use crate::connection::Ledger;
 
 /// What is stored of a job beside its state.
@@ -45,7 +46,10 @@ impl Ledger {
         }
         let (last_seq, stored, last) = self.reading(async |connection| sums(connection).await)?;
         if stored != sum {
-            let (stored, sum) = (credits(stored), credits(sum));
+            let (stored, sum) = (
+                Credits::of_thousandths(stored),
+                Credits::of_thousandths(sum),
+            );
             let what = format!("the ledger counts {stored} credits, its jobs have {sum}");
             checked.findings.push(Finding::Store(what));
         }
@@ -64,7 +68,10 @@ impl Ledger {
 fn wrong_column(known: &KnownJob, (cost, in_flight, version): Columns) -> Option<String> {
     let job = &known.job;
     if cost != committed(job) {
-        let (cost, own) = (credits(cost), credits(committed(job)));
+        let (cost, own) = (
+            Credits::of_thousandths(cost),
+            Credits::of_thousandths(committed(job)),
+        );
         return Some(format!(
             "{cost} credits are counted for it, its state has {own}"
         ));

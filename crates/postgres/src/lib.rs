@@ -33,6 +33,7 @@ mod connection;
 mod contents;
 mod migrations;
 mod queue;
+mod renders;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -40,3 +41,4 @@ mod tests;
 pub use address::{Address, AddressError};
 pub use connection::Ledger;
 pub use queue::Queue;
+pub use renders::{GivenRender, RenderQueue, RenderQueueError};

@@ -3,7 +3,10 @@
 use sqlx::{Connection, PgConnection};
 
 /// The statements of each migration, from the first.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/1.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/1.sql"),
+    include_str!("../migrations/2.sql"),
+];
 
 /// Keeps two processes from migrating at the same time: `BkLn` as a number.
 const LOCK: i64 = 0x426b_4c6e;

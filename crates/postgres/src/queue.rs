@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Leases, heartbeats and the recovery from dead workers are those of `graphile_worker`. A process that was taken for dead and is not may
-//! still be at work on a song: the versions of jobs keep it from writing anything of it.
+//! still be at work on a song: the versions of jobs keep it from writing anything of it. [`renders`](crate::renders) uses the same worker for
+//! another queue.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -29,7 +30,7 @@ use crate::address::Address;
 const SCHEMA: &str = "backline_queue";
 
 /// Connections of a process to its queue: one listens, the others take songs and send heartbeats.
-const CONNECTIONS: u32 = 6;
+pub(crate) const CONNECTIONS: u32 = 6;
 
 /// Songs that are queued with one statement.
 const QUEUED_AT_ONCE: usize = 10_000;
@@ -40,7 +41,7 @@ const SWEEP: Duration = Duration::from_secs(3);
 const DEAD_AFTER: Duration = Duration::from_secs(8);
 
 /// The pause before the connection to the server is made anew, and between two checks whether songs are left.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a process that is to end has for what it carries out.
 const GRACE: Duration = Duration::from_secs(90);
@@ -133,17 +134,7 @@ impl Queue {
         let receiver = Receiver {
             songs: songs.clone(),
         };
-        let worker = WorkerOptions::default()
-            .schema(SCHEMA)
-            .concurrency(at_once)
-            .poll_interval(PAUSE)
-            .heartbeat_interval(HEARTBEAT)
-            .sweep_interval(SWEEP)
-            .sweep_threshold(DEAD_AFTER)
-            .recovery_delay(Duration::ZERO)
-            .listen_os_shutdown_signals(false)
-            .shutdown_grace_period(GRACE)
-            .shutdown_interrupted_job_retry_delay(Duration::ZERO)
+        let worker = worker_options(SCHEMA, at_once)
             .add_accepted_flag(self.run.as_str())
             .add_extension(receiver)
             .define_job::<QueuedSong>()
@@ -176,6 +167,21 @@ impl Queue {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// A worker of a queue, with leases, heartbeats and the recovery from dead workers.
+pub(crate) fn worker_options(schema: &str, at_once: usize) -> WorkerOptions {
+    WorkerOptions::default()
+        .schema(schema)
+        .concurrency(at_once)
+        .poll_interval(PAUSE)
+        .heartbeat_interval(HEARTBEAT)
+        .sweep_interval(SWEEP)
+        .sweep_threshold(DEAD_AFTER)
+        .recovery_delay(Duration::ZERO)
+        .listen_os_shutdown_signals(false)
+        .shutdown_grace_period(GRACE)
+        .shutdown_interrupted_job_retry_delay(Duration::ZERO)
 }
 
 /// Takes the songs of a run that no process carries out off the queue.
@@ -238,9 +244,14 @@ async fn is_there(connection: &mut PgConnection) -> sqlx::Result<bool> {
 
 /// Makes the queue's tables, or migrates them.
 pub(crate) async fn migrate(address: &Address) -> sqlx::Result<()> {
+    migrate_schema(address, SCHEMA).await
+}
+
+/// The same for a queue in another schema.
+pub(crate) async fn migrate_schema(address: &Address, schema: &str) -> sqlx::Result<()> {
     let pool = PgPoolOptions::new().max_connections(1);
     let pool = pool.connect_with(address.options()?).await?;
-    let utils = graphile_worker::WorkerUtils::new(pool.clone(), SCHEMA);
+    let utils = graphile_worker::WorkerUtils::new(pool.clone(), schema);
     let migrated = utils.migrate().await;
     pool.close().await;
     migrated.map_err(|error| sqlx::Error::Configuration(Box::new(error)))

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use backline_engine::event::{Event, Record, RunId};
+use backline_engine::gate::Place;
 use backline_engine::settings::JobKey;
 use backline_engine::store::{
     Batch, Committed, Contents, HookResult, KnownJob, LEFT_CALLBACKS, LeftCallback, PlannedRow,
@@ -150,16 +151,20 @@ impl Store for Ledger {
         }))
     }
 
-    fn intents_since(&self, account: &str, since_ms: i64) -> Result<Vec<i64>, StoreError> {
-        self.reading(async |connection| {
-            sqlx::query_scalar(
-                "SELECT at_ms FROM events WHERE is_submission AND account = $1 AND at_ms >= $2",
+    fn places_since(&self, account: &str, since_ms: i64) -> Result<Vec<Place>, StoreError> {
+        let rows: Vec<(i64, Option<i64>)> = self.reading(async |connection| {
+            sqlx::query_as(
+                "SELECT at_ms, (SELECT next.at_ms FROM events next WHERE next.job = events.job AND next.seq > events.seq
+                                ORDER BY next.seq LIMIT 1)
+                 FROM events WHERE is_submission AND account = $1 AND at_ms >= $2",
             )
             .bind(account)
             .bind(since_ms)
             .fetch_all(connection)
             .await
-        })
+        })?;
+        let place = |(taken_ms, left_ms)| Place { taken_ms, left_ms };
+        Ok(rows.into_iter().map(place).collect())
     }
 
     fn runs(&self) -> Result<Vec<RunHeader>, StoreError> {

@@ -371,7 +371,11 @@ impl Store for ExampleRun {
         Ok(None)
     }
 
-    fn intents_since(&self, _: &str, _: i64) -> Result<Vec<i64>, StoreError> {
+    fn places_since(
+        &self,
+        _: &str,
+        _: i64,
+    ) -> Result<Vec<backline_engine::gate::Place>, StoreError> {
         Ok(Vec::new())
     }
 

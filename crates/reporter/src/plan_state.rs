@@ -117,7 +117,7 @@ impl PlanState {
             JobStatus::from(&row.job.phase),
             JobStatus::from(&next.phase),
         );
-        self.spent += next.credits - row.job.credits;
+        self.spent += f64::from(next.credits - row.job.credits);
         row.job = Arc::new(next);
         if from != to {
             self.in_state

@@ -13,6 +13,9 @@
 //! * A connection without a whole request head is closed after [`Limits::head`], between two requests as well.
 //! * A body that is not complete after [`Limits::body`], or of which nothing comes for [`Limits::stall`], ends in an error.
 //! * A peer that takes no byte of its response for [`Limits::stall`] is dropped.
+//! * A response to a request whose body was not read reaches the peer: what still comes of the body is discarded until the peer closes
+//!   or the body's time is over. Closing at once would reset the connection, and a reset makes the peer lose a response that it has
+//!   not read yet (RFC 9112, section 9.6).
 //! * A failed accept never ends the server.
 //!
 //! It knows no routes and no keys; a router checks the key before it reads a body.
@@ -32,9 +35,9 @@ mod tests;
 mod watched;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,9 +47,10 @@ use axum::extract::{ConnectInfo, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -54,6 +58,8 @@ use body::{BusyBody, Timed};
 use slots::{ConnectionSlot, Slots};
 use watched::Watched;
 
+/// Most bytes that are discarded at once of a body that nobody reads.
+const SCRAP_BYTES: usize = 16 * 1024;
 /// Wait after an accept that failed because file descriptors or memory ran out.
 const ACCEPT_WAIT: Duration = Duration::from_millis(50);
 
@@ -81,7 +87,7 @@ pub async fn serve<I, P>(
     connect: impl Fn(TcpStream, SocketAddr) -> (I, P),
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    P: Clone + Send + Sync + 'static,
+    P: Clone + Send + Sync + Unpin + 'static,
 {
     let slots = Arc::new(Slots::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -125,7 +131,7 @@ async fn serve_connection<I, P>(
     stop: CancellationToken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    P: Clone + Send + Sync + 'static,
+    P: Clone + Send + Sync + Unpin + 'static,
 {
     let state = slot.state();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
@@ -133,36 +139,56 @@ async fn serve_connection<I, P>(
         let mut request: Request = request.map(|body| Body::new(Timed::new(body, limits)));
         request.extensions_mut().insert(ConnectInfo(info.clone()));
         let router = router.clone();
-        async move {
+        Box::pin(async move {
             let response = match router.oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
             Ok::<_, Infallible>(response.map(|body| Body::new(BusyBody::new(body, busy))))
-        }
+        })
     });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head);
     let io = TokioIo::new(Watched::new(io, limits.stall));
-    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut connection = builder.serve_connection(io, service);
     let mut stopping = false;
-    loop {
+    let served = loop {
         tokio::select! {
-            // A peer that closes its connection or does not send HTTP is not worth a log line.
-            _ = connection.as_mut() => break,
-            () = slot.evicted() => break,
+            served = poll_fn(|context| connection.poll_without_shutdown(context)) => break served,
+            () = slot.evicted() => return,
             () = stop.cancelled(), if !stopping => {
                 // A connection with half a request head would wait for the rest of it.
                 if slot.is_idle() {
-                    break;
+                    return;
                 }
                 stopping = true;
-                connection.as_mut().graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
         }
+    };
+    // A peer that closes its connection or does not send HTTP is not worth a log line.
+    if served.is_ok() {
+        tokio::select! {
+            () = linger(connection.into_parts().io.into_inner(), limits) => {}
+            () = slot.evicted() => {}
+            () = stop.cancelled() => {}
+        }
     }
+}
+
+/// Says that nothing more comes, and discards what the peer still sends until it closes, stalls, or the time of a body is over.
+async fn linger(mut io: impl AsyncRead + AsyncWrite + Unpin, limits: Limits) {
+    let discard = async {
+        let mut scrap = vec![0; SCRAP_BYTES];
+        if io.shutdown().await.is_err() {
+            return;
+        }
+        while let Ok(Ok(1..)) = timeout(limits.stall, io.read(&mut scrap)).await {}
+    };
+    // Late or not, the connection is closed now.
+    let _ = timeout(limits.body, discard).await;
 }
 
 /// Whether an accept failed for its one connection alone.

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::routing::{get, post};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
-
 use super::*;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 
 /// Longest wait for anything; never reached when all is well.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,6 +26,7 @@ impl Server {
                 "/length",
                 post(|body: Bytes| async move { body.len().to_string() }),
             )
+            .route("/closed", post(|| async { StatusCode::UNAUTHORIZED }))
             .route("/much", get(|| async { vec![b'x'; 64 * 1024 * 1024] }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -203,5 +202,55 @@ async fn while_all_are_at_work_a_new_connection_waits_for_its_turn() {
     slow.write_all(b"abcd").await.unwrap();
     assert!(rest(slow).await.ends_with('4'));
     assert!(rest(waiting).await.ends_with("here"));
+    server.close().await;
+}
+
+/// The head of a request with a body that the router never reads.
+const UNREAD: &str = "POST /closed HTTP/1.1\r\nHost: x\r\nContent-Length: 33554432\r\n\r\n";
+
+/// Many clients send all of a body before they read: more than the buffers of both sockets hold has to be taken from them.
+#[tokio::test]
+async fn a_peer_whose_body_is_not_read_gets_its_response_after_sending_all_of_it() {
+    let server = Server::open(limits()).await;
+    let mut stream = server.send(UNREAD).await;
+    timeout(PATIENCE, stream.write_all(&vec![b'x'; 32 * 1024 * 1024]))
+        .await
+        .expect("the body is taken")
+        .expect("the connection is not reset");
+    assert!(rest(stream).await.starts_with("HTTP/1.1 401"));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_taken_for_a_bodys_time_and_no_longer() {
+    let short = Duration::from_millis(100);
+    // A peer that sends nothing more.
+    let (ours, _theirs) = tokio::io::duplex(64);
+    let stalls = Limits {
+        stall: short,
+        ..limits()
+    };
+    timeout(PATIENCE, linger(ours, stalls)).await.unwrap();
+    // A peer that sends without end.
+    let (ours, mut theirs) = tokio::io::duplex(64);
+    let endless = Limits {
+        body: short,
+        ..limits()
+    };
+    let sends = async { while theirs.write_all(b"x").await.is_ok() {} };
+    timeout(PATIENCE, async {
+        tokio::join!(linger(ours, endless), sends)
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_stops_waits_for_no_unread_body() {
+    let server = Server::open(limits()).await;
+    let mut stream = server.send(UNREAD).await;
+    let mut response = [0; 12];
+    stream.read_exact(&mut response).await.unwrap();
+    assert_eq!(&response, b"HTTP/1.1 401");
     server.close().await;
 }

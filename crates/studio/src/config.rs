@@ -40,8 +40,10 @@ pub struct StudioConfig {
     pub allow_private_sources: bool,
     /// Most unfinished tasks; a request beyond it gets code 430.
     pub queue_limit: usize,
-    /// Most recordings that are rendered at the same time.
+    /// Most recordings that are rendered at the same time in this process.
     pub render_limit: usize,
+    /// Let workers on other machines render instead of this process: [`Studio::farm`](crate::Studio::farm).
+    pub uses_farm: bool,
     /// How long a finished task and its files are kept.
     pub task_retention: Duration,
     /// How long an uploaded file is kept.
@@ -70,6 +72,7 @@ impl StudioConfig {
             allow_private_sources: false,
             queue_limit: 10_000,
             render_limit: std::thread::available_parallelism().map_or(1, usize::from),
+            uses_farm: false,
             task_retention: Duration::from_secs(14 * DAY_S),
             upload_retention: Duration::from_secs(3 * DAY_S),
             callback_backoff: vec![
@@ -162,6 +165,15 @@ pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const SOURCE_REDIRECTS: usize = 5;
 /// Most sources that are fetched at the same time, by tasks and by `file-url-upload` together.
 pub(crate) const FETCH_LIMIT: usize = 8;
+/// Most renders that are offered to workers on other machines at the same time: more than the cores of a large farm. A waiting
+/// render takes a few kilobytes; its source stays on disk.
+pub(crate) const FARM_LIMIT: usize = 512;
+/// How many workers may begin a render. One that ends every worker, for want of memory for example, must not go round for ever.
+pub(crate) const FARM_ATTEMPTS: u32 = 8;
+/// Largest file of a worker: 15 minutes of 16-bit stereo WAV at 48 kHz have 173 MB.
+pub(crate) const FARM_FILE_BYTES: u64 = 256 * 1024 * 1024;
+/// Largest head of a worker's part: the notes of 15 minutes have a few megabytes.
+pub(crate) const FARM_HEAD_BYTES: u32 = 16 * 1024 * 1024;
 /// Most base64 bodies in memory at the same time; each takes up to 245 MB with its decoded bytes.
 pub(crate) const BASE64_LIMIT: usize = 2;
 /// Most multipart uploads at the same time; each has one file handle and one buffer.

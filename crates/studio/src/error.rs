@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::playing::PlayingError;
 use crate::store::StudioStoreError;
 
 /// Why [`Studio::start`](crate::Studio::start) failed. Nothing was served.
@@ -38,6 +39,9 @@ pub enum StudioError {
     /// The client for sources and callbacks could not be built.
     #[error("could not build the HTTP client")]
     Client(#[source] reqwest::Error),
+    /// What the studio plays with could not be determined.
+    #[error(transparent)]
+    Playing(#[from] PlayingError),
     /// The stored recording of instant mode could not be written.
     #[error("could not make the instant recording: {0}")]
     InstantRecording(String),

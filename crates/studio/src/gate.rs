@@ -13,15 +13,17 @@ use crate::config::KEYS_REMEMBERED;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct KeyPrint(pub(crate) String);
 
-/// The digest of the caller's key if the key is accepted. `expected: None` accepts any key that is not empty.
-pub(crate) fn admit_key(headers: &HeaderMap, expected: Option<&str>) -> Option<KeyPrint> {
+/// The bearer key of a request.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = header.split_once(' ')?;
     let key = key.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || key.is_empty() {
-        return None;
-    }
-    let digest = blake3::hash(key.as_bytes());
+    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+}
+
+/// The digest of the caller's key if the key is accepted. `expected: None` accepts any key that is not empty.
+pub(crate) fn admit_key(headers: &HeaderMap, expected: Option<&str>) -> Option<KeyPrint> {
+    let digest = blake3::hash(bearer(headers)?.as_bytes());
     // A comparison of digests of this type takes constant time.
     let known = expected.is_none_or(|expected| blake3::hash(expected.as_bytes()) == digest);
     known.then(|| KeyPrint(digest.to_hex()[..16].to_owned()))

@@ -46,10 +46,13 @@
 //! It binds no socket (the caller passes a listener), reads no environment, and does not sing. The other song operations,
 //! videos, cover art and timed lyrics get 404 with a list of what it serves, like every unknown path.
 //!
+//! # On several machines
+//! With [`StudioConfig::uses_farm`] the studio only accepts, and [`FarmWorker`]s on other machines render, with the same bytes.
+//!
 //! # Limits
 //! JSON bodies 1 MB, base64 140 MB, multipart 200 MB, sources 100 MB within 30 s. 20 generations per 10 s and key (405 beyond);
-//! [`StudioConfig::queue_limit`] unfinished tasks (430 beyond, with `Retry-After`). Renders are limited by the cores, fetches
-//! to 8, callbacks to 32. Finished tasks are kept for 14 days, uploads for 3. A repeat under an `Idempotency-Key` counts
+//! [`StudioConfig::queue_limit`] unfinished tasks (430 beyond, with `Retry-After`). Renders are limited by the cores (on a farm by
+//! those of its workers), fetches to 8, callbacks to 32. Finished tasks are kept for 14 days, uploads for 3. A repeat under an `Idempotency-Key` counts
 //! towards the window.
 //!
 //! # The data folder
@@ -75,10 +78,12 @@
 
 mod cleanup;
 mod clock;
+mod computing;
 mod config;
 mod cover;
 mod delivery;
 mod error;
+mod farm;
 mod faulty;
 mod fetch;
 mod folder;
@@ -94,10 +99,13 @@ mod misbehave;
 mod names;
 mod notes;
 mod operation;
+mod playing;
 mod render;
+mod renderer;
 mod responses;
 mod shared;
 mod soundfont;
+mod source;
 mod stems;
 mod step_wire;
 mod step_worker;
@@ -112,7 +120,9 @@ mod worker;
 
 pub use config::{Prices, StudioConfig, UNLIMITED_CREDITS};
 pub use error::StudioError;
+pub use farm::{Farm, FarmWorker, FarmWorkerError};
 pub use misbehave::{Misbehaviour, PlanError};
+pub use playing::{Playing, PlayingError};
 pub use soundfont::{SOUNDFONT_BYTES, SoundFont, SoundFontError};
 pub use store::StudioStoreError;
 pub use store::bills::{BillEntry, read_bill};

@@ -1,15 +1,17 @@
 //! Code that songs and steps share: sources, seeds, files, and errors.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::config::SOURCE_BYTES;
 use crate::fetch::FetchError;
 use crate::folder;
 use crate::intake::IntakeError;
+use crate::render::{Content, Fault};
+use crate::renderer::NoPart;
 use crate::shared::StudioState;
+use crate::source::LocalSource;
 use crate::store::StudioStoreError;
 use crate::store::tasks::{self, PendingTask};
 
@@ -35,17 +37,35 @@ impl From<StudioStoreError> for MakingError {
     }
 }
 
+impl From<NoPart> for MakingError {
+    fn from(reason: NoPart) -> Self {
+        match reason {
+            NoPart::Failed(failure) => MakingError::Task {
+                code: match failure.fault {
+                    Fault::Source => BAD_SOURCE,
+                    Fault::Own => OWN_FAULT,
+                },
+                message: failure.message,
+            },
+            NoPart::Stopping => MakingError::Later("the studio is stopping".into()),
+        }
+    }
+}
+
 /// Writes one of a task's files; returns its path below `files/`.
 pub(crate) async fn write_result(
     shared: &StudioState,
     work: &PendingTask,
     name: &str,
-    bytes: Vec<u8>,
+    content: Content,
 ) -> Result<String, MakingError> {
     let path = format!("results/{}/{name}", work.id);
     let (scratch, target) = (shared.folder.scratch(), shared.folder.files().join(&path));
-    let written =
-        tokio::task::spawn_blocking(move || folder::write_whole(&scratch, &target, &bytes)).await;
+    let written = tokio::task::spawn_blocking(move || match content {
+        Content::Memory(bytes) => folder::write_whole(&scratch, &target, &bytes),
+        Content::Scratch(file) => folder::persist(file, &target),
+    })
+    .await;
     match written {
         Ok(Ok(())) => Ok(path),
         Ok(Err(error)) => {
@@ -57,16 +77,6 @@ pub(crate) async fn write_result(
         }
         Err(error) => Err(MakingError::Later(error.to_string())),
     }
-}
-
-/// A source that is on this machine.
-pub(crate) enum LocalSource {
-    /// The stored source of a song.
-    Kept(PathBuf),
-    /// The studio's own upload.
-    Upload(PathBuf),
-    /// A fetched source; it is removed when this value is dropped.
-    Fetched(NamedTempFile),
 }
 
 fn no_source(message: String) -> MakingError {
@@ -125,26 +135,38 @@ pub(crate) async fn song_source(
     }
 }
 
-/// Stores a song's source for as long as the song. If this fails, steps use the upload or fetch the source again.
-pub(crate) async fn keep_source(shared: &StudioState, work: &PendingTask, source: LocalSource) {
+/// Stores a song's source for as long as the song, and returns where it is then. If it can't be stored, steps use the upload or fetch
+/// the source again.
+pub(crate) async fn keep_source(
+    shared: &StudioState,
+    work: &PendingTask,
+    source: LocalSource,
+) -> Result<LocalSource, MakingError> {
     let target = shared.folder.source(&work.id);
-    let kept = tokio::task::spawn_blocking(move || match source {
-        LocalSource::Kept(_) => Ok(()),
-        // A hard link takes no space and stays when the upload is removed or replaced.
-        LocalSource::Upload(path) => match std::fs::hard_link(&path, &target) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        },
-        LocalSource::Fetched(file) => file
-            .persist(&target)
-            .map(drop)
-            .map_err(|failed| failed.error),
+    let kept = tokio::task::spawn_blocking(move || {
+        let (error, source) = match source {
+            LocalSource::Kept(path) => return (None, LocalSource::Kept(path)),
+            // A hard link takes no space and stays when the upload is removed or replaced.
+            LocalSource::Upload(path) => match std::fs::hard_link(&path, &target) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    (error, LocalSource::Upload(path))
+                }
+                _ => return (None, LocalSource::Kept(target)),
+            },
+            LocalSource::Fetched(file) => match file.persist(&target) {
+                Err(failed) => (failed.error, LocalSource::Fetched(failed.file)),
+                Ok(_) => return (None, LocalSource::Kept(target)),
+            },
+        };
+        (Some(error), source)
     });
-    match kept.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(task = work.id, %error, "could not store a source"),
-        Err(error) => tracing::warn!(task = work.id, %error, "could not store a source"),
+    let (error, source) = kept
+        .await
+        .map_err(|error| MakingError::Later(error.to_string()))?;
+    if let Some(error) = error {
+        tracing::warn!(task = work.id, %error, "could not store a source");
     }
+    Ok(source)
 }
 
 impl LocalSource {

@@ -1,16 +1,15 @@
-//! Renders one task: bytes of a recording in, bytes of finished tracks out. Blocking; no files, no store.
+//! Renders one task: bytes of a recording in, bytes of finished files out. Blocking; no files, no store.
 //!
-//! The worker calls [`render`] on a blocking thread and gets an event for every finished part, so that clients see each stage
-//! in time.
+//! [`render`] runs on a blocking thread, of the studio or of a worker on another machine, and passes on every finished part, so that
+//! clients see each stage in time.
 
 use backline_audio::{Audio, EncodeError, Encoding, decode_within, encode, label};
 use backline_band::{BandError, MAX_VOCAL_S, Request, Session, Singer, SoundSource, Take};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
-use crate::config::StudioConfig;
 use crate::misbehave::Codes;
-use crate::operation::OperationKind;
-
 use crate::soundfont::SoundFont;
 use crate::stems;
 use crate::validate::{Gender, ValidRequest};
@@ -21,11 +20,23 @@ use crate::wire::TRACKS;
 const DEFAULT_WEIGHT: f32 = 0.5;
 
 /// A finished part of a render.
-pub(crate) enum RenderEvent {
-    /// The source was analysed.
+pub(crate) enum Part {
+    /// The song's source was analysed.
     Heard,
-    /// A track is finished.
+    /// A track of a song.
     Track(RenderedTrack),
+    /// A file of a step.
+    File(RenderedFile),
+    /// The notes of all stems of a step.
+    Notes(Value),
+}
+
+/// The bytes of a finished file.
+pub(crate) enum Content {
+    /// In memory, as the render made them.
+    Memory(Vec<u8>),
+    /// In a scratch file of the data folder, as a worker on another machine sent them.
+    Scratch(NamedTempFile),
 }
 
 /// A finished track's files.
@@ -33,14 +44,23 @@ pub(crate) struct RenderedTrack {
     /// 1 or 2.
     pub(crate) number: u8,
     /// The accompaniment alone.
-    pub(crate) instrumental: Vec<u8>,
+    pub(crate) instrumental: Content,
     /// The accompaniment with the vocal.
-    pub(crate) mix: Vec<u8>,
+    pub(crate) mix: Content,
     /// The notes, as a standard MIDI file.
-    pub(crate) midi: Vec<u8>,
+    pub(crate) midi: Content,
     pub(crate) duration_s: f64,
     /// The band's analysis and choices.
     pub(crate) facts: Value,
+}
+
+/// One file of a step.
+pub(crate) struct RenderedFile {
+    /// Its name in the step.
+    pub(crate) name: String,
+    pub(crate) extension: String,
+    pub(crate) content: Content,
+    pub(crate) duration_s: f64,
 }
 
 /// The receiver is gone, so the render stops.
@@ -66,14 +86,50 @@ pub(crate) enum RenderError {
     Stopped,
 }
 
+/// A render that failed, as the task's client sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RenderFailure {
+    pub(crate) fault: Fault,
+    pub(crate) message: String,
+}
+
+/// Whose fault a failed render is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Fault {
+    /// The client's: another recording, or another stem, would work.
+    Source,
+    /// The studio's.
+    Own,
+}
+
+impl RenderFailure {
+    /// A failure of the studio, about which a client can do nothing.
+    pub(crate) fn own(message: impl Into<String>) -> Self {
+        Self {
+            fault: Fault::Own,
+            message: message.into(),
+        }
+    }
+}
+
 impl RenderError {
-    /// Whether the fault is in the client's recording, so that another recording would work.
-    pub(crate) fn is_the_sources(&self) -> bool {
-        matches!(
-            self,
+    /// What a client sees of it.
+    pub(crate) fn failure(&self, order: &Order) -> RenderFailure {
+        let is_the_clients = match self {
             RenderError::Source(_)
-                | RenderError::Band(BandError::Empty | BandError::TooLong { .. })
-        )
+            | RenderError::Band(BandError::Empty | BandError::TooLong { .. }) => {
+                order.step.is_none()
+            }
+            RenderError::NoSuchStem(_) => true,
+            _ => false,
+        };
+        RenderFailure {
+            fault: match is_the_clients {
+                true => Fault::Source,
+                false => Fault::Own,
+            },
+            message: self.to_string(),
+        }
     }
 }
 
@@ -83,26 +139,30 @@ impl From<Stopped> for RenderError {
     }
 }
 
-/// One file of a step.
-pub(crate) struct MadeFile {
-    /// Its name in the step.
-    pub(crate) name: &'static str,
-    pub(crate) extension: &'static str,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) duration_s: f64,
+/// A render: what to play, and which files to make of it. Everything that the result depends on, besides the source and the
+/// band itself. A worker on another machine gets it in this form, and is refused unless its program is the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) title: String,
+    pub(crate) tags: String,
+    pub(crate) negative_tags: String,
+    pub(crate) gender: Option<Gender>,
+    pub(crate) style_weight: Option<f32>,
+    pub(crate) weirdness_constraint: Option<f32>,
+    pub(crate) audio_weight: Option<f32>,
+    pub(crate) seed: u64,
+    /// The encoding of the tracks.
+    #[serde(with = "EncodingOnWire")]
+    pub(crate) encoding: Encoding,
+    /// The step on one of the song's tracks; `None` for the song itself.
+    pub(crate) step: Option<StepOrder>,
 }
 
-/// A result of a step's render.
-pub(crate) enum Made {
-    File(MadeFile),
-    /// The notes of all stems.
-    Notes(Value),
-}
-
-/// The task of a step's render.
+/// The part of an order that concerns a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StepOrder {
-    pub(crate) kind: OperationKind,
-    pub(crate) stems: Stems,
+    /// The stems to make; `None` for the track as a WAV file.
+    pub(crate) stems: Option<Stems>,
     pub(crate) codes: Codes,
     /// The track's number.
     pub(crate) number: u8,
@@ -110,45 +170,71 @@ pub(crate) struct StepOrder {
     pub(crate) facts: Option<Value>,
 }
 
-/// The settings of a render that do not depend on the request.
-#[derive(Debug, Clone)]
-pub(crate) struct RenderConfig {
-    pub(crate) encoding: Encoding,
-    /// The SoundFont; `None` means the band's own synthesis.
-    pub(crate) soundfont: Option<SoundFont>,
+/// [`Encoding`] in an order that is sent to another machine.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Encoding")]
+enum EncodingOnWire {
+    Wav16,
+    Flac,
+    Mp3 { kbps: u32 },
 }
 
-impl RenderConfig {
-    /// The settings of a studio.
-    pub(crate) fn of(config: &StudioConfig) -> RenderConfig {
-        RenderConfig {
-            encoding: config.encoding,
-            soundfont: config.soundfont.clone(),
+impl Order {
+    /// The order of a valid submission; with `step` for one of its tracks.
+    pub(crate) fn new(
+        valid: ValidRequest,
+        seed: u64,
+        encoding: Encoding,
+        step: Option<StepOrder>,
+    ) -> Self {
+        Self {
+            title: valid.title,
+            tags: valid.tags,
+            negative_tags: valid.negative_tags,
+            gender: valid.vocal_gender,
+            style_weight: valid.style_weight,
+            weirdness_constraint: valid.weirdness_constraint,
+            audio_weight: valid.audio_weight,
+            seed,
+            encoding,
+            step,
         }
     }
 }
 
-/// Renders both tracks of `valid` for `source`. Calls `step` for each finished part and ends when `step` returns an error.
+/// Carries out an order on `source`. Calls `out` for each finished part and ends when `out` returns an error.
 pub(crate) fn render(
     source: &[u8],
-    valid: &ValidRequest,
-    seed: u64,
-    render_config: &RenderConfig,
-    mut step: impl FnMut(RenderEvent) -> Result<(), Stopped>,
+    order: &Order,
+    soundfont: Option<&SoundFont>,
+    out: impl FnMut(Part) -> Result<(), Stopped>,
+) -> Result<(), RenderError> {
+    match &order.step {
+        None => render_song(source, order, soundfont, out),
+        Some(step) => render_step(source, order, step, soundfont, out),
+    }
+}
+
+/// Renders both tracks of a song.
+fn render_song(
+    source: &[u8],
+    order: &Order,
+    soundfont: Option<&SoundFont>,
+    mut out: impl FnMut(Part) -> Result<(), Stopped>,
 ) -> Result<(), RenderError> {
     let vocal = decode_within(source, MAX_VOCAL_S)?;
-    step(RenderEvent::Heard)?;
-    let session = session(&vocal, valid, seed, render_config)?;
+    out(Part::Heard)?;
+    let session = session(&vocal, order, soundfont)?;
     drop(vocal);
     // One take at a time, because a long take needs much memory.
     for number in 1..=TRACKS {
         let take = session.take(usize::from(number) - 1)?;
-        let tags = take.facts.label(&valid.title, &valid.tags);
+        let tags = take.facts.label(&order.title, &order.tags);
         let write = |audio| -> Result<Vec<u8>, EncodeError> {
-            let file = encode(audio, render_config.encoding)?;
-            Ok(label(file, render_config.encoding.format(), &tags))
+            let file = encode(audio, order.encoding)?;
+            Ok(label(file, order.encoding.format(), &tags))
         };
-        let facts = facts(&take, render_config)?;
+        let facts = facts(&take, soundfont)?;
         // Encoding takes as long as playing.
         let (instrumental, mix) = std::thread::scope(|scope| {
             let mix = scope.spawn(|| write(&take.mix));
@@ -160,57 +246,57 @@ pub(crate) fn render(
         });
         let track = RenderedTrack {
             number,
-            instrumental: instrumental?,
-            mix: mix?,
-            midi: take.midi(),
+            instrumental: Content::Memory(instrumental?),
+            mix: Content::Memory(mix?),
+            midi: Content::Memory(take.midi()),
             duration_s: take.instrumental.duration_s(),
             facts,
         };
-        step(RenderEvent::Track(track))?;
+        out(Part::Track(track))?;
     }
     Ok(())
 }
 
-/// Plays one take of `valid` again and passes on the files of a step, one by one.
-pub(crate) fn render_step(
+/// Plays one take of a song again and passes on the files of a step, one by one.
+fn render_step(
     source: &[u8],
-    valid: &ValidRequest,
-    seed: u64,
-    render_config: &RenderConfig,
-    order: &StepOrder,
-    mut out: impl FnMut(Made) -> Result<(), Stopped>,
+    order: &Order,
+    step: &StepOrder,
+    soundfont: Option<&SoundFont>,
+    mut out: impl FnMut(Part) -> Result<(), Stopped>,
 ) -> Result<(), RenderError> {
     let vocal = decode_within(source, MAX_VOCAL_S)?;
-    let session = session(&vocal, valid, seed, render_config)?;
+    let session = session(&vocal, order, soundfont)?;
     drop(vocal);
-    let mut take = session.take(usize::from(order.number.max(1)) - 1)?;
+    let mut take = session.take(usize::from(step.number.max(1)) - 1)?;
     // The step does not need the mix, which takes a third of a gigabyte for a long song.
     take.mix.channels.clear();
-    if !is_same_take(order.facts.as_ref(), &facts(&take, render_config)?) {
+    if !is_same_take(step.facts.as_ref(), &facts(&take, soundfont)?) {
         return Err(RenderError::AnotherTake);
     }
-    let words = take.facts.label(&valid.title, &valid.tags);
-    let write = |name, audio: &Audio, encoding: Encoding| -> Result<Made, RenderError> {
+    let words = take.facts.label(&order.title, &order.tags);
+    let write = |name: &str, audio: &Audio, encoding: Encoding| -> Result<Part, RenderError> {
         let format = encoding.format();
-        Ok(Made::File(MadeFile {
-            name,
-            extension: format.extension(),
-            bytes: label(encode(audio, encoding)?, format, &words),
+        let bytes = label(encode(audio, encoding)?, format, &words);
+        Ok(Part::File(RenderedFile {
+            name: name.to_owned(),
+            extension: format.extension().to_owned(),
+            content: Content::Memory(bytes),
             duration_s: audio.duration_s(),
         }))
     };
-    if order.kind == OperationKind::Wav {
+    let Some(stems) = &step.stems else {
         return Ok(out(write("wav", &take.instrumental, Encoding::Wav16)?)?);
-    }
-    let encoding = render_config.encoding;
-    let groups = stems::groups(&take.score, order.codes);
+    };
+    let encoding = order.encoding;
+    let groups = stems::groups(&take.score, step.codes);
     let all: Vec<usize> = (0..take.score.parts.len()).collect();
     // The vocal is a separate stem, so that it is not in the others too.
     let voice = || within_scale(session.voice_over(&take));
     let sung = |stem| stems::sung(stem, &session.analysis.notes);
     let mut instruments = Vec::new();
     let mut chosen: Vec<(&'static str, Vec<usize>)> = Vec::new();
-    match &order.stems {
+    match stems {
         Stems::Two => {
             // The instrumental is the track itself, not the sum of its parts.
             out(write("instrumental", &take.instrumental, encoding)?)?;
@@ -235,7 +321,7 @@ pub(crate) fn render_step(
             chosen = groups.map(|(stem, parts)| (stem.name, parts)).collect();
         }
         Stems::Named(wanted) => {
-            let name = stems::meant(wanted, order.codes);
+            let name = stems::meant(wanted, step.codes);
             if name == stems::VOCAL.name {
                 out(write("extract", &voice(), encoding)?)?;
                 out(write("remove", &take.instrumental, encoding)?)?;
@@ -262,7 +348,7 @@ pub(crate) fn render_step(
             out(write(name, &audio, encoding)?)?;
         }
     }
-    Ok(out(Made::Notes(json!({ "instruments": instruments })))?)
+    Ok(out(Part::Notes(json!({ "instruments": instruments })))?)
 }
 
 /// The recording, attenuated if it would exceed full scale.
@@ -278,38 +364,34 @@ fn within_scale(mut audio: Audio) -> Audio {
 }
 
 /// The band's analysis and choices.
-fn facts(take: &Take, render_config: &RenderConfig) -> Result<Value, serde_json::Error> {
+fn facts(take: &Take, soundfont: Option<&SoundFont>) -> Result<Value, serde_json::Error> {
     let mut facts = serde_json::to_value(&take.facts)?;
-    if let Some(soundfont) = &render_config.soundfont {
+    if let Some(soundfont) = soundfont {
         facts["soundfont"] = soundfont.facts(take);
     }
     Ok(facts)
 }
 
-/// Analyses `vocal` with the settings of `valid`.
+/// Analyses `vocal` with the settings of an order.
 fn session(
     vocal: &Audio,
-    valid: &ValidRequest,
-    seed: u64,
-    render_config: &RenderConfig,
+    order: &Order,
+    soundfont: Option<&SoundFont>,
 ) -> Result<Session, BandError> {
     let request = Request {
-        tags: valid.tags.clone(),
-        negative_tags: valid.negative_tags.clone(),
-        style_weight: valid.style_weight.unwrap_or(DEFAULT_WEIGHT),
-        weirdness_constraint: valid.weirdness_constraint.unwrap_or(DEFAULT_WEIGHT),
-        audio_weight: valid.audio_weight.unwrap_or(DEFAULT_WEIGHT),
-        singer: valid.vocal_gender.map(|gender| match gender {
+        tags: order.tags.clone(),
+        negative_tags: order.negative_tags.clone(),
+        style_weight: order.style_weight.unwrap_or(DEFAULT_WEIGHT),
+        weirdness_constraint: order.weirdness_constraint.unwrap_or(DEFAULT_WEIGHT),
+        audio_weight: order.audio_weight.unwrap_or(DEFAULT_WEIGHT),
+        singer: order.gender.map(|gender| match gender {
             Gender::M => Singer::Male,
             Gender::F => Singer::Female,
         }),
-        seed,
+        seed: order.seed,
         takes: TRACKS.into(),
     };
-    let sound = render_config
-        .soundfont
-        .as_ref()
-        .map_or(SoundSource::Own, SoundFont::sound);
+    let sound = soundfont.map_or(SoundSource::Own, SoundFont::sound);
     Session::new(vocal, &request, sound)
 }
 

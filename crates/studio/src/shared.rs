@@ -15,6 +15,7 @@ use crate::folder::DataFolder;
 use crate::gate::RateWindow;
 use crate::links::Links;
 use crate::misbehave::{Codes, OtherCall, Refuse, Reply, UploadGone};
+use crate::renderer::Renderer;
 use crate::step_wire::Writing;
 use crate::store::StudioStore;
 use crate::store::tasks::StoredTrack;
@@ -26,6 +27,7 @@ pub(crate) struct StudioState {
     pub(crate) store: Arc<StudioStore>,
     pub(crate) links: Links,
     pub(crate) fetcher: Fetcher,
+    pub(crate) renderer: Renderer,
     pub(crate) rate_window: Option<Mutex<RateWindow>>,
     /// Instant mode's finished tracks.
     pub(crate) instant: Option<Vec<StoredTrack>>,

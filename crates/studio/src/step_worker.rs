@@ -10,13 +10,12 @@
 //! differ, because the studio was started with another SoundFont or seed, the step fails and its credits are given back.
 
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock;
 use crate::making::{BAD_SOURCE, MakingError, OWN_FAULT, seed, song_source, write_result};
 use crate::notes;
 use crate::operation::OperationKind;
-use crate::render::{self, Made, RenderConfig, RenderError, StepOrder};
+use crate::render::{Content, Order, Part, StepOrder};
 use crate::shared::StudioState;
 use crate::step_wire;
 use crate::store::tasks::{PendingTask, StoredTask, StoredTrack, TaskProgress};
@@ -25,14 +24,10 @@ use crate::validate;
 use crate::validate_step::{self, StepInput};
 
 /// Produces the result of one step.
-pub(crate) async fn make(
-    shared: &StudioState,
-    renders: &Semaphore,
-    work: &PendingTask,
-) -> Result<(), MakingError> {
+pub(crate) async fn make(shared: &StudioState, work: &PendingTask) -> Result<(), MakingError> {
     let tracks = match work.kind {
         OperationKind::Wav | OperationKind::Stems | OperationKind::Song => {
-            played(shared, renders, work).await?
+            played(shared, work).await?
         }
         OperationKind::Midi => noted(shared, work).await?,
         OperationKind::Recovery => recovered(shared, work).await?,
@@ -75,11 +70,7 @@ async fn parent(
 }
 
 /// Plays a song's take again and stores the step's files.
-async fn played(
-    shared: &StudioState,
-    renders: &Semaphore,
-    work: &PendingTask,
-) -> Result<Vec<StoredTrack>, MakingError> {
+async fn played(shared: &StudioState, work: &PendingTask) -> Result<Vec<StoredTrack>, MakingError> {
     let id = work.parent.clone().unwrap_or_default();
     let look = move |connection: &rusqlite::Connection| steps::song(connection, &id);
     let found = shared.store.read("find a song", look).await?;
@@ -93,36 +84,27 @@ async fn played(
     let valid = validate::validate(song_work.request.as_bytes())
         .map_err(|refusal| damaged(&refusal.message(codes)))?;
     let source = song_source(shared, &song_work, &valid.upload_url).await?;
-    let _render = renders
-        .acquire()
-        .await
-        .map_err(|closed| MakingError::Later(closed.to_string()))?;
-    let source = source.read(&song_work).await?;
-    let order = StepOrder {
-        kind: work.kind,
-        stems: valid_step.stems,
+    let place = shared.renderer.place().await?;
+    let bytes = source.read(&song_work).await?;
+    let step = StepOrder {
+        stems: (work.kind == OperationKind::Stems).then_some(valid_step.stems),
         codes,
         number,
         facts,
     };
-    let seed = seed(&song_work, &source, shared.config.seed);
-    let config = RenderConfig::of(&shared.config);
-    let (out, mut made) = mpsc::channel(1);
-    let render = tokio::task::spawn_blocking(move || {
-        render::render_step(&source, &valid, seed, &config, &order, |made| {
-            out.blocking_send(made).map_err(|_| render::Stopped)
-        })
-    });
+    let seed = seed(&song_work, &bytes, shared.config.seed);
+    let order = Order::new(valid, seed, shared.config.encoding, Some(step));
+    let mut rendering = shared.renderer.begin(place, source, bytes, order);
     let mut tracks = Vec::new();
-    while let Some(made) = made.recv().await {
-        match made {
-            Made::File(file) => {
+    while let Some(part) = rendering.next().await? {
+        match part {
+            Part::File(file) => {
                 let place = tracks.len() + 1;
                 let name = format!("{place:02}-{}.{}", file.name, file.extension);
-                let audio = write_result(shared, work, &name, file.bytes).await?;
+                let audio = write_result(shared, work, &name, file.content).await?;
                 tracks.push(StoredTrack {
                     number: u8::try_from(place).unwrap_or(u8::MAX),
-                    name: Some(file.name.to_owned()),
+                    name: Some(file.name),
                     audio,
                     mix: None,
                     midi: None,
@@ -131,26 +113,15 @@ async fn played(
                     facts: None,
                 });
             }
-            Made::Notes(notes) => {
-                write_result(shared, work, notes::FILE, notes.to_string().into_bytes()).await?;
+            Part::Notes(notes) => {
+                let notes = Content::Memory(notes.to_string().into_bytes());
+                write_result(shared, work, notes::FILE, notes).await?;
             }
+            // A step has no such parts.
+            Part::Heard | Part::Track(_) => {}
         }
     }
-    match render.await {
-        Ok(Ok(())) => Ok(tracks),
-        Ok(Err(RenderError::Stopped)) => Err(MakingError::Later("the studio is stopping".into())),
-        Ok(Err(error)) => Err(MakingError::Task {
-            code: match error {
-                RenderError::NoSuchStem(_) => BAD_SOURCE,
-                _ => OWN_FAULT,
-            },
-            message: error.to_string(),
-        }),
-        Err(panic) => {
-            tracing::error!(task = work.id, %panic, "a render panicked");
-            Err(damaged("internal error while rendering"))
-        }
-    }
+    Ok(tracks)
 }
 
 /// The notes of a stems task, or of one of its stems.
@@ -170,7 +141,8 @@ async fn noted(shared: &StudioState, work: &PendingTask) -> Result<Vec<StoredTra
         _ => None,
     };
     let notes = notes::selected(&all, chosen);
-    let audio = write_result(shared, work, notes::FILE, notes.to_string().into_bytes()).await?;
+    let content = Content::Memory(notes.to_string().into_bytes());
+    let audio = write_result(shared, work, notes::FILE, content).await?;
     Ok(vec![StoredTrack {
         number: 1,
         name: Some("notes".to_owned()),
@@ -205,13 +177,19 @@ async fn recovered(
             let extension = file.rsplit('.').next().unwrap_or_default();
             format!("{}{mark}.{extension}", kept.number)
         };
-        let audio = write_result(shared, work, &name_of(&kept.audio, ""), bytes).await?;
+        let audio = write_result(
+            shared,
+            work,
+            &name_of(&kept.audio, ""),
+            Content::Memory(bytes),
+        )
+        .await?;
         let mix = match &kept.mix {
             None => None,
             Some(file) => match tokio::fs::read(shared.folder.files().join(file)).await {
                 Ok(bytes) => {
                     let name = name_of(file, "-mix");
-                    Some(write_result(shared, work, &name, bytes).await?)
+                    Some(write_result(shared, work, &name, Content::Memory(bytes)).await?)
                 }
                 Err(_) => None,
             },

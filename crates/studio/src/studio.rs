@@ -12,11 +12,14 @@ use uuid::Uuid;
 
 use crate::config::{BASE64_LIMIT, CONNECTIONS, STOP_PATIENCE, STREAM_LIMIT, StudioConfig};
 use crate::error::StudioError;
+use crate::farm::Farm;
 use crate::fetch::Fetcher;
 use crate::folder::DataFolder;
 use crate::gate::RateWindow;
 use crate::http::{self, CuttableConnection};
 use crate::links::Links;
+use crate::playing::Playing;
+use crate::renderer::Renderer;
 use crate::shared::{StudioState, Unfinished};
 use crate::store::{StudioStore, StudioStoreError};
 use crate::{cleanup, delivery, instant, worker};
@@ -76,6 +79,11 @@ impl Studio {
     /// The base address of all links; ends in a slash.
     pub fn base_url(&self) -> &Url {
         self.shared.links.base()
+    }
+
+    /// The renders for workers on other machines, if [`StudioConfig::uses_farm`] is set. The caller takes them to workers.
+    pub fn farm(&self) -> Option<Arc<Farm>> {
+        self.shared.renderer.farm().cloned()
     }
 
     /// Waits until a change of a task can't be stored (on a full disk, for example), and returns the reason. Such a task may
@@ -140,6 +148,11 @@ fn open(config: StudioConfig, links: Links) -> Result<StudioState, StudioError> 
         .instant
         .then(|| instant::prepare(&folder, config.encoding))
         .transpose()?;
+    let farm = config.uses_farm.then(|| {
+        let playing = Playing::of(config.soundfont.as_ref())?;
+        Ok::<_, StudioError>(Arc::new(Farm::new(playing, folder.scratch())))
+    });
+    let renderer = Renderer::new(&config, farm.transpose()?);
     let fetcher = Fetcher::new(folder.scratch(), config.allow_private_sources)
         .map_err(StudioError::Client)?;
     let bill_key = match &config.key {
@@ -159,6 +172,7 @@ fn open(config: StudioConfig, links: Links) -> Result<StudioState, StudioError> 
         unfinished: Unfinished::new(waiting, config.queue_limit),
         instant,
         fetcher,
+        renderer,
         links,
         store: Arc::new(store),
         folder,

@@ -5,6 +5,7 @@
 //! too often. Unknown fields are accepted, too.
 
 use backline_api::{SETTINGS, Setting, SettingKind, SettingRow};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -37,7 +38,7 @@ pub(crate) struct ValidRequest {
 }
 
 /// The voice that is accompanied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Gender {
     M,
     F,

@@ -1,6 +1,7 @@
 //! Checks the body of a step's submission by the vendor's definition of the operation. Pure.
 
 use backline_api as api;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -36,7 +37,7 @@ pub(crate) enum StepInput {
 }
 
 /// The stems that are made.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) enum Stems {
     /// Vocal and instrumental.
     #[default]

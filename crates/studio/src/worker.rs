@@ -1,7 +1,7 @@
 //! Processes tasks in the order of acceptance: fetches the source, renders, stores the tracks.
 //!
 //! ```text
-//! store ─next unfinished─► source (disk, or ≤ 8 fetches) ─► render (≤ cores, blocking thread) ─► files ─► store: stage
+//! store ─next unfinished─► source (disk, or ≤ 8 fetches) ─► renderer (this machine or the farm) ─► files ─► store: stage
 //! ```
 //!
 //! The database is the queue, so a stop loses nothing: the next start begins each unfinished task again. All chance comes from
@@ -10,16 +10,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::config::FETCH_LIMIT;
-use crate::making::{
-    BAD_SOURCE, MakingError, OWN_FAULT, bring_source, keep_source, seed, write_result,
-};
+use crate::making::{MakingError, OWN_FAULT, bring_source, keep_source, seed, write_result};
 use crate::operation::OperationKind;
-use crate::render::{self, RenderConfig, RenderError, RenderEvent};
+use crate::render::{Order, Part};
 use crate::shared::StudioState;
 use crate::step_worker;
 use crate::store::tasks::{self, PendingTask, StoredTrack, TaskProgress};
@@ -31,11 +29,8 @@ use crate::wire::TRACKS;
 const STORE_RETRY_WAIT: Duration = Duration::from_secs(1);
 /// Processes tasks until the studio stops. Interrupted tasks are left for the next start.
 pub(crate) async fn run(shared: Arc<StudioState>) {
-    let renders = Arc::new(Semaphore::new(shared.config.render_limit.max(1)));
     // More tasks than are rendered: their sources are fetched meanwhile.
-    let places = Arc::new(Semaphore::new(
-        shared.config.render_limit.max(1) + FETCH_LIMIT,
-    ));
+    let places = Arc::new(Semaphore::new(shared.renderer.limit() + FETCH_LIMIT));
     let mut under_way = JoinSet::new();
     let mut last_seq = 0;
     loop {
@@ -48,10 +43,10 @@ pub(crate) async fn run(shared: Arc<StudioState>) {
             break;
         };
         last_seq = work.seq;
-        let (shared, renders) = (Arc::clone(&shared), Arc::clone(&renders));
+        let shared = Arc::clone(&shared);
         under_way.spawn(async move {
             let _place = place;
-            make_one(&shared, &renders, work).await;
+            make_one(&shared, work).await;
         });
         while let Some(ended) = under_way.try_join_next() {
             if let Err(error) = ended {
@@ -92,11 +87,11 @@ async fn next(shared: &StudioState, seq: i64) -> Option<PendingTask> {
     }
 }
 
-async fn make_one(shared: &StudioState, renders: &Semaphore, work: PendingTask) {
+async fn make_one(shared: &StudioState, work: PendingTask) {
     let (seq, id) = (work.seq, work.id.clone());
     let made = match work.kind {
-        OperationKind::Song => make(shared, renders, work).await,
-        _ => step_worker::make(shared, renders, &work).await,
+        OperationKind::Song => make(shared, work).await,
+        _ => step_worker::make(shared, &work).await,
     };
     match made {
         Ok(()) => tracing::info!(task = id, "finished a task"),
@@ -124,11 +119,7 @@ async fn make_one(shared: &StudioState, renders: &Semaphore, work: PendingTask) 
     shared.task_moved();
 }
 
-async fn make(
-    shared: &StudioState,
-    renders: &Semaphore,
-    work: PendingTask,
-) -> Result<(), MakingError> {
+async fn make(shared: &StudioState, work: PendingTask) -> Result<(), MakingError> {
     // The request was validated when it was accepted; only a damaged row fails here.
     let valid =
         validate::validate(work.request.as_bytes()).map_err(|refusal| MakingError::Task {
@@ -136,62 +127,33 @@ async fn make(
             message: refusal.message(shared.codes()).into_owned(),
         })?;
     let source = bring_source(shared, &work, &valid.upload_url).await?;
-    let _render = renders
-        .acquire()
-        .await
-        .map_err(|closed| MakingError::Later(closed.to_string()))?;
+    let place = shared.renderer.place().await?;
     // The source is read here and not earlier: the sources of waiting tasks stay on disk.
-    let local = source;
-    let source = local.read(&work).await?;
-    keep_source(shared, &work, local).await;
-    let seed = seed(&work, &source, shared.config.seed);
-    let render_config = RenderConfig::of(&shared.config);
-    // One part may wait while the next is computed. A dropped receiver ends the render at its next part.
-    let (steps, mut made) = mpsc::channel(1);
-    let render = tokio::task::spawn_blocking(move || {
-        render::render(&source, &valid, seed, &render_config, |step| {
-            steps.blocking_send(step).map_err(|_| render::Stopped)
-        })
-    });
+    let bytes = source.read(&work).await?;
+    let source = keep_source(shared, &work, source).await?;
+    let seed = seed(&work, &bytes, shared.config.seed);
+    let order = Order::new(valid, seed, shared.config.encoding, None);
+    let mut rendering = shared.renderer.begin(place, source, bytes, order);
     let mut tracks = Vec::new();
-    while let Some(step) = made.recv().await {
-        keep_step(shared, &work, step, &mut tracks).await?;
+    while let Some(part) = rendering.next().await? {
+        keep_part(shared, &work, part, &mut tracks).await?;
     }
-    match render.await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(RenderError::Stopped)) => Err(MakingError::Later("the studio is stopping".into())),
-        Ok(Err(error)) => {
-            let code = if error.is_the_sources() {
-                BAD_SOURCE
-            } else {
-                OWN_FAULT
-            };
-            Err(MakingError::Task {
-                code,
-                message: error.to_string(),
-            })
-        }
-        Err(panic) => {
-            tracing::error!(task = work.id, %panic, "a render panicked");
-            Err(MakingError::Task {
-                code: OWN_FAULT,
-                message: "internal error while rendering".into(),
-            })
-        }
-    }
+    Ok(())
 }
 
 /// Stores a finished part durably and moves the task forward.
-async fn keep_step(
+async fn keep_part(
     shared: &StudioState,
     work: &PendingTask,
-    step: RenderEvent,
+    part: Part,
     tracks: &mut Vec<StoredTrack>,
 ) -> Result<(), MakingError> {
     let extension = shared.config.encoding.format().extension();
-    let stage = match step {
-        RenderEvent::Heard => TaskProgress::Text,
-        RenderEvent::Track(track) => {
+    let stage = match part {
+        Part::Heard => TaskProgress::Text,
+        // A song has no such parts.
+        Part::File(_) | Part::Notes(_) => return Ok(()),
+        Part::Track(track) => {
             let number = track.number;
             let audio = write_result(
                 shared,

@@ -1,6 +1,8 @@
 //! The kill matrix: the real program is killed with SIGKILL at each point of a job's life, then the same command is run to its end.
 //! Then each job stands on the studio's bill once, every track is kept, and the summary is that of a run that nobody disturbed.
 //!
+//! With a ledger in a file, and with one on a server that stays where it is: there every commit is sent, and answered.
+//!
 //! Against the studio as it is, which keeps its word on `Idempotency-Key`; against one without that promise whose callbacks find
 //! the next run; and against one without either: there a lost answer ends in doubt, and is bought again only by the user's word.
 
@@ -8,8 +10,12 @@ use serde_json::Value;
 
 use super::fault::{Fault, once};
 use super::project::{Callbacks, MUTE_VENDOR, Project, STUDIO, Terms, VENDOR};
+#[cfg(feature = "postgres")]
+use super::sweep::stride;
 use super::sweep::sweep;
-use crate::lab::Lab;
+use crate::lab::{Lab, StudioProcess};
+#[cfg(feature = "postgres")]
+use crate::server::Server;
 
 const JOBS: usize = 3;
 
@@ -26,6 +32,20 @@ const BUYING: &[Fault] = &[
 /// The same without points that differ for the provider's word only.
 const BUYING_CALLED_BACK: &[Fault] = &[
     once("fsync", "ledger.sqlite3", "kill_after"),
+    once("send", "POST /api/v1/generate/add", "kill_half"),
+    once("send", "POST /api/v1/generate/add", "kill_after"),
+    once("recv", "taskId", "kill_after"),
+];
+
+/// The same with a ledger on a server: its commits, and the receipts of tasks.
+#[cfg(feature = "postgres")]
+const BUYING_SHARED: &[Fault] = &[
+    once("send", "COMMIT", "kill_before"),
+    once("send", "COMMIT", "kill_after"),
+    once("recv", "COMMIT", "kill_after"),
+    once("fsync", "receipts", "kill_before"),
+    once("fsync", "receipts", "kill_after"),
+    once("send", "POST /api/v1/generate/add", "kill_before"),
     once("send", "POST /api/v1/generate/add", "kill_half"),
     once("send", "POST /api/v1/generate/add", "kill_after"),
     once("recv", "taskId", "kill_after"),
@@ -51,12 +71,24 @@ struct Matrix {
     lab: Lab,
     url: String,
     undisturbed: Value,
+    #[cfg(feature = "postgres")]
+    server: Option<Server>,
 }
 
 impl Matrix {
+    /// A project of its own for one point.
+    fn project(&self, name: &str, terms: Terms) -> Project<'_> {
+        let project = Project::new(&self.lab, &self.url, name, JOBS, terms);
+        #[cfg(feature = "postgres")]
+        if let Some(server) = &self.server {
+            return project.shared(server.database());
+        }
+        project
+    }
+
     /// Kills a run, runs again, and holds the end against the bill. Gives whether the fault struck.
     fn check(&self, name: &str, fault: Fault, terms: Terms) -> bool {
-        let project = Project::new(&self.lab, &self.url, name, JOBS, terms);
+        let project = self.project(name, terms);
         let struck = project.is_killed_by(fault);
         let mut ran = project.run();
         if terms != STUDIO && ran.code == Some(8) {
@@ -75,9 +107,26 @@ impl Matrix {
         assert_eq!(project.summary(), self.undisturbed, "{name}");
         struck
     }
+
+    /// Tries every `step`-th point of these faults, `at_once` at a time; at least so many must be struck.
+    fn sweep(&self, faults: &[Fault], step: u32, at_once: usize, terms: Terms, least: u32) {
+        let check =
+            |name: &str, fault| self.check(&format!("{name}-{}", terms.promise), fault, terms);
+        let points = sweep(faults, step, at_once, check);
+        assert!(points >= least, "only {points} points were struck");
+        println!("{points} kill points under {terms:?}");
+    }
 }
 
 fn matrix(faults: &[Fault], terms: Terms, least: u32) {
+    let (matrix, _studio) = undisturbed();
+    // A doubt that no callback ends is waited for: those points mostly wait.
+    let at_once = if terms == VENDOR { 16 } else { 4 };
+    matrix.sweep(faults, 1, at_once, terms, least);
+}
+
+/// A studio, and the end of a run that nobody disturbs, with a ledger in a file.
+fn undisturbed() -> (Matrix, StudioProcess) {
     let lab = Lab::new();
     let studio = lab.studio(&["--instant", "--rate", "off"]);
     let project = Project::new(&lab, &studio.url, "undisturbed", JOBS, STUDIO);
@@ -90,16 +139,10 @@ fn matrix(faults: &[Fault], terms: Terms, least: u32) {
         lab,
         url,
         undisturbed,
+        #[cfg(feature = "postgres")]
+        server: None,
     };
-    // A doubt that no callback ends is waited for: those points mostly wait.
-    let points = sweep(
-        faults,
-        1,
-        if terms == VENDOR { 16 } else { 4 },
-        |name, fault| matrix.check(name, fault, terms),
-    );
-    assert!(points >= least, "only {points} points were struck");
-    println!("{points} kill points under {terms:?}");
+    (matrix, studio)
 }
 
 #[test]
@@ -115,6 +158,19 @@ fn killed_while_buying_from_a_vendor_that_calls_back() {
 #[test]
 fn killed_while_buying_from_a_vendor_that_cannot_call_back() {
     matrix(BUYING, MUTE_VENDOR, 30);
+}
+
+/// What a dead process had is handed out again when it is missed: those points mostly wait.
+#[cfg(feature = "postgres")]
+#[test]
+fn killed_while_buying_with_a_ledger_on_a_server() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (mut matrix, _studio) = undisturbed();
+    matrix.server = Some(server);
+    matrix.sweep(BUYING_SHARED, stride().div_ceil(2), 16, STUDIO, 20);
+    matrix.sweep(&BUYING_SHARED[5..], 1, 16, MUTE_VENDOR, 8);
 }
 
 #[test]

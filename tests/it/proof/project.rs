@@ -56,6 +56,8 @@ pub(super) struct Project<'a> {
     lab: &'a Lab,
     name: String,
     jobs: usize,
+    /// The address of its ledger, if that is on a server.
+    server: Option<String>,
 }
 
 impl<'a> Project<'a> {
@@ -91,7 +93,38 @@ impl<'a> Project<'a> {
         }
         lab.recording(&format!("{name}/voice.wav"), 1);
         lab.write(&format!("{name}/songs.yaml"), text);
-        Self { lab, name, jobs }
+        let server = None;
+        Self {
+            lab,
+            name,
+            jobs,
+            server,
+        }
+    }
+
+    /// The same with its ledger on a server, in an empty database.
+    #[cfg(feature = "postgres")]
+    pub(super) fn shared(self, address: String) -> Self {
+        let file = format!("{}/backline.yaml", self.name);
+        self.lab.write(&file, format!("ledger: \"{address}\"\n"));
+        let server = Some(address);
+        Self { server, ..self }
+    }
+
+    /// Its ledger, to be read; of one on a server a copy in a file.
+    fn ledger(&self) -> Ledger {
+        let path = match &self.server {
+            None => self.path(".backline/ledger.sqlite3"),
+            Some(address) => {
+                let copies = fs::read_dir(self.path("")).unwrap().count();
+                let copy = self.path(&format!("copy-{copies}.sqlite3"));
+                let file = copy.to_str().unwrap();
+                let ran = finish(self.command(&["ledger", "export", file, "--ledger", address]));
+                assert_eq!(ran.code, Some(0), "{}: {}", self.name, ran.err);
+                copy
+            }
+        };
+        Ledger::read(&path).unwrap()
     }
 
     /// A project at a vendor of the tests' own, which can't call back and makes one track for each task.
@@ -230,7 +263,7 @@ impl<'a> Project<'a> {
     /// the ledger is whole.
     #[track_caller]
     pub(super) fn assert_nothing_lost(&self, about: &str) {
-        let ledger = Ledger::read(&self.path(".backline/ledger.sqlite3")).unwrap();
+        let ledger = self.ledger();
         assert_eq!(
             ledger.check().unwrap().findings,
             vec![],
@@ -272,7 +305,7 @@ impl<'a> Project<'a> {
 
     /// Tasks on the bill that the ledger does not name.
     pub(super) fn unknown_to_the_ledger(&self) -> Vec<String> {
-        let ledger = Ledger::read(&self.path(".backline/ledger.sqlite3")).unwrap();
+        let ledger = self.ledger();
         let jobs = ledger.jobs().unwrap();
         let known = |id: &str| {
             let mut tasks = jobs.values().filter_map(|known| known.job.task());

@@ -37,6 +37,7 @@ mod transport;
 mod upload;
 #[cfg(test)]
 mod upload_tests;
+mod watched;
 
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ pub use self::error::{CallError, CallErrorKind, ClientError};
 pub use self::post::{PostError, Posted, WebhookClient};
 pub use self::proxy::Proxies;
 pub use self::response::lacks_descriptor;
-pub use self::submit::SubmitOutcome;
+pub use self::submit::{Sent, SubmitOutcome};
 use self::tape::SendError;
 pub use self::tape::{Tape, TapeError};
 use self::transport::Transport;
@@ -348,7 +349,7 @@ impl Client {
         call: String,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, SendError> {
-        self.transport.send(call, request).await
+        self.transport.send(call, request, None).await
     }
 
     /// Reads a response of the contract with `read`.

@@ -98,7 +98,7 @@ async fn what_is_bought_through_a_mandatory_proxy_is_fetched_through_it() {
     let client = behind(&proxy, vendor());
     assert_eq!(client.private_host().await, None);
     assert_eq!(client.credits().await.unwrap(), 7.0);
-    let outcome = client.submit(&request(), TOKEN).await;
+    let outcome = client.submit(&request(), TOKEN).await.outcome;
     assert_eq!(outcome, SubmitOutcome::Accepted(TASK.into()));
     client.reach_upload_host().await.unwrap();
     let file: Url = "http://cdn.vendor.invalid/a.mp3".parse().unwrap();

@@ -9,6 +9,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response};
 
 use super::guard::Forbidden;
+use super::watched::WatchedBody;
 use crate::{redact_text, redact_url};
 
 /// Longest response that is read. Task details with long lyrics have about ten kilobytes.
@@ -47,11 +48,17 @@ const NO_DESCRIPTOR: [i32; 2] = if cfg!(windows) {
     [24, 23]
 };
 
-/// Sends a request. While this process has no free file descriptor, it waits and retries: nothing was sent, and the other side
-/// is not at fault.
-pub(super) async fn send(mut request: RequestBuilder) -> Result<Response, reqwest::Error> {
+/// Sends a request, with `body` if that is given. While this process has no free file descriptor, it waits and retries: nothing was
+/// sent, and the other side is not at fault.
+pub(super) async fn send(
+    mut request: RequestBuilder,
+    body: Option<&WatchedBody>,
+) -> Result<Response, reqwest::Error> {
     loop {
         let again = request.try_clone();
+        if let Some(body) = body {
+            request = request.body(body.stream());
+        }
         match (request.send().await, again) {
             (Err(error), Some(again)) if had_no_descriptor(&error) => request = again,
             (result, _) => return result,

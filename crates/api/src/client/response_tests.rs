@@ -6,7 +6,7 @@ use crate::Excerpt;
 
 async fn doubt(status: u16, headers: &[(&'static str, &str)], body: &str) -> (String, Excerpt) {
     let base = responding(status, headers, body).await;
-    match client(&base).submit(&request(), TOKEN).await {
+    match client(&base).submit(&request(), TOKEN).await.outcome {
         SubmitOutcome::InDoubt {
             reason,
             excerpt: Some(excerpt),
@@ -56,7 +56,7 @@ async fn no_secret_is_kept_of_it() {
 async fn a_moved_address_is_named() {
     let to = "https://new.example.com/api/v1?token=s3cret";
     let base = responding(301, &[("location", to)], "").await;
-    match client(&base).submit(&request(), TOKEN).await {
+    match client(&base).submit(&request(), TOKEN).await.outcome {
         SubmitOutcome::Refused { message, .. } => {
             assert!(
                 message.contains("https://new.example.com/api/v1?…"),
@@ -149,7 +149,7 @@ async fn a_bomb_goes_off_on_no_path() {
         let client = client_of(Profile::studio(base.clone()), |options| {
             options.download_limit_bytes = 1_000_000;
         });
-        match client.submit(&request(), TOKEN).await {
+        match client.submit(&request(), TOKEN).await.outcome {
             SubmitOutcome::InDoubt { excerpt, .. } => {
                 assert!(excerpt.is_none_or(|excerpt| excerpt.text.len() <= 512));
             }

@@ -2,8 +2,12 @@
 //!
 //! A submission is sent once. Unless it is proved unsent, refused or accepted, it is in doubt.
 
+use std::time::Instant;
+
 use super::tape::{SUBMISSION, SendError};
+use super::watched::WatchedBody;
 use super::{CallSubject, Client, endpoint, response};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -54,6 +58,15 @@ pub enum SubmitOutcome {
     },
 }
 
+/// What became of a submission, and when it left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The outcome.
+    pub outcome: SubmitOutcome,
+    /// When the request was written to its connection; none if it was not, or if a tape responded.
+    pub written: Option<Instant>,
+}
+
 impl SubmitOutcome {
     fn without_response(not_sent: bool, reason: String) -> Self {
         match not_sent {
@@ -68,7 +81,7 @@ impl SubmitOutcome {
 
 impl Client {
     /// Submits a song, once. `token` is sent as `Idempotency-Key`; vendors without that feature ignore it.
-    pub async fn submit(&self, request: &SubmitRequest, token: &str) -> SubmitOutcome {
+    pub async fn submit(&self, request: &SubmitRequest, token: &str) -> Sent {
         let operation = &self.profile.operation;
         let bare = SubmitRequest {
             upload_url: String::new(),
@@ -89,7 +102,7 @@ impl Client {
         operation: &Operation,
         request: &StepRequest,
         token: &str,
-    ) -> Result<SubmitOutcome, WrongSource> {
+    ) -> Result<Sent, WrongSource> {
         let body = operation.step_body(request)?;
         let bare = StepRequest {
             call_back_url: String::new(),
@@ -110,6 +123,19 @@ impl Client {
         body: Map<String, Value>,
         call: String,
         token: &str,
+    ) -> Sent {
+        let body = WatchedBody::new(Value::Object(body).to_string());
+        let outcome = self.bought(operation, &body, call, token).await;
+        let written = body.written();
+        Sent { outcome, written }
+    }
+
+    async fn bought(
+        &self,
+        operation: &Operation,
+        body: &WatchedBody,
+        call: String,
+        token: &str,
     ) -> SubmitOutcome {
         let url = endpoint(&self.profile.base_url, &operation.submit_path);
         self.hide(token);
@@ -117,9 +143,10 @@ impl Client {
             .api
             .post(url)
             .header("Idempotency-Key", token)
-            .json(&body)
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONTENT_LENGTH, body.len())
             .timeout(self.options.call_timeout);
-        let response = match self.send(call, sent).await {
+        let response = match self.transport.send(call, sent, Some(body)).await {
             Ok(response) => response,
             Err(SendError::NotOnTape) => {
                 return SubmitOutcome::Refused {

@@ -71,7 +71,12 @@ async fn vendor() -> (Url, tokio::task::JoinHandle<()>) {
 async fn send_all(client: &Client, address: &str) -> (Vec<SubmitOutcome>, TaskView, Vec<u8>) {
     let mut outcomes = Vec::new();
     for _ in 0..2 {
-        outcomes.push(client.submit(&request("piano", address), TOKEN).await);
+        outcomes.push(
+            client
+                .submit(&request("piano", address), TOKEN)
+                .await
+                .outcome,
+        );
     }
     let view = client
         .record_info(&TaskId("task0".to_owned()))
@@ -110,8 +115,14 @@ async fn what_was_recorded_is_replayed_without_a_network_and_without_secrets() {
     assert_eq!(again, outcomes, "each submission is a task of its own");
     assert_eq!(view_again.stage, view.stage);
     assert_eq!(file_again, file);
-    let third = client.submit(&request("piano", "third"), TOKEN).await;
-    let other = client.submit(&request("drums", "first"), TOKEN).await;
+    let third = client
+        .submit(&request("piano", "third"), TOKEN)
+        .await
+        .outcome;
+    let other = client
+        .submit(&request("drums", "first"), TOKEN)
+        .await
+        .outcome;
     for outcome in [third, other] {
         assert!(
             matches!(
@@ -135,14 +146,14 @@ async fn what_failed_fails_again() {
         .unwrap();
     drop(nobody);
     let live = client(&base, Tape::record(folder.path()).unwrap());
-    let failed = live.submit(&request("piano", "a"), TOKEN).await;
+    let failed = live.submit(&request("piano", "a"), TOKEN).await.outcome;
     assert!(
         matches!(failed, SubmitOutcome::NotSent { .. }),
         "{failed:?}"
     );
 
     let replay = client(&base, Tape::replay(folder.path()).unwrap());
-    let again = replay.submit(&request("piano", "b"), TOKEN).await;
+    let again = replay.submit(&request("piano", "b"), TOKEN).await.outcome;
     assert!(matches!(again, SubmitOutcome::NotSent { .. }), "{again:?}");
 }
 

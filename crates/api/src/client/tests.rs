@@ -1,7 +1,7 @@
 //! The client against real servers on loopback ports.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -105,7 +105,7 @@ fn check(outcome: SubmitOutcome, expected: Outcome) {
 }
 
 async fn submit_to(base: &Url) -> SubmitOutcome {
-    client(base).submit(&request(), TOKEN).await
+    client(base).submit(&request(), TOKEN).await.outcome
 }
 
 #[tokio::test]
@@ -128,6 +128,8 @@ async fn a_submission_is_sent_once_with_all_that_vendors_want() {
     assert_eq!(headers[header::AUTHORIZATION], format!("Bearer {KEY}"));
     assert_eq!(headers[header::USER_AGENT], "backline-test/1");
     assert_eq!(headers[header::CONTENT_TYPE], "application/json");
+    assert_eq!(headers[header::CONTENT_LENGTH], body.len().to_string());
+    assert!(!headers.contains_key(header::TRANSFER_ENCODING));
     assert_eq!(headers["idempotency-key"], TOKEN);
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(body).unwrap(),
@@ -238,9 +240,12 @@ async fn what_never_left_is_not_sent() {
     plain.set_scheme("https").unwrap();
     check(submit_to(&plain).await, Outcome::NotSent);
     // A token that no header can carry.
-    check(
-        client(&closed).submit(&request(), "a\nb").await,
-        Outcome::NotSent,
+    let unsendable = client(&closed).submit(&request(), "a\nb").await;
+    check(unsendable.outcome, Outcome::NotSent);
+    assert_eq!(unsendable.written, None);
+    assert_eq!(
+        client(&closed).submit(&request(), TOKEN).await.written,
+        None
     );
 }
 
@@ -280,7 +285,11 @@ async fn a_silent_server_leaves_a_submission_in_doubt() {
     let client = client_of(Profile::studio(base), |options| {
         options.call_timeout = Duration::from_millis(100)
     });
-    check(client.submit(&request(), TOKEN).await, Outcome::InDoubt);
+    let begun = Instant::now();
+    let sent = client.submit(&request(), TOKEN).await;
+    check(sent.outcome, Outcome::InDoubt);
+    let written = sent.written.expect("the kernel has it");
+    assert!(begun <= written && written.elapsed() >= Duration::from_millis(50));
     let error = client.credits().await.unwrap_err();
     assert!(
         matches!(error.kind(), CallErrorKind::Broken { .. }) && error.is_retryable(),

@@ -4,6 +4,7 @@ use reqwest::{RequestBuilder, Response};
 
 use super::response;
 use super::tape::{SendError, Tape};
+use super::watched::WatchedBody;
 
 /// The transport of a client.
 #[derive(Debug, Clone, Default)]
@@ -14,15 +15,16 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// Sends a request. A tape finds its response by `call`.
+    /// Sends a request, with `body` if that is given. A tape finds its response by `call`.
     pub(super) async fn send(
         &self,
         call: String,
         request: RequestBuilder,
+        body: Option<&WatchedBody>,
     ) -> Result<Response, SendError> {
         match self {
-            Self::Http => response::send(request).await.map_err(SendError::Http),
-            Self::Tape(tape) => tape.send(call, request).await,
+            Self::Http => response::send(request, body).await.map_err(SendError::Http),
+            Self::Tape(tape) => tape.send(call, request, body).await,
         }
     }
 

@@ -175,23 +175,49 @@ pub(crate) struct WatchArgs {
     pub(crate) otlp: Option<String>,
 }
 
-/// Run jobs of a run that another process began
+/// Run jobs of a run that another process began, or render for studios on other machines
 ///
 /// Needs the same manifest, recordings and ledger as that run, and an output directory or object store that both share. Takes one song at a time for each
 /// task that may be in flight, with its steps, and ends with the run. What a worker leaves that is killed goes on in another process. The
 /// first Ctrl-C takes no more songs and finishes the requests in progress.
+///
+/// With --render, it renders for every `backline studio` with the same --ledger until Ctrl-C, which finishes the renders in progress.
 #[cfg(feature = "postgres")]
 #[derive(Debug, ClapArgs)]
-#[command(
-    after_help = "Example:\n  backline worker album.yaml --ledger postgres://ann@db/ledger --wait 1h"
-)]
+#[command(after_help = "\
+Examples:
+  backline worker album.yaml --ledger postgres://ann@db/ledger --wait 1h
+  backline worker --render --ledger postgres://ann@db/ledger")]
 pub(crate) struct WorkerArgs {
     /// The manifest
-    #[arg(value_name = "MANIFEST")]
-    pub(crate) manifest: PathBuf,
+    #[arg(
+        value_name = "MANIFEST",
+        required_unless_present = "render",
+        conflicts_with = "render"
+    )]
+    pub(crate) manifest: Option<PathBuf>,
     /// Wait for a run of the manifest to begin, at most this long
-    #[arg(long, value_name = "TIME", value_parser = super::duration)]
+    #[arg(long, value_name = "TIME", value_parser = super::duration, conflicts_with = "render")]
     pub(crate) wait: Option<std::time::Duration>,
+    /// Render for studios on other machines instead
+    #[arg(long, help_heading = "The render farm")]
+    pub(crate) render: bool,
+    /// Render at most this many tasks at the same time [default: one for each core]
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "render",
+        help_heading = "The render farm"
+    )]
+    pub(crate) concurrency: Option<std::num::NonZeroU16>,
+    /// Play with the studio's SoundFont (.sf2); auto: an installed one
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "render",
+        help_heading = "The render farm"
+    )]
+    pub(crate) soundfont: Option<PathBuf>,
 }
 
 /// Download paid tracks that are not on disk; submit nothing

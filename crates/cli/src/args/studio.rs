@@ -12,6 +12,10 @@ use super::SoundArgs;
 /// Serve the vendors' contract on this machine, with the band playing
 ///
 /// The first line on standard output is the base URL. Uploads use the same address. Tasks survive a restart.
+#[cfg_attr(
+    feature = "postgres",
+    doc = "With --ledger on a server, `backline worker --render` renders instead, on any number of machines."
+)]
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:

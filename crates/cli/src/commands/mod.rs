@@ -15,6 +15,8 @@ pub(crate) mod other_tasks;
 pub(crate) mod pick;
 pub(crate) mod plan;
 pub(crate) mod play;
+#[cfg(feature = "postgres")]
+pub(crate) mod render_worker;
 pub(crate) mod report;
 pub(crate) mod resolve;
 mod resolve_all;

@@ -26,7 +26,7 @@ use self::close::{close, save_displaced, was_interrupted};
 use self::execute::{RunInput, execute};
 use self::watchers::Watchers;
 #[cfg(feature = "postgres")]
-pub(crate) use self::work::work;
+pub(crate) use self::work::{needs_server, work};
 use super::plan::lock;
 use crate::args::{FetchArgs, GlobalArgs, ManifestArgs, RunArgs, RunLedgerArgs, WatchArgs};
 use crate::console::Console;

@@ -177,7 +177,8 @@ impl RunLine {
                     jobs, to_submit, ..
                 } => (line.jobs, line.to_submit) = (Some(jobs), Some(to_submit)),
                 Event::RunEnded { outcome, credits } => {
-                    (line.outcome, line.credits) = (outcome_name(&outcome), Some(credits));
+                    line.outcome = outcome_name(&outcome);
+                    line.credits = Some(credits.into());
                 }
                 _ => {}
             }

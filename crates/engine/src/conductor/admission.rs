@@ -110,8 +110,8 @@ impl Conductor {
     /// The limit that does not allow one more of an offer. What is reserved counts as spent.
     pub(super) fn spent_limit(&self, offer: usize) -> Option<StopReason> {
         let committed = self.spent + self.reserved + self.config.offers[offer].price;
-        let exceeds = |limit: Option<f64>, before: f64| {
-            limit.is_some_and(|limit| before + committed > limit + CREDIT_TOLERANCE)
+        let exceeds = |limit: Option<Credits>, before: Credits| {
+            limit.is_some_and(|limit| before + committed > limit)
         };
         if exceeds(self.config.ledger_credits, self.config.spent_before) {
             Some(StopReason::LedgerCreditLimit)

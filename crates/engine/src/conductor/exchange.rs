@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backline_api::{
-    Input as OperationInput, Notes, ResponseClass, Source, SubmitOutcome, TaskId, TaskView,
+    Credits, Input as OperationInput, Notes, ResponseClass, Source, SubmitOutcome, TaskId, TaskView,
 };
 
 use super::Timing;
@@ -30,11 +30,11 @@ pub(crate) struct RunConfig {
     /// Whether hooks decide on jobs before they are submitted.
     pub(crate) hooks_before_submit: bool,
     /// Most credits that this run may spend.
-    pub(crate) credits: Option<f64>,
+    pub(crate) credits: Option<Credits>,
     /// Most credits that all runs of the ledger may spend.
-    pub(crate) ledger_credits: Option<f64>,
+    pub(crate) ledger_credits: Option<Credits>,
     /// What earlier runs of the ledger have spent, and what they have reserved for jobs that are not of this plan.
-    pub(crate) spent_before: f64,
+    pub(crate) spent_before: Credits,
     /// What jobs buy: the song first.
     pub(crate) offers: Vec<Offer>,
     pub(crate) deadline_ms: Option<i64>,
@@ -63,7 +63,7 @@ pub(crate) struct RunConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Offer {
     /// What it costs, in credits.
-    pub(crate) price: f64,
+    pub(crate) price: Credits,
     /// Songs that a task is expected to make; 0 for an operation that makes none.
     pub(crate) tracks: usize,
     /// Whether a request whose response was lost may be sent again with the same token.
@@ -96,6 +96,8 @@ pub(crate) enum Input {
         job: JobKey,
         attempt: u32,
         outcome: SubmitOutcome,
+        /// When the request was written; none if it was not, or if that is not known.
+        written_ms: Option<i64>,
     },
     /// The response to a poll came, or an error.
     Polled {

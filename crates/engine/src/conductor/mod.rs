@@ -48,19 +48,21 @@ mod tests;
 mod timing;
 
 use backline_api::{
-    Input as OperationInput, ResponseClass, Stage, SubmitOutcome, TaskId, TaskView,
+    Credits, Input as OperationInput, ResponseClass, Stage, SubmitOutcome, TaskId, TaskView,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{Event, KeptFile, Outcome, Part, StopReason, Token};
 use crate::forecast::Missing;
-use crate::gate::Gate;
+use crate::gate::{Gate, Place};
 use crate::hooks::{HookDecision, HookPoint, Verdict};
 use crate::index::Index;
 use crate::job::{Claim, Job, Phase, Step};
 use crate::settings::JobKey;
-use crate::store::{Batch, KnownJob, NewRecord, Refusal, RefusedJob, Submission, SubmissionLimits};
+use crate::store::{
+    Batch, Departure, KnownJob, NewRecord, Refusal, RefusedJob, Submission, SubmissionLimits,
+};
 
 use brake::{Brake, Braking, FailureSource};
 use doubts::{Repeats, Waits};
@@ -84,9 +86,6 @@ const PREPARING_AT_ONCE: usize = 4;
 
 /// The place of the song among the offers of a run.
 pub(crate) const SONG: usize = 0;
-
-/// Tolerance of sums of prices such as 0.4, which are not exact, in credits.
-const CREDIT_TOLERANCE: f64 = 1e-3;
 
 /// One job and what this run knows of it beyond the ledger.
 #[derive(Debug)]
@@ -235,11 +234,11 @@ pub(crate) struct Conductor {
     fetching: usize,
     preparing: usize,
     /// Credits spent by this run.
-    spent: f64,
+    spent: Credits,
     /// Credits reserved for attempts whose outcome is open, those of earlier runs included.
-    reserved: f64,
+    reserved: Credits,
     /// Credits that other processes have spent or reserved for the same run, as the store said last.
-    spent_by_others: f64,
+    spent_by_others: Credits,
     /// Polls in a row that got a 401.
     unauthorized: u32,
     /// Since when nothing at all could be reached.
@@ -275,7 +274,12 @@ impl Conductor {
                 job,
                 attempt,
                 outcome,
-            } => self.responded(self.slot_of[&job], now_ms, attempt, outcome, decision),
+                written_ms,
+            } => {
+                let at = self.slot_of[&job];
+                self.left(at, now_ms, written_ms, &outcome, decision);
+                self.responded(at, now_ms, attempt, outcome, decision);
+            }
             Input::Polled { job, task, result } => {
                 let at = self.slot_of[&job];
                 if self.is_claim_poll(at, &task) {
@@ -374,13 +378,19 @@ impl Conductor {
         self.gate.jumped(now_ms, jump_ms);
     }
 
+    /// Whether a task is one of a job's that this process has.
+    pub(crate) fn knows_task(&self, key: &JobKey, task: &TaskId) -> bool {
+        let slot = self.slot_of.get(key).map(|at| &self.slots[*at]);
+        slot.is_some_and(|slot| !slot.is_taken && slot.job.task_ids().any(|known| known == task))
+    }
+
     /// Whether the run only waits for what is under way.
     pub(crate) fn is_draining(&self) -> bool {
         matches!(self.mode, Mode::Draining(_))
     }
 
     /// Credits that this run is known to have spent.
-    pub(crate) fn spent(&self) -> f64 {
+    pub(crate) fn spent(&self) -> Credits {
         self.spent
     }
 

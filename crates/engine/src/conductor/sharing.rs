@@ -19,7 +19,7 @@ pub(super) enum Sharing {
         /// What is to be done when a job is given first.
         to_resume: HashMap<usize, ToResume>,
         /// What the jobs had cost before the run, in credits.
-        credits_before: f64,
+        credits_before: Credits,
     },
     /// None is left to give.
     Over,
@@ -165,10 +165,10 @@ impl Conductor {
             for slot in &mut self.slots {
                 slot.job = jobs.remove(&slot.key).unwrap_or_default().job;
             }
-            let credits: f64 = self.slots.iter().map(|slot| slot.job.credits).sum();
+            let credits: Credits = self.slots.iter().map(|slot| slot.job.credits).sum();
             self.spent = credits - credits_before;
             self.reserved = self.slots.iter().map(|slot| slot.job.reserved).sum();
-            self.spent_by_others = 0.0;
+            self.spent_by_others = Credits::ZERO;
         }
     }
 

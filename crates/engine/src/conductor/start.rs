@@ -14,16 +14,16 @@ pub(super) struct ToResume {
 
 impl Conductor {
     /// Creates the conductor of a plan's jobs, which resumes them when it is first advanced. A step comes after the job that it processes. `index` has the tokens of all of the
-    /// ledger's jobs, `earlier_ms` are the account's submissions of the last window.
+    /// ledger's jobs, `earlier` are the places of the account's submissions of the last window.
     pub(crate) fn new(
         config: RunConfig,
         wanted: Vec<ResumedJob>,
         index: Index,
-        earlier_ms: Vec<i64>,
+        earlier: Vec<Place>,
         now_ms: i64,
     ) -> Self {
         let mut conductor = Self {
-            gate: Gate::new(config.rate, earlier_ms),
+            gate: Gate::new(config.rate, earlier),
             brake: Brake::new(config.failures_in_a_row),
             stems: Vec::new(),
             stem_of: HashMap::new(),
@@ -47,9 +47,9 @@ impl Conductor {
             polling: 0,
             fetching: 0,
             preparing: 0,
-            spent: 0.0,
-            reserved: 0.0,
-            spent_by_others: 0.0,
+            spent: Credits::ZERO,
+            reserved: Credits::ZERO,
+            spent_by_others: Credits::ZERO,
             unauthorized: 0,
             unreachable_since_ms: None,
             outage: Outage::default(),

@@ -134,6 +134,28 @@ impl Conductor {
         }
     }
 
+    /// A request has come to its end. Its place in the window counts from the time at which it was written.
+    pub(super) fn left(
+        &mut self,
+        at: usize,
+        now_ms: i64,
+        written_ms: Option<i64>,
+        outcome: &SubmitOutcome,
+        decision: &mut Decision,
+    ) {
+        let slot = &self.slots[at];
+        let left_ms = match (written_ms, outcome) {
+            (Some(written_ms), _) => written_ms.clamp(slot.sent_ms, now_ms.max(slot.sent_ms)),
+            (None, SubmitOutcome::NotSent { .. }) => slot.sent_ms,
+            (None, _) => now_ms.max(slot.sent_ms),
+        };
+        self.gate.left(slot.sent_ms, left_ms);
+        decision.batch.departures.push(Departure {
+            key: slot.key,
+            late_ms: left_ms.abs_diff(slot.sent_ms),
+        });
+    }
+
     /// Sends a request whose event is recorded.
     fn send(&mut self, at: usize, now_ms: i64, submit: Effect, decision: &mut Decision) {
         self.submitting += 1;

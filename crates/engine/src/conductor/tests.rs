@@ -37,7 +37,12 @@ use vendor::{Dice, Vendor};
 use world::{Coming, World};
 
 const WINDOW_MS: i64 = 10_000;
-const PRICE: f64 = 12.0;
+const PRICE: Credits = Credits::of_thousandths(12_000);
+
+/// The price of so many songs.
+fn times(songs: usize) -> Credits {
+    std::iter::repeat_n(PRICE, songs).sum()
+}
 
 /// The first number of a key that is a step's.
 const STEPS: usize = 1 << 20;
@@ -65,13 +70,13 @@ impl Kind {
         Self::Recovery,
     ];
 
-    fn price(self) -> f64 {
+    fn price(self) -> Credits {
         match self {
             Self::Song => PRICE,
-            Self::Wav => 0.5,
-            Self::Stems => 5.0,
-            Self::Midi => 0.0,
-            Self::Recovery => 2.0,
+            Self::Wav => Credits::of_thousandths(500),
+            Self::Stems => Credits::of_thousandths(5_000),
+            Self::Midi => Credits::ZERO,
+            Self::Recovery => Credits::of_thousandths(2_000),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use backline_api::{ApiKey, Operation, Repeat, Tape};
+use backline_api::{ApiKey, Credits, Operation, Repeat, Tape};
 
 use super::Run;
 use crate::conductor::{Offer, Resend, ResumedInput, ResumedJob, RunConfig, SONG, StemId, Timing};
@@ -39,10 +39,10 @@ pub fn account(plan: &Plan, key: &ApiKey, store: &dyn Store) -> Result<String, S
 
 /// What the ledger's jobs have cost so far, and what is reserved for those that are not of this plan; the plan's own
 /// reservations are the conductor's.
-pub(super) fn spent_before(own: &HashSet<JobKey>, known: &HashMap<JobKey, KnownJob>) -> f64 {
+pub(super) fn spent_before(own: &HashSet<JobKey>, known: &HashMap<JobKey, KnownJob>) -> Credits {
     let cost = |(key, known): (&JobKey, &KnownJob)| {
         let reserved = if own.contains(key) {
-            0.0
+            Credits::ZERO
         } else {
             known.job.reserved
         };
@@ -64,13 +64,16 @@ pub(super) fn offers(plan: &Plan) -> (Vec<Offer>, Vec<usize>) {
         },
         input: operation.input,
     };
-    let mut offers = vec![offer(&profile.operation, profile.song_price_credits())];
-    let mut steps: Vec<(&str, f64)> = vec![("", 0.0)];
+    let mut offers = vec![offer(
+        &profile.operation,
+        profile.song_price_credits().into(),
+    )];
+    let mut steps: Vec<(&str, Credits)> = vec![("", Credits::ZERO)];
     let mut of_job = |job: &PlannedJob| {
         let Some(step) = &job.step else {
             return SONG;
         };
-        let wanted = (&*step.operation, plan.price_credits(job));
+        let wanted = (&*step.operation, plan.price_credits(job).into());
         let known = steps.iter().position(|it| it == &wanted);
         known.unwrap_or_else(|| {
             let operation = plan.operation(job);
@@ -122,7 +125,7 @@ pub(super) fn config(
     run: &Run,
     header: &RunHeader,
     offers: Vec<Offer>,
-    spent_before: f64,
+    spent_before: Credits,
     now_ms: i64,
     hears_callbacks: bool,
 ) -> RunConfig {
@@ -146,8 +149,8 @@ pub(super) fn config(
         concurrency: limits.concurrency as usize,
         hooks_before_upload: run.plan.hooks.has(HookPoint::BeforeUpload),
         hooks_before_submit: run.plan.hooks.has(HookPoint::BeforeSubmit),
-        credits: limits.credits,
-        ledger_credits: limits.ledger_credits,
+        credits: limits.credits.map(Credits::from),
+        ledger_credits: limits.ledger_credits.map(Credits::from),
         spent_before,
         offers,
         deadline_ms: limits

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backline_api::{
-    CallError, CallErrorKind, Client, Operation, ResponseClass, Source, StepRequest, SubmitOutcome,
-    SubmitRequest, TaskId, TaskView, UploadName, UploadSource, lacks_descriptor,
+    CallError, CallErrorKind, Client, Operation, ResponseClass, Sent, Source, StepRequest,
+    SubmitOutcome, SubmitRequest, TaskId, TaskView, UploadName, UploadSource, lacks_descriptor,
 };
 use url::Url;
 
@@ -143,9 +143,10 @@ impl EffectRunner {
         let (client, plan) = (self.client.clone(), self.plan.clone());
         let call_back_url = self.callback_url(&token);
         let receipts = self.receipts.clone();
+        let clock = self.clock.clone();
         async move {
             let planned = plan.job(&job);
-            let outcome = match (&planned.step, source) {
+            let Sent { outcome, written } = match (&planned.step, source) {
                 (None, Source::Recording { url }) => {
                     let request = SubmitRequest {
                         upload_url: url,
@@ -159,6 +160,10 @@ impl EffectRunner {
                     submit_step(&client, operation, planned, source, call_back_url, &token).await
                 }
             };
+            let written_ms = written.map(|written| {
+                let ago_ms = u64::try_from(written.elapsed().as_millis()).unwrap_or(u64::MAX);
+                clock.now_ms().saturating_sub_unsigned(ago_ms)
+            });
             if let SubmitOutcome::Accepted(task) = &outcome {
                 let receipt = Receipt::new(job, attempt, &token, task.clone());
                 keep_receipt(receipts, receipt).await;
@@ -167,6 +172,7 @@ impl EffectRunner {
                 job,
                 attempt,
                 outcome,
+                written_ms,
             })
         }
     }
@@ -273,16 +279,19 @@ async fn submit_step(
     source: Source,
     call_back_url: String,
     token: &Token,
-) -> SubmitOutcome {
+) -> Sent {
     let settings = job.step.iter().flat_map(|step| step.settings.iter());
     let settings = settings.map(|(name, text)| (name.as_str(), text.as_str()));
     // A recovery's settings name the task, which is its source.
     let settings = settings.filter(|_| !job.is_recovery());
-    let refused = |message: String| SubmitOutcome::Refused {
-        class: ResponseClass::RefusedJob,
-        code: None,
-        message,
-        retry_after_ms: None,
+    let refused = |message: String| Sent {
+        outcome: SubmitOutcome::Refused {
+            class: ResponseClass::RefusedJob,
+            code: None,
+            message,
+            retry_after_ms: None,
+        },
+        written: None,
     };
     // The manifest was checked. An error here refuses the job, and nothing is sent.
     let choices = match operation.choices(settings) {

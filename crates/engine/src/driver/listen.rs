@@ -181,7 +181,7 @@ mod tests {
             Event::Intent {
                 attempt: 1,
                 token: Token::from_text("secret"),
-                credits: 12.0,
+                credits: 12.0.into(),
             },
             Event::Lost {
                 attempt: 1,

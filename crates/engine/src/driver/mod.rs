@@ -273,11 +273,12 @@ pub async fn run(
     );
     let window_ms = i64::try_from(run.plan.limits.rate.window_ms).unwrap_or(i64::MAX / 4);
     let mut earlier =
-        store.intents_since(&account, now_ms.saturating_sub(window_ms.saturating_mul(2)))?;
+        store.places_since(&account, now_ms.saturating_sub(window_ms.saturating_mul(2)))?;
     // A clock was ahead: none of them was made later than now.
-    earlier
-        .iter_mut()
-        .for_each(|sent_ms| *sent_ms = now_ms.min(*sent_ms));
+    for place in &mut earlier {
+        place.taken_ms = place.taken_ms.min(now_ms);
+        place.left_ms = place.left_ms.map(|left_ms| left_ms.min(now_ms));
+    }
     let index = Index::new(&known);
     let keys = recognized.iter().map(|it| it.key);
     let linked: Vec<(JobKey, KnownJob)> = keys
@@ -381,6 +382,7 @@ pub async fn run(
         hooks,
         receipts,
         left_receipts,
+        accepted: Vec::new(),
         share: run.shared.take().map(Share::new),
         left_callbacks: LeftCallbacks::new(),
         left_to_others: false,

@@ -2,7 +2,7 @@
 //!
 //! Over 500 lines: it is one loop, whose arms share all of its state.
 
-use backline_api::TaskId;
+use backline_api::{SubmitOutcome, TaskId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,8 @@ pub(super) struct Shell<'a> {
     pub(super) receipts: Arc<Receipts>,
     /// Those of processes that have ended, until the ledger has them.
     pub(super) left_receipts: Vec<LeftReceipts>,
+    /// The tasks in the responses of this turn, with their jobs and attempts.
+    pub(super) accepted: Vec<(JobKey, u32, TaskId)>,
     /// The songs that this process has of a shared run.
     pub(super) share: Option<Share>,
     /// The callbacks that came to other processes.
@@ -149,6 +151,7 @@ impl Shell<'_> {
                 .advance(now_ms, &mut new_token, &mut turn.decision);
             turn.decision = self.commit(std::mem::take(&mut turn.decision)).await?;
             let recorded = !std::mem::take(&mut self.left_to_others);
+            self.forget_recorded();
             for (done, known) in turn.acknowledgements.drain(..) {
                 if !recorded {
                     // What it says may have been left out: the vendor is to call again.
@@ -195,6 +198,15 @@ impl Shell<'_> {
             self.handle(wakeup, &mut turn)?;
             while let Some(wakeup) = self.ready() {
                 self.handle(wakeup, &mut turn)?;
+            }
+        }
+    }
+
+    /// Removes receipts of tasks that a callback had named before their responses came: no event of the response records them.
+    fn forget_recorded(&mut self) {
+        for (job, attempt, task) in self.accepted.drain(..) {
+            if self.conductor.knows_task(&job, &task) {
+                self.receipts.forget(job, attempt);
             }
         }
     }
@@ -261,6 +273,15 @@ impl Shell<'_> {
                 {
                     let upload = upload_to_keep(prepared, &self.header.account);
                     decision.batch.uploads.extend(upload);
+                }
+                if let Input::Responded {
+                    job,
+                    attempt,
+                    outcome: SubmitOutcome::Accepted(task),
+                    ..
+                } = &input
+                {
+                    self.accepted.push((*job, *attempt, task.clone()));
                 }
                 self.conductor.handle(self.clock.now_ms(), input, decision);
             }
@@ -476,12 +497,18 @@ impl Shell<'_> {
             let at_ms = self.clock.now_ms();
             let known = self.read_patiently(|store| store.job(&stray.key))?;
             let event = stray.event();
+            let is_known = |known: &KnownJob| known.job.task_ids().any(|task| *task == stray.task);
+            if known.as_ref().is_some_and(is_known) {
+                self.receipts.forget(stray.key, stray.attempt);
+                continue;
+            }
             let changed = known.map(|known| (known.job.step(at_ms, &event), known));
             let Some((Step::Changed(job), known)) = changed else {
                 tracing::warn!(job = %stray.key, task = %stray.task, "the task of a job that another process has changed is not its task any more");
                 continue;
             };
             let record = NewRecord {
+                at_ms,
                 account: known.account.clone(),
                 job: Some(stray.key),
                 ..self.of_the_run(event)

@@ -10,7 +10,7 @@ mod run;
 mod task;
 
 pub use backline_api::{Chord, Confidence, Excerpt, Music};
-use backline_api::{ResponseClass, TaskId};
+use backline_api::{Credits, ResponseClass, TaskId};
 use serde::{Deserialize, Serialize};
 
 pub use self::hook::{HookPoint, OnError, UnknownName, Verdict};
@@ -138,7 +138,7 @@ pub enum Event {
         /// Its secret.
         token: Token,
         /// The credits reserved for it.
-        credits: f64,
+        credits: Credits,
     },
     /// The same attempt is sent once more with its token, to a provider that keeps its promise not to charge twice for one.
     #[serde(rename = "asked_again")]
@@ -302,7 +302,7 @@ pub enum Event {
         /// How.
         outcome: Outcome,
         /// Credits that are known to have been spent by it.
-        credits: f64,
+        credits: Credits,
     },
 }
 

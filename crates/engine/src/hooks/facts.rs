@@ -181,7 +181,7 @@ pub fn sample(point: HookPoint) -> HookEvent {
         }),
         HookPoint::RunFinished => Some(Event::RunEnded {
             outcome: Outcome::Complete,
-            credits: 120.0,
+            credits: 120.0.into(),
         }),
     };
     let of_the_run = matches!(point, HookPoint::PlanExpanded | HookPoint::RunFinished);

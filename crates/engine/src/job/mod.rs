@@ -45,6 +45,7 @@ pub(crate) mod table;
 mod task;
 mod tracks;
 
+pub use backline_api::Credits;
 use backline_api::{Excerpt, TaskId};
 use serde::{Deserialize, Serialize};
 
@@ -63,9 +64,9 @@ pub struct Job {
     /// Tasks that failed at the vendor's after being accepted.
     pub failed_tasks: u32,
     /// Credits spent on it, as far as the price is known; those given back are taken off.
-    pub credits: f64,
+    pub credits: Credits,
     /// Credits reserved for the attempt whose outcome is not known.
-    pub reserved: f64,
+    pub reserved: Credits,
     /// Attempts that ended without a task that is followed: a callback may still show that one was bought. Of those that the
     /// provider refused, only the newest.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -114,7 +115,7 @@ pub struct Unproven {
     /// Its secret.
     pub token: Token,
     /// What it would have cost.
-    pub credits: f64,
+    pub credits: Credits,
     /// Whether that is among the credits spent already.
     pub counted: bool,
     /// Whether the provider refused it, which proves that it bought nothing.

@@ -2,7 +2,7 @@
 //!
 //! Over 500 lines: these are the transitions that money depends on, and they are reviewed together.
 
-use backline_api::{Excerpt, ResponseClass, TaskId};
+use backline_api::{Credits, Excerpt, ResponseClass, TaskId};
 
 use super::{CLAIMS, Cause, Claim, Failure, Job, Phase, Step, Task, Unproven};
 use crate::event::{Event, TaskStage, Token, Via};
@@ -38,7 +38,7 @@ impl Job {
         mut next: Job,
         attempt: u32,
         token: &Token,
-        credits: f64,
+        credits: Credits,
     ) -> Step {
         match &self.phase {
             Phase::Planned | Phase::Failed(_) if attempt == self.attempts + 1 => {
@@ -131,7 +131,7 @@ impl Job {
             }
             Event::NotSent { message, .. } if self.is_submitting(attempt) => {
                 if !next.doubt_again(message, None, false) {
-                    next.reserved = 0.0;
+                    next.reserved = Credits::ZERO;
                     next.without_task(Phase::Planned);
                 }
                 Step::Changed(next)
@@ -165,7 +165,7 @@ impl Job {
             if task.via != Via::User {
                 return Step::Illegal;
             }
-            next.credits = (next.credits - task.credits).max(0.0);
+            next.credits = next.credits.less(task.credits);
             next.in_doubt_again(at_ms, attempt, &task.token, task.credits);
             return Step::Changed(next);
         }
@@ -183,13 +183,13 @@ impl Job {
             next.failed_tasks = next.failed_tasks.saturating_sub(1);
         }
         if it.counted || (it.failed_task.is_some() && !refunded) {
-            next.credits = (next.credits - it.credits).max(0.0);
+            next.credits = next.credits.less(it.credits);
         }
         next.in_doubt_again(at_ms, attempt, &it.token, it.credits);
         Step::Changed(next)
     }
 
-    fn in_doubt_again(&mut self, since_ms: i64, attempt: u32, token: &Token, credits: f64) {
+    fn in_doubt_again(&mut self, since_ms: i64, attempt: u32, token: &Token, credits: Credits) {
         self.reserved = credits;
         self.phase = Phase::InDoubt {
             attempt,
@@ -287,8 +287,8 @@ impl Job {
                 ..
             } if *now == attempt && via == Via::Refusal => {
                 // The task was bought by a request that this ledger does not know. This attempt cost nothing.
-                next.reserved = 0.0;
-                next.phase = Phase::Running(task(token, 0.0));
+                next.reserved = Credits::ZERO;
+                next.phase = Phase::Running(task(token, Credits::ZERO));
                 return Step::Changed(next);
             }
             Phase::Submitting {
@@ -302,7 +302,7 @@ impl Job {
                 ..
             } if *now == attempt => {
                 next.credits += self.reserved;
-                next.reserved = 0.0;
+                next.reserved = Credits::ZERO;
                 next.phase = Phase::Running(task(token, self.reserved));
                 return Step::Changed(next);
             }
@@ -312,7 +312,11 @@ impl Job {
         let (late, uncounted) = match next.take_unproven(attempt) {
             Some(it) => (
                 task(&it.token, it.credits),
-                if it.counted { 0.0 } else { it.credits },
+                if it.counted {
+                    Credits::ZERO
+                } else {
+                    it.credits
+                },
             ),
             None => match self.tasks().find(|task| task.attempt == attempt) {
                 Some(first) => (task(&first.token, first.credits), first.credits),
@@ -434,7 +438,7 @@ impl Job {
             && let Some(late) = next.take_unproven(attempt)
         {
             if late.counted {
-                next.credits = (next.credits - late.credits).max(0.0);
+                next.credits = next.credits.less(late.credits);
             }
             next.reserved = late.credits;
             next.phase = Phase::InDoubt {

@@ -38,8 +38,11 @@ fn facts() -> TrackFacts {
     }
 }
 
+/// What an attempt costs.
+const PRICE: Credits = Credits::of_thousandths(12_000);
+
 fn intent(attempt: u32) -> Event {
-    let credits = 12.0;
+    let credits = PRICE;
     Event::Intent {
         attempt,
         token: token(attempt),
@@ -295,7 +298,7 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
             "run_ended",
             Event::RunEnded {
                 outcome: Outcome::Complete,
-                credits: 0.0,
+                credits: Credits::ZERO,
             },
         ),
         (
@@ -371,7 +374,7 @@ fn no_refusal_of_a_repeat_takes_a_job_out_of_doubt() {
         else {
             panic!("{class:?} leads to {:?}", job.phase);
         };
-        assert_eq!((*since_ms, job.reserved), (AT_MS, 12.0), "{class:?}");
+        assert_eq!((*since_ms, job.reserved), (AT_MS, PRICE), "{class:?}");
         assert!(message.contains("400 no"), "{message}");
     }
 }
@@ -394,7 +397,7 @@ fn the_only_copy_of_an_id_outlives_a_repeat() {
     let intent = Event::Intent {
         attempt: 1,
         token: Token::from_text("secret"),
-        credits: 12.0,
+        credits: PRICE,
     };
     let mut job = Job::default();
     for event in [
@@ -435,7 +438,7 @@ fn refusals_never_push_out_what_may_have_been_bought() {
         panic!("the callback of the first attempt changes nothing");
     };
     assert!(matches!(job.phase, Phase::InDoubt { attempt: 1, .. }));
-    assert_eq!((job.credits, job.reserved), (0.0, 12.0));
+    assert_eq!((job.credits, job.reserved), (Credits::ZERO, PRICE));
 }
 
 #[test]
@@ -454,7 +457,11 @@ fn what_the_user_said_can_be_taken_back_with_its_cost() {
             job = next;
         }
         assert!(matches!(job.phase, Phase::InDoubt { attempt: 1, .. }));
-        assert_eq!((job.credits, job.reserved), (0.0, 12.0), "{said:?}");
+        assert_eq!(
+            (job.credits, job.reserved),
+            (Credits::ZERO, PRICE),
+            "{said:?}"
+        );
         assert!(job.unproven.is_empty() && !job.knows_task(&task_id("task1")));
     }
     // A task that fails was given for it all the same.
@@ -464,7 +471,7 @@ fn what_the_user_said_can_be_taken_back_with_its_cost() {
     };
     assert_eq!(
         (job.failed_tasks, job.credits, job.reserved),
-        (0, 0.0, 12.0)
+        (0, Credits::ZERO, PRICE)
     );
 }
 
@@ -526,7 +533,7 @@ fn a_purchase_that_comes_to_light_after_a_veto_is_followed() {
     job.replay(AT_MS, &accepted(1, "task1"));
     assert_eq!(
         (job.task().unwrap().id.as_str(), job.credits),
-        ("task1", 12.0)
+        ("task1", PRICE)
     );
 }
 
@@ -543,9 +550,9 @@ fn an_attempt_that_names_a_known_task_bought_nothing_new() {
         ended.replay(AT_MS, &event);
     }
     for mut job in [beside, ended] {
-        assert_eq!((job.credits, job.reserved), (12.0, 12.0));
+        assert_eq!((job.credits, job.reserved), (PRICE, PRICE));
         job.replay(AT_MS, &accepted(2, "task1"));
-        assert_eq!((job.credits, job.reserved), (12.0, 0.0));
+        assert_eq!((job.credits, job.reserved), (PRICE, Credits::ZERO));
         match &job.phase {
             Phase::Running(task) => assert_eq!((task.id.as_str(), task.attempt), ("task1", 1)),
             Phase::Failed(failure) => assert_eq!(failure.cause, Cause::Task),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backline_api::TaskId;
+use backline_api::{Credits, TaskId};
 use serde::{Deserialize, Serialize};
 
 use super::Phase;
@@ -22,7 +22,7 @@ pub struct Task {
     /// How it became known.
     pub via: Via,
     /// What it cost.
-    pub credits: f64,
+    pub credits: Credits,
     /// How far it is.
     pub stage: TaskStage,
     /// Its tracks, in the vendor's order.

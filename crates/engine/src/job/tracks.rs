@@ -152,7 +152,7 @@ impl Job {
     /// Takes a task's credits off those spent.
     fn give_back(&mut self, task: &mut Task) {
         let credits = std::mem::take(&mut task.credits);
-        self.credits = (self.credits - credits).max(0.0);
+        self.credits = self.credits.less(credits);
     }
 
     /// Changes the task; the phase follows from what it is then.

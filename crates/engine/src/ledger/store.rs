@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, params};
 
 use super::*;
+use crate::gate::Place;
 use crate::store::{Committed, Refusal, is_taken_back, plan_name};
 
 impl Store for Ledger {
@@ -147,9 +148,16 @@ impl Store for Ledger {
         })
     }
 
-    fn intents_since(&self, account: &str, since_ms: i64) -> Result<Vec<i64>, StoreError> {
-        let sql = "SELECT at_ms FROM events WHERE intent = 1 AND account = ?1 AND at_ms >= ?2";
-        self.rows(sql, params![account, since_ms], |row| Ok(row.get(0)?))
+    fn places_since(&self, account: &str, since_ms: i64) -> Result<Vec<Place>, StoreError> {
+        let sql = "SELECT at_ms, (SELECT next.at_ms FROM events next WHERE next.job = events.job AND next.seq > events.seq
+                                  ORDER BY next.seq LIMIT 1)
+                   FROM events WHERE intent = 1 AND account = ?1 AND at_ms >= ?2";
+        self.rows(sql, params![account, since_ms], |row| {
+            Ok(Place {
+                taken_ms: row.get(0)?,
+                left_ms: row.get(1)?,
+            })
+        })
     }
 
     fn runs(&self) -> Result<Vec<RunHeader>, StoreError> {

@@ -280,7 +280,7 @@ fn intent() -> Event {
     Event::Intent {
         attempt: 1,
         token: Token::from_text("secret"),
-        credits: 12.0,
+        credits: 12.0.into(),
     }
 }
 
@@ -410,8 +410,8 @@ fn a_replaced_key_takes_its_jobs_along() {
             .values()
             .all(|known| known.account == "b")
     );
-    assert_eq!(ledger.intents_since("b", 0).unwrap(), [7]);
-    assert_eq!(ledger.intents_since("a", 0).unwrap(), Vec::<i64>::new());
+    assert_eq!(ledger.places_since("b", 0).unwrap()[0].taken_ms, 7);
+    assert_eq!(ledger.places_since("a", 0).unwrap(), []);
     assert_eq!(ledger.check().unwrap().findings, []);
 }
 
@@ -445,7 +445,7 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
         Event::Intent {
             attempt: 1,
             token: token.clone(),
-            credits: 12.0,
+            credits: 12.0.into(),
         },
         Event::Refused {
             attempt: 1,
@@ -461,7 +461,7 @@ fn an_older_ledger_is_brought_up_to_date_from_its_events() {
         unproven: vec![Unproven {
             attempt: 1,
             token,
-            credits: 12.0,
+            credits: 12.0.into(),
             counted: false,
             refused: false,
             failed_task: None,

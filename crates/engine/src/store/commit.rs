@@ -1,5 +1,6 @@
 //! What a store makes of a batch: what it writes, and what it refuses of it.
 
+use backline_api::Credits;
 use serde::{Deserialize, Serialize};
 
 use super::{Batch, KnownJob, NewRecord, StoreError};
@@ -16,6 +17,15 @@ pub struct Submission {
     pub before: KnownJob,
 }
 
+/// How late a request left after it was admitted: what a store that several processes write to counts its place in the window from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// The job that was requested.
+    pub key: JobKey,
+    /// From the decision to submit to the writing of the request, in milliseconds.
+    pub late_ms: u64,
+}
+
 /// What bounds the submissions of an account, over all processes that write to a store.
 ///
 /// Only a store that several processes write to checks them. Where one process owns the store its conductor has counted all submissions.
@@ -28,9 +38,9 @@ pub struct SubmissionLimits {
     /// How long a task counts as in flight after the last event of its job, in milliseconds.
     pub follow_ms: u64,
     /// Most credits that the run may spend.
-    pub credits: Option<f64>,
+    pub credits: Option<Credits>,
     /// Most credits that all runs of the ledger may spend.
-    pub ledger_credits: Option<f64>,
+    pub ledger_credits: Option<Credits>,
 }
 
 /// What became of a [`Batch`].
@@ -79,9 +89,9 @@ pub enum Refusal {
     /// The submission is not covered by the credits. Its event was not written.
     OverBudget {
         /// What the run has spent and reserved, by all processes, in credits.
-        run_credits: f64,
+        run_credits: Credits,
         /// What all runs of the ledger have spent and reserved, in credits.
-        ledger_credits: f64,
+        ledger_credits: Credits,
     },
 }
 

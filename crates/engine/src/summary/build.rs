@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use backline_api::Excerpt;
+use backline_api::{Credits, Excerpt};
 
 use super::{
     HookFailureSummary, JobSummary, RunFacts, SUMMARY_VERSION, Summary, ThisRun, Totals,
@@ -189,7 +189,7 @@ impl Rows<'_> {
             state: JobStatus::from(&job.phase),
             task_id: task_id(job),
             attempts: job.attempts,
-            credits: if is_first { job.credits } else { 0.0 },
+            credits: if is_first { job.credits.into() } else { 0.0 },
             error_code: error.as_ref().and_then(|(code, _)| *code),
             error: error.map(|(_, message)| message),
             response: response(job),
@@ -227,7 +227,7 @@ fn run_facts(run: &RunHeader, records: &[Record]) -> RunFacts {
         match &record.event {
             Event::RunEnded { outcome, credits } => {
                 (facts.ended_ms, facts.outcome) = (Some(record.at_ms), Some(outcome.clone()));
-                facts.credits = Some(*credits);
+                facts.credits = Some((*credits).into());
             }
             Event::HookFailed {
                 point,
@@ -268,8 +268,8 @@ fn run_facts(run: &RunHeader, records: &[Record]) -> RunFacts {
 /// What a run did by its records. `spent` is what it says itself at its end.
 fn this_run(run: &RunHeader, records: &[Record], spent: Option<f64>) -> ThisRun {
     let mut submitted = HashSet::new();
-    let mut prices: HashMap<JobKey, f64> = HashMap::new();
-    let (mut downloaded, mut credits) = (0, 0.0);
+    let mut prices: HashMap<JobKey, Credits> = HashMap::new();
+    let (mut downloaded, mut credits) = (0, Credits::ZERO);
     for record in records {
         let Some(key) = record.job else { continue };
         match &record.event {
@@ -277,10 +277,10 @@ fn this_run(run: &RunHeader, records: &[Record], spent: Option<f64>) -> ThisRun 
                 submitted.insert(key);
                 prices.insert(key, *credits);
             }
-            Event::Accepted { .. } => credits += prices.get(&key).copied().unwrap_or(0.0),
+            Event::Accepted { .. } => credits += prices.get(&key).copied().unwrap_or_default(),
             Event::TaskFailed { refunded: true, .. }
             | Event::TaskPartial { refunded: true, .. } => {
-                credits -= prices.remove(&key).unwrap_or(0.0);
+                credits -= prices.remove(&key).unwrap_or_default();
             }
             Event::TrackKept {
                 part: Part::Track, ..
@@ -293,7 +293,7 @@ fn this_run(run: &RunHeader, records: &[Record], spent: Option<f64>) -> ThisRun 
         totals: Totals::default(),
         submitted: submitted.len() as u64,
         downloaded,
-        credits: spent.unwrap_or(credits),
+        credits: spent.unwrap_or(credits.into()),
     }
 }
 

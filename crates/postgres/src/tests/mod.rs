@@ -2,6 +2,7 @@
 
 mod conformance;
 mod moving;
+mod renders;
 #[path = "../../../../tests/postgres/server.rs"]
 mod server;
 mod shared;

@@ -131,7 +131,7 @@ fn of_run(store: &mut dyn Contents, run: &str, at_ms: i64, event: Event) {
 fn ended() -> Event {
     Event::RunEnded {
         outcome: Outcome::Complete,
-        credits: 12.0,
+        credits: 12.0.into(),
     }
 }
 
@@ -206,7 +206,7 @@ fn a_ledger_that_is_moved_has_everything_at_its_place() {
         assert_eq!(to.upload("h", "a").unwrap(), Some(upload));
         assert_eq!(to.hook_result(&[3; 32]).unwrap().as_deref(), Some("{}"));
         assert_eq!(to.job_of_task("task3").unwrap(), Some(key(3)));
-        assert_eq!(to.intents_since("a", 0).unwrap().len(), 3);
+        assert_eq!(to.places_since("a", 0).unwrap().len(), 3);
         // The run that comes next is the newest, and its events follow all others.
         to.begin_run(&run("next", 1), &rows(&[2])).unwrap();
         happens(
@@ -355,7 +355,10 @@ fn a_job_of_both_is_joined_if_its_events_can_follow_each_other() {
         intact(&one);
         assert_eq!(one.job_of_task("task2").unwrap(), Some(key(2)));
         let known = read(&*one, 2);
-        assert_eq!((known.job.credits, known.job.reserved), (12.0, 0.0));
+        assert_eq!(
+            (known.job.credits, known.job.reserved),
+            (12.0.into(), 0.0.into())
+        );
         assert_eq!(known.version, 3);
     });
 }

@@ -3,7 +3,7 @@
 use backline_engine::event::{Event, Via};
 use backline_engine::plan::Rate;
 use backline_engine::store::{
-    LEFT_CALLBACKS, LeftCallback, Refusal, Store, StoreError, SubmissionLimits,
+    Batch, Departure, LEFT_CALLBACKS, LeftCallback, Refusal, Store, StoreError, SubmissionLimits,
 };
 
 use super::server::Server;
@@ -54,6 +54,20 @@ fn one_window_and_one_number_of_tasks_hold_for_all_processes() {
     assert!((50_000..=61_200).contains(&wait_ms), "{wait_ms} ms");
     // Its event is not written, and nothing is known of the job.
     assert_eq!(stores[0].job(&key(3)).unwrap(), None);
+    // A request counts from the time at which it left, whichever process sent it.
+    let late = |number| Departure {
+        key: key(number),
+        late_ms: 10_000,
+    };
+    let left = Batch {
+        departures: vec![late(1), late(2)],
+        ..Batch::default()
+    };
+    stores[0].append(&left).unwrap();
+    let [Some(Refusal::TooEarly { wait_ms })] = submit(&mut stores, &[3], limits)[..] else {
+        panic!("a place was free");
+    };
+    assert!((61_201..=70_900).contains(&wait_ms), "{wait_ms} ms");
 
     let limits = SubmissionLimits {
         concurrency: 3,
@@ -74,15 +88,15 @@ fn the_credits_of_a_run_and_of_a_ledger_hold_for_all_processes() {
     };
     let mut stores = two(&server);
     let limits = SubmissionLimits {
-        credits: Some(36.0),
-        ledger_credits: Some(48.0),
+        credits: Some(36.0.into()),
+        ledger_credits: Some(48.0.into()),
         ..LIMITS
     };
     let refused = submit(&mut stores, &[1, 2, 3, 4], limits);
     assert_eq!(refused[..3], [None; 3]);
     let over = Refusal::OverBudget {
-        run_credits: 36.0,
-        ledger_credits: 36.0,
+        run_credits: 36.0.into(),
+        ledger_credits: 36.0.into(),
     };
     assert_eq!(refused[3], Some(over));
     // What was refused by the provider is free again.

@@ -55,7 +55,7 @@ pub(super) fn intent(attempt: u32) -> Event {
     Event::Intent {
         attempt,
         token: Token::from_text(format!("secret {attempt}")),
-        credits: 12.0,
+        credits: 12.0.into(),
     }
 }
 

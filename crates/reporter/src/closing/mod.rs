@@ -161,6 +161,8 @@ fn remaining(totals: &Totals) -> String {
 fn next(summary: &Summary) -> String {
     let manifest = operand(&summary.run);
     let (this, all) = (&summary.this_run.totals, &summary.totals);
+    let selection = summary.this_run.selection.as_deref();
+    let is_part = selection.is_some_and(|selection| selection.contains("--partition"));
     let again = match &summary.this_run.selection {
         Some(options) => format!("backline run {manifest} {options}"),
         None => format!("backline run {manifest}"),
@@ -200,6 +202,14 @@ fn next(summary: &Summary) -> String {
             let _ = writeln!(
                 text,
                 "Next: correct what failed, then run `{again}`; kept jobs stay as they are."
+            );
+        }
+        _ if all.planned > this.planned && is_part => {
+            let _ = writeln!(
+                text,
+                "Next: when the other parts are done, merge their ledgers with `backline ledger import`. Before that a run without \
+                 `--partition` would buy their {} again.",
+                count(all.planned - this.planned, "job")
             );
         }
         _ if all.planned > this.planned => {

@@ -6,6 +6,7 @@
 //! /covers/* drawn on request
 //! /bent/*   tracks with a fault of a misbehaviour plan
 //! /studio/bill  every accepted POST, for loopback peers
+//! /studio/render/*  for workers that render on other machines
 //! ```
 //!
 //! A handler reads the request, applies a pure rule, makes one durable change, and responds. The worker does longer work. Every
@@ -17,6 +18,7 @@ mod faults;
 mod files;
 mod range;
 mod reads;
+mod renders;
 mod steps;
 mod submit;
 mod uploads;
@@ -103,8 +105,17 @@ pub(crate) fn router(shared: Arc<StudioState>) -> Router {
         .route("/covers/{name}", get(files::cover))
         .route("/bent/{task_id}/{name}", get(faults::file))
         .route("/studio/bill", get(bill::show));
-    api.merge(open)
-        .fallback(no_such_path)
+    let mut all = api.merge(open);
+    if shared.renderer.farm().is_some() {
+        // A part is read as a stream, with limits of its own.
+        let renders = Router::new()
+            .route("/studio/render/begin", post(renders::begin))
+            .route("/studio/render/source", get(renders::source))
+            .route("/studio/render/{attempt}/{index}", post(renders::part))
+            .layer(middleware::from_fn(keep_deadline));
+        all = all.merge(renders);
+    }
+    all.fallback(no_such_path)
         .method_not_allowed_fallback(no_such_path)
         .layer(DefaultBodyLimit::max(JSON_BODY_BYTES))
         .layer(middleware::from_fn_with_state(

@@ -1,6 +1,6 @@
 //! A misbehaviour plan: parsing and checking.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FileFault, FileKind, PollResponse, SubmitFault};
 use super::reply::Reply;
@@ -44,7 +44,7 @@ pub(crate) enum Switch {
 }
 
 /// The vendor whose codes the refusals use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Codes {
     #[default]

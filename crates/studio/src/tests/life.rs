@@ -218,14 +218,14 @@ async fn the_typed_client_understands_everything() {
             .into_iter()
             .collect(),
     };
-    let SubmitOutcome::Accepted(task) = client.submit(&request, "token-1").await else {
+    let SubmitOutcome::Accepted(task) = client.submit(&request, "token-1").await.outcome else {
         panic!("not accepted")
     };
-    let SubmitOutcome::Accepted(again) = client.submit(&request, "token-1").await else {
+    let SubmitOutcome::Accepted(again) = client.submit(&request, "token-1").await.outcome else {
         panic!("not repeated")
     };
     assert_eq!(task, again);
-    let refused = client.submit(&request, "token-2").await;
+    let refused = client.submit(&request, "token-2").await.outcome;
     let SubmitOutcome::Refused { class, code, .. } = refused else {
         panic!("{refused:?}")
     };

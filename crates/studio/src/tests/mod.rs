@@ -4,6 +4,7 @@
 //! progress signal, with a deadline.
 
 mod callbacks;
+mod farm;
 mod files;
 mod kill;
 mod lab;

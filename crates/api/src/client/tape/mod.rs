@@ -29,6 +29,7 @@ pub(super) use self::exchange::SUBMISSION;
 use self::record::Recorder;
 use self::replay::Player;
 use super::response;
+use super::watched::WatchedBody;
 
 /// A tape of a provider's responses that is recorded or replayed.
 #[derive(Debug, Clone)]
@@ -84,12 +85,13 @@ impl Tape {
         &self,
         call: String,
         request: RequestBuilder,
+        body: Option<&WatchedBody>,
     ) -> Result<Response, SendError> {
         let recorder = match &self.0 {
             Mode::Replay(player) => return player.respond(&call),
             Mode::Record(recorder) => recorder,
         };
-        match response::send(request).await {
+        match response::send(request, body).await {
             Ok(response) => Ok(recorder.record_response(call, response)),
             Err(error) => {
                 recorder.record_failure(call, &error);

@@ -27,11 +27,11 @@ use crate::project::Project;
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) -> CommandResult {
-    let manifest = ManifestArgs::whole(args.manifest.clone());
+    // Absent only for a worker that renders.
+    let manifest = ManifestArgs::whole(args.manifest.clone().unwrap_or_default());
     let mut project = Project::open(&manifest, global, console)?;
     if !is_on_server(&project.ledger) {
-        let message = "a worker needs a ledger on a server: --ledger postgres://USER@HOST/DATABASE";
-        return Err(Failure::msg(Kind::Usage, message));
+        return Err(needs_server());
     }
     if project.plan.provider.embedded.is_some() {
         let message = "the studio of a run is in that run's process: workers need `base_url` of one that runs by itself";
@@ -114,6 +114,12 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
         }) => Code::of(&outcome),
         _ => exit_codes::DONE,
     })
+}
+
+/// The failure of a worker whose ledger is a file.
+pub(crate) fn needs_server() -> Failure {
+    let message = "a worker needs a ledger on a server: --ledger postgres://USER@HOST/DATABASE";
+    Failure::msg(Kind::Usage, message)
 }
 
 /// The run of the manifest that has songs left, the last one; waits for one if `--wait` is given.

@@ -84,7 +84,10 @@ fn a_wav_in_doubt_is_repeated_once_and_the_task_that_the_refusal_names_is_its_ow
     let job = conductor.job(&wav);
     let task = job.task().unwrap();
     assert_eq!((task.id.as_str(), task.via), ("w", Via::Refusal));
-    assert_eq!((job.credits, job.reserved), (Kind::Wav.price(), 0.0));
+    assert_eq!(
+        (job.credits, job.reserved),
+        (Kind::Wav.price(), Credits::ZERO)
+    );
 }
 
 #[test]
@@ -122,7 +125,10 @@ fn a_wav_that_somebody_else_made_costs_nothing() {
     respond(&mut conductor, NOW_MS, &sent, &exists(Some("w")));
     let job = conductor.job(&wav);
     assert_eq!(job.task().unwrap().id.as_str(), "w");
-    assert_eq!((job.credits, conductor.spent()), (0.0, 0.0));
+    assert_eq!(
+        (job.credits, conductor.spent()),
+        (Credits::ZERO, Credits::ZERO)
+    );
 }
 
 #[test]
@@ -166,7 +172,7 @@ fn what_the_provider_cannot_see_any_more_is_not_processed() {
 #[test]
 fn what_can_be_paid_for_is_not_held_up_by_what_cannot() {
     let config = RunConfig {
-        credits: Some(1.0),
+        credits: Some(1.0.into()),
         ..all_offers()
     };
     // The song before it can't be paid for.

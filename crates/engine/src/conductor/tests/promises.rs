@@ -35,10 +35,10 @@ impl World {
             .tasks
             .values()
             .filter(|task| task.fails != Some(true));
-        let cost: f64 = bought.map(|task| task.price).sum();
+        let cost: Credits = bought.map(|task| task.price).sum();
         let config = &conductor.config;
         // Where the user was wrong to say that nothing was bought, the sum is the user's.
-        let misled = self.said_again.values().sum::<usize>() as f64 * PRICE;
+        let misled = times(self.said_again.values().sum());
         if let Some(limit) = config.ledger_credits {
             assert!(
                 cost <= limit + misled,
@@ -53,7 +53,7 @@ impl World {
                 self.seed
             );
             // What a callback names for an attempt that had ended is reserved beside the limit: the vendor bought it, if anybody did.
-            let named: f64 = conductor
+            let named: Credits = conductor
                 .slots
                 .iter()
                 .filter(|slot| self.claimed.contains(&slot.key))

@@ -121,6 +121,7 @@ fn lead(script: &Script) -> Ended {
                         job,
                         attempt,
                         outcome,
+                        written_ms: None,
                     }
                 }
                 Effect::Fetch(request) => {

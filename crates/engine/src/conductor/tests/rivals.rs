@@ -3,9 +3,6 @@
 use super::*;
 use crate::store::SubmissionLimits;
 
-/// How much longer than the vendor's window the store's is.
-const MARGIN_MS: i64 = 200;
-
 /// Other processes of one seed.
 pub(super) struct Rivals {
     /// Of their own, so that a seed has the same vendor with and without them.
@@ -104,23 +101,20 @@ impl World {
     /// Whether the store admits a submission beside those that it has admitted in the same batch: their times and costs.
     fn admits(
         &mut self,
-        admitted: &[(i64, f64)],
+        admitted: &[(i64, Credits)],
         before: &Job,
         after: &Job,
         limits: SubmissionLimits,
     ) -> Result<(), Refusal> {
-        let sent = self.records.iter();
-        let sent =
-            sent.filter(|it| matches!(it.event, Event::Intent { .. } | Event::Repeated { .. }));
-        let sent = sent.map(|it| it.at_ms);
-        let mut inside: Vec<i64> = sent
-            .chain(admitted.iter().map(|(at_ms, _)| *at_ms))
-            .filter(|at_ms| self.now - at_ms < WINDOW_MS + MARGIN_MS)
-            .collect();
-        inside.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(first) = inside.get(limits.rate.count as usize - 1) {
+        let mut places = self.places();
+        places.extend(admitted.iter().map(|(taken_ms, _)| Place {
+            taken_ms: *taken_ms,
+            left_ms: None,
+        }));
+        let opens_ms = Gate::new(limits.rate, places).opens_at(self.now);
+        if opens_ms > self.now {
             self.rivals.refused[1] += 1;
-            let wait_ms = (first + WINDOW_MS + MARGIN_MS - self.now).unsigned_abs();
+            let wait_ms = opens_ms.abs_diff(self.now);
             return Err(Refusal::TooEarly { wait_ms });
         }
         if self.rivals.active && self.rivals.dice.chance(self.rivals.often) {
@@ -128,10 +122,10 @@ impl World {
             let wait_ms = self.rivals.dice.below(5_000);
             return Err(Refusal::TooEarly { wait_ms });
         }
-        let spent: f64 = self.jobs.values().map(|known| committed(&known.job)).sum();
-        let spent = spent + admitted.iter().map(|(_, cost)| cost).sum::<f64>();
+        let spent: Credits = self.jobs.values().map(|known| committed(&known.job)).sum();
+        let spent = spent + admitted.iter().map(|(_, cost)| *cost).sum();
         let cost = committed(after) - committed(before);
-        if cost > 0.0
+        if cost > Credits::ZERO
             && limits
                 .ledger_credits
                 .is_some_and(|limit| spent + cost > limit)
@@ -189,7 +183,7 @@ impl World {
                     ));
                 }
                 self.write_as_rival(key, &job, version, event);
-                self.post(key, &token);
+                self.post(key, &token, self.now);
             }
         }
     }
@@ -230,6 +224,6 @@ impl World {
 }
 
 /// What a job has cost and reserved.
-fn committed(job: &Job) -> f64 {
+fn committed(job: &Job) -> Credits {
     job.credits + job.reserved
 }

@@ -18,7 +18,7 @@ pub(super) fn config() -> RunConfig {
         hooks_before_submit: false,
         credits: None,
         ledger_credits: None,
-        spent_before: 0.0,
+        spent_before: Credits::ZERO,
         offers: vec![Kind::Song.offer(1, false)],
         deadline_ms: None,
         failures_in_a_row: 1_000,
@@ -152,6 +152,7 @@ pub(super) fn respond(
             job: *job,
             attempt: *attempt,
             outcome: outcome.clone(),
+            written_ms: None,
         };
         conductor.handle(now_ms, input, &mut decision);
     }

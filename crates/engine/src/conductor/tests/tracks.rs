@@ -144,6 +144,7 @@ fn follow(script: &Script<'_>) -> Came {
                         job,
                         attempt,
                         outcome,
+                        written_ms: None,
                     }
                 }
                 Effect::ForgetUpload { .. } => continue,
@@ -285,7 +286,11 @@ fn a_failure_keeps_the_track_that_was_finished_before_it() {
         &Outcome::Partial,
         &[A],
     );
-    assert_eq!(came.job.credits, 0.0, "the credits were given back");
+    assert_eq!(
+        came.job.credits,
+        Credits::ZERO,
+        "the credits were given back"
+    );
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) struct ModelTask {
     pub(super) fails: Option<bool>,
     pub(super) token: Token,
     /// What it cost.
-    pub(super) price: f64,
+    pub(super) price: Credits,
     /// How many tracks it makes, of how many it shows.
     pub(super) makes: usize,
     pub(super) shows: usize,
@@ -105,8 +105,10 @@ pub(super) struct Vendor {
 
 impl World {
     /// The vendor's side of a submission, and what the network makes of its response.
-    pub(super) fn post(&mut self, job: JobKey, token: &Token) -> SubmitOutcome {
-        match self.take(job, token) {
+    ///
+    /// It arrives at `left_ms`. What the vendor decides does not depend on the time of day, so that is decided here.
+    pub(super) fn post(&mut self, job: JobKey, token: &Token, left_ms: i64) -> SubmitOutcome {
+        match self.take(job, token, left_ms) {
             SubmitOutcome::Accepted(_) | SubmitOutcome::Exists { .. }
                 if self.troubles.loses_all =>
             {
@@ -120,7 +122,7 @@ impl World {
     }
 
     /// It may take the job and lose the response, or lose the request.
-    fn take(&mut self, job: JobKey, token: &Token) -> SubmitOutcome {
+    fn take(&mut self, job: JobKey, token: &Token, left_ms: i64) -> SubmitOutcome {
         let refused = |class| SubmitOutcome::Refused {
             class,
             code: None,
@@ -132,16 +134,16 @@ impl World {
                 reason: "no route".into(),
             };
         }
-        self.vendor.arrivals.push(self.now);
-        let inside = self
-            .vendor
-            .arrivals
-            .iter()
-            .filter(|at| self.now - **at < WINDOW_MS)
-            .count();
+        let oldest_ms = self.now - 2 * WINDOW_MS;
+        let arrivals = &mut self.vendor.arrivals;
+        arrivals.retain(|at_ms| *at_ms > oldest_ms);
+        arrivals.push(left_ms);
+        arrivals.sort_unstable();
         assert!(
-            inside <= 4,
-            "seed {}: {inside} submissions in one window",
+            arrivals
+                .windows(5)
+                .all(|five| five[4] - five[0] >= WINDOW_MS),
+            "seed {}: more than 4 submissions in one window: {arrivals:?}",
             self.seed
         );
         if self.chance(4) {
@@ -236,7 +238,7 @@ impl World {
             None if self.dice.chance(5) => {
                 let id = format!("task{}", self.vendor.tasks.len());
                 let mut task = self.draw_task(job, self.now, None, token);
-                task.price = 0.0;
+                task.price = Credits::ZERO;
                 self.vendor.tasks.insert(id.clone(), task);
                 id
             }

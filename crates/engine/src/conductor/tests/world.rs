@@ -31,6 +31,8 @@ pub(super) struct World {
     pub(super) vendor: Vendor,
     /// What other processes do; see [`rivals`](super::rivals).
     pub(super) rivals: Rivals,
+    /// How late requests leave; of its own, so that a seed has the same vendor with and without delays.
+    pub(super) delays: Dice,
     /// The real ledger beside the model's, for some seeds: what it reads back must be the same.
     pub(super) ledger: Option<(tempfile::TempDir, Ledger)>,
     /// The model's durable ledger.
@@ -98,6 +100,7 @@ impl World {
             recovers: dice.chance(40),
             recoveries: Vec::new(),
             rivals: Rivals::new(seed),
+            delays: Dice(seed.rotate_left(32)),
             dice,
             now: 1_800_000_000_000,
             vendor: Vendor::default(),
@@ -130,13 +133,10 @@ impl World {
                 window_ms: 10_000,
             },
             concurrency: 3,
-            credits: self
-                .seed
-                .is_multiple_of(3)
-                .then_some(PRICE * (all as f64 - 1.0)),
+            credits: self.seed.is_multiple_of(3).then(|| times(all - 1)),
             hooks_before_upload: self.hooks.0,
             hooks_before_submit: self.hooks.1,
-            ledger_credits: (self.seed % 5 == 1).then_some(PRICE * all as f64),
+            ledger_credits: (self.seed % 5 == 1).then(|| times(all)),
             spent_before: self.spent_before(),
             offers: Kind::ALL
                 .map(|kind| kind.offer(self.tracks(), self.idempotent))
@@ -161,11 +161,11 @@ impl World {
     }
 
     /// What the ledger's jobs cost, and what is reserved for those that this plan does not follow.
-    pub(super) fn spent_before(&self) -> f64 {
+    pub(super) fn spent_before(&self) -> Credits {
         let bought = self.followed();
         let cost = |(key, known): (&JobKey, &KnownJob)| {
             let reserved = if bought.contains(key) {
-                0.0
+                Credits::ZERO
             } else {
                 known.job.reserved
             };
@@ -310,13 +310,17 @@ impl World {
                 token,
                 ..
             } => {
-                let outcome = self.post(job, &token);
+                let late_ms = self.lateness();
+                let left_ms = self.now.saturating_add_unsigned(late_ms);
+                let outcome = self.post(job, &token, left_ms);
+                let written_ms = self.delays.chance(80).then_some(left_ms);
                 self.later(
-                    wait,
+                    late_ms + wait,
                     Input::Responded {
                         job,
                         attempt,
                         outcome,
+                        written_ms,
                     },
                 );
             }
@@ -477,11 +481,7 @@ impl World {
                 });
             }
         }
-        let earlier = self
-            .records
-            .iter()
-            .filter(|record| matches!(record.event, Event::Intent { .. } | Event::Repeated { .. }));
-        let earlier = earlier.map(|record| record.at_ms).collect();
+        let earlier = self.places();
         let mut conductor = Conductor::new(
             self.config(all),
             wanted,
@@ -702,6 +702,9 @@ impl World {
 
     /// What was on its way to a process that died: responses never come, callbacks do.
     pub(super) fn lose_responses(&mut self) {
+        // What a dead process has not written never arrives.
+        let now_ms = self.now;
+        self.vendor.arrivals.retain(|at_ms| *at_ms <= now_ms);
         self.pending
             .retain(|_, coming| matches!(coming, Coming::Callback { .. }));
         for (task, token) in std::mem::take(&mut self.hearing) {
@@ -710,6 +713,33 @@ impl World {
                 self.later(5_000, Coming::Callback { token, task });
             }
         }
+    }
+
+    /// How late the next request leaves, in milliseconds. The model of a store with rivals knows no late requests.
+    fn lateness(&mut self) -> u64 {
+        match self.rivals.active {
+            false if self.delays.chance(30) => self.delays.below(6_000),
+            _ => 0,
+        }
+    }
+
+    /// The places in the window that submissions have taken lately.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let mut places = Vec::new();
+        let mut next: HashMap<Option<JobKey>, i64> = HashMap::new();
+        let lately = self
+            .records
+            .iter()
+            .rev()
+            .take_while(|it| self.now - it.at_ms <= 3 * WINDOW_MS);
+        for record in lately {
+            let left_ms = next.insert(record.job, record.at_ms);
+            if matches!(record.event, Event::Intent { .. } | Event::Repeated { .. }) {
+                let taken_ms = record.at_ms;
+                places.push(Place { taken_ms, left_ms });
+            }
+        }
+        places
     }
 
     /// Writes all of a batch.
