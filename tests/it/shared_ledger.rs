@@ -89,8 +89,11 @@ fn every_command_works_on_a_ledger_on_a_server_and_the_summary_is_that_of_a_file
     // What the guide has for those who run the server.
     let guide = fs::read_to_string(root().join("docs/scaling.md")).unwrap();
     let block = |language: &str, part: &str| {
-        let blocks = guide.split(&format!("```{language}\n")).skip(1);
-        let mut blocks = blocks.map(|rest| rest.split_once("```").unwrap().0);
+        let begin = format!("```{language}\n");
+        let mut blocks = guide
+            .split(&begin)
+            .skip(1)
+            .map(|rest| rest.split_once("```").unwrap().0);
         blocks
             .find(|block| block.contains(part))
             .unwrap()
