@@ -71,7 +71,6 @@ pub use crate::conductor::IllegalStep;
 pub use crate::hooks::HookFailure;
 pub use config::account;
 pub use error::RunError;
-pub use keep::look_at_kept_file;
 pub use listen::{ListenSummary, listen, record_left_callbacks};
 pub use other_tasks::{OtherFile, OtherTask, OtherTaskError, OtherTrack, fetch_other_tasks};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};

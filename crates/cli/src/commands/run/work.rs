@@ -68,8 +68,10 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
     let hooks = PlanHooks::Recorded(Some(&*ledger));
     let planning = project.plan_jobs(hooks, Some(keys.provider.expose()), console)?;
     select(&mut project, &run, &ledger)?;
-    let opening = project.open_ledger(Some(&*ledger))?;
-    output_owner::require_run(project.plan.output.dir(), &run.id)?;
+    let opening = project.open_ledger(Some(&*ledger), console)?;
+    if project.plan.output.store().is_none() {
+        output_owner::require_run(project.plan.output.dir(), &run.id)?;
+    }
     let runtime = super::super::runtime()?;
     let (shared, songs) = sharing::join(&runtime, &project, &ledger, run.clone());
     console.note(&format!("working on run {}\n", run.id));
