@@ -45,6 +45,7 @@ pub mod plan;
 pub mod prune;
 pub mod receipts;
 pub mod recognize;
+pub mod reconnect;
 mod recovery;
 pub mod scratch;
 pub mod settings;

@@ -49,6 +49,7 @@ use crate::job::Step;
 use crate::opening::Opening;
 use crate::plan::{Plan, Purchases, StemSource};
 use crate::receipts::Receipts;
+use crate::reconnect::Reconnect;
 use crate::settings::JobKey;
 use crate::status::Sign;
 use crate::store::{KnownJob, NewRecord, PlannedRow, RecordedStem, RunBounds, RunHeader, Store};
@@ -385,6 +386,7 @@ pub async fn run(
         accepted: Vec::new(),
         share: run.shared.take().map(Share::new),
         left_callbacks: LeftCallbacks::new(),
+        reconnect: Reconnect::to("the ledger"),
         left_to_others: false,
         stop: signals.stop.clone(),
         over: CancellationToken::new(),
