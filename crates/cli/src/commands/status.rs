@@ -47,12 +47,14 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
     warn_of_abandoned_since(&summary, &chosen.ledger, console)?;
     match console.format {
         Format::Json => {
-            let process = match state {
-                RunState::Active { process } => process,
-                RunState::Ended | RunState::Killed => None,
+            let processes = match &state {
+                RunState::Active { processes } => processes.as_slice(),
+                RunState::Ended | RunState::Killed => &[],
             };
+            // Of a ledger in a file: there the process is of this machine.
+            let process = processes.first().and_then(|it| it.parse::<u32>().ok());
             console.json(&json!({
-                "version": summary.version, "run": summary.run, "life": state.as_str(), "process": process,
+                "version": summary.version, "run": summary.run, "life": state.as_str(), "process": process, "processes": processes,
                 "this_run": summary.this_run, "totals": summary.totals, "jobs": summary.jobs,
             }))?;
         }
@@ -70,7 +72,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
                 columns: console.columns_out,
                 jobs: args.jobs,
             };
-            let mut text = backline_reporter::status_text(&summary, state, view);
+            let mut text = backline_reporter::status_text(&summary, &state, view);
             if differing > 0 && !matches!(state, RunState::Active { .. }) {
                 text.push_str(&note_of_differing(differing, &chosen.shown()));
             }
