@@ -7,7 +7,7 @@ use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use backline_engine::driver::PlanHooks;
-use backline_engine::event::{Event, Outcome, Record, StopReason};
+use backline_engine::event::{Event, Outcome, Record};
 use backline_engine::settings::JobKey;
 use backline_engine::store::RunHeader;
 
@@ -106,12 +106,9 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
     console.note(&format!(
         "{submitted} requests sent, {kept} files kept by this worker\n"
     ));
-    // How the run ended is the matter of the process that began it.
+    // How the run ended is the matter of the process that began it, and a worker may leave at any time.
     Ok(match ended?.outcome {
-        outcome @ (Outcome::Refused { .. }
-        | Outcome::Stopped {
-            reason: StopReason::Signal,
-        }) => Code::of(&outcome),
+        outcome @ Outcome::Refused { .. } => Code::of(&outcome),
         _ => exit_codes::DONE,
     })
 }
