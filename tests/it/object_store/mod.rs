@@ -5,17 +5,14 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
-use axum::response::Response;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
-use crate::lab::{KEY, Lab, Ran, finish};
+use crate::lab::{KEY, Lab, Ran, Running, finish};
+use bucket::Bucket;
+
+mod bucket;
 
 /// What the manifests of these tests add for tracks in the directory `kept`.
 const IN_DIRECTORY: &str = "output: {dir: out, store: kept}\nreports: [json, csv, html]\n";
@@ -263,111 +260,20 @@ fn a_store_that_is_no_directory_stops_a_run_before_it_buys() {
     assert_eq!(objects(&lab).len(), 4);
 }
 
-/// The requests of S3 that the program makes, answered from memory.
-struct Bucket {
-    objects: Mutex<BTreeMap<String, Vec<u8>>>,
-    /// How many more requests are served before it is out of order.
-    serves: AtomicUsize,
-    /// How many tracks were read or written.
-    transfers: AtomicUsize,
-}
-
-impl Bucket {
-    fn start() -> (Runtime, SocketAddr, Arc<Self>) {
-        let bucket = Arc::new(Self {
-            objects: Mutex::default(),
-            serves: AtomicUsize::new(usize::MAX),
-            transfers: AtomicUsize::new(0),
-        });
-        let runtime = Runtime::new().unwrap();
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = runtime
-            .block_on(tokio::net::TcpListener::bind(any))
-            .unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = axum::Router::new()
-            .fallback(respond)
-            .with_state(bucket.clone());
-        runtime.spawn(async move { axum::serve(listener, router).await });
-        (runtime, address, bucket)
-    }
-
-    /// Serves so many more requests.
-    fn serve(&self, requests: usize) {
-        self.serves.store(requests, Ordering::SeqCst);
-    }
-
-    fn tracks(&self) -> Vec<String> {
-        let objects = self.objects.lock().unwrap();
-        let names = objects.keys().filter(|it| !it.ends_with(".backline-store"));
-        names.cloned().collect()
-    }
-}
-
-async fn respond(State(bucket): State<Arc<Bucket>>, request: Request) -> Response {
-    let response = |status: StatusCode, body: Vec<u8>| {
-        Response::builder()
-            .status(status)
-            .header("ETag", "\"tag\"")
-            .header("Last-Modified", "Mon, 30 Nov 2026 00:00:00 GMT")
-            .body(Body::from(body))
-            .unwrap()
-    };
-    let less = |left: usize| left.checked_sub(1);
-    if bucket
-        .serves
-        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-        .is_err()
-    {
-        return response(StatusCode::SERVICE_UNAVAILABLE, vec![]);
-    }
-    let (parts, body) = request.into_parts();
-    let key = parts.uri.path().trim_start_matches('/').to_owned();
-    let content = to_bytes(body, usize::MAX).await.unwrap().to_vec();
-    let mut objects = bucket.objects.lock().unwrap();
-    if parts.method == Method::PUT {
-        assert_eq!(parts.headers["if-none-match"], "*");
-        if objects.contains_key(&key) {
-            return response(StatusCode::PRECONDITION_FAILED, vec![]);
-        }
-        bucket.transfers.fetch_add(1, Ordering::SeqCst);
-        objects.insert(key, content);
-        return response(StatusCode::OK, vec![]);
-    }
-    let query: BTreeMap<String, String> =
-        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
-    if query.contains_key("list-type") {
-        let prefix = query.get("prefix").cloned().unwrap_or_default();
-        let entries = objects.iter().filter_map(|(key, content)| {
-            let key = key.strip_prefix("music/")?;
-            let name = key.strip_prefix(&prefix)?;
-            let length = content.len();
-            (!name.contains('/')).then(|| {
-                format!(
-                    "<Contents><Key>{key}</Key><LastModified>2026-11-30T00:00:00.000Z</LastModified><Size>{length}</Size></Contents>"
-                )
-            })
-        });
-        let entries: String = entries.collect();
-        let list = format!("<ListBucketResult>{entries}</ListBucketResult>");
-        return response(StatusCode::OK, list.into_bytes());
-    }
-    match objects.get(&key) {
-        Some(content) => {
-            bucket.transfers.fetch_add(1, Ordering::SeqCst);
-            response(StatusCode::OK, content.clone())
-        }
-        None => response(StatusCode::NOT_FOUND, vec![]),
-    }
-}
-
 /// The secret of the store.
 const SECRET: &str = "store-secret-0123456789";
 
 fn with_bucket(lab: &Lab, endpoint: SocketAddr, args: &[&str]) -> Ran {
-    let mut command: Command = lab.backline(args);
+    let ran = finish(reaching_bucket(lab, endpoint, args));
+    for text in [&ran.out, &ran.err] {
+        assert!(!text.contains(SECRET) && !text.contains(KEY), "{text}");
+    }
+    ran
+}
+
+/// The program with the credentials of the store.
+fn reaching_bucket(lab: &Lab, endpoint: SocketAddr, args: &[&str]) -> Command {
+    let mut command = lab.backline(args);
     command.envs([
         ("AWS_ACCESS_KEY_ID", "store-user-0123456789"),
         ("AWS_SECRET_ACCESS_KEY", SECRET),
@@ -375,11 +281,7 @@ fn with_bucket(lab: &Lab, endpoint: SocketAddr, args: &[&str]) -> Ran {
         ("AWS_REGION", "us-east-1"),
         ("AWS_ENDPOINT", &format!("http://{endpoint}")),
     ]);
-    let ran = finish(command);
-    for text in [&ran.out, &ran.err] {
-        assert!(!text.contains(SECRET) && !text.contains(KEY), "{text}");
-    }
-    ran
+    command
 }
 
 #[test]
@@ -457,4 +359,53 @@ fn a_bucket_that_is_out_of_order_costs_nothing_twice() {
             .windows(SECRET.len())
             .any(|it| it == SECRET.as_bytes())
     );
+}
+
+/// The machine of the worker shares nothing with that of the run but the ledger's server, the provider and the bucket.
+#[cfg(feature = "postgres")]
+#[test]
+fn a_worker_that_shares_no_directory_keeps_tracks_in_the_bucket() {
+    let Some(server) = crate::server::Server::start() else {
+        return;
+    };
+    let ledger = server.database();
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    for manifest in ["run/songs.yaml", "worker/songs.yaml"] {
+        lab.manifest(manifest, &studio.url, 1, 2, IN_BUCKET);
+    }
+    let (_runtime, endpoint, bucket) = Bucket::start();
+    let with = |first: &[&'static str]| [first, &["--ledger", &ledger]].concat();
+    let publish = with(&["run", "run/songs.yaml", "--publish"]);
+    let publish = Running::start(reaching_bucket(&lab, endpoint, &publish));
+    let work = with(&["worker", "worker/songs.yaml", "--wait", "2m"]);
+
+    // A worker that can't reach the store takes nothing.
+    let mut without = reaching_bucket(&lab, endpoint, &work);
+    without.env("AWS_ENDPOINT", "http://127.0.0.1:9");
+    let ran = finish(without);
+    assert_eq!(ran.code, Some(7), "{}", ran.err);
+    let message = "cannot keep files in the object store s3://music/album";
+    assert!(ran.err.contains(message), "{}", ran.err);
+    assert_eq!(studio.bill(), vec![]);
+
+    let worked = with_bucket(&lab, endpoint, &work);
+    assert_eq!(worked.code, Some(0), "{}", worked.err);
+    let done = "2 requests sent, 4 files kept by this worker";
+    assert!(worked.err.contains(done), "{}", worked.err);
+    let published = publish.end();
+    assert_eq!(published.code, Some(0), "{}", published.err);
+    assert_eq!(bucket.tracks().len(), 4, "{:?}", bucket.tracks());
+    assert_eq!(studio.bill().len(), 2);
+    let summary = lab.read("run/out/summary.json");
+    for track in bucket.tracks() {
+        assert!(summary.contains(&format!("s3://{track}")), "{summary}");
+    }
+    // Nothing is left to fetch for the machine of the run.
+    let plan = with_bucket(&lab, endpoint, &with(&["plan", "run/songs.yaml"]));
+    assert!(plan.out.contains("A run buys nothing"), "{}", plan.out);
+    for left in [lab.path("run/out"), lab.path("worker/out")] {
+        let tracks = files(&left).into_keys().filter(|it| it.ends_with(".wav"));
+        assert_eq!(tracks.collect::<Vec<_>>(), Vec::<String>::new());
+    }
 }
