@@ -1,7 +1,8 @@
 //! How much a manifest may become. A megabyte of YAML can mean gigabytes: a long text that a thousand presets inherit, a list that a
 //! thousand rows share, a sweep of long texts. Whatever multiplies is counted here before it is made.
 
-use crate::manifest::load::DEFAULT_MAX_JOBS;
+/// Most jobs of one plan unless the user allows more.
+pub const DEFAULT_MAX_JOBS: u64 = 100_000;
 
 /// Most bytes that a manifest's values take once they are multiplied, with as many jobs as are allowed unless the user says otherwise:
 /// 2.6 KB of texts for each.
