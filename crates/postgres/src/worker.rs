@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::address::Address;
 
 /// Connections of a process to a queue: one listens, the others take jobs and send heartbeats.
-const CONNECTIONS: u32 = 6;
+const CONNECTIONS: u32 = 3;
 
 /// Longest wait for one of them.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
