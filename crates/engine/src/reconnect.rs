@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 /// The target of the messages in the log. The program prints them whatever its level.
 pub const TARGET: &str = "backline::connection";
 
-/// The pause after the first try, and the longest one, which is reached after five.
+/// The pause after the first try, and the longest one, which is reached after four.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The tries to reach one server. A message at the first failure and one at the end of the outage; pauses that double, up to a quarter
 /// longer by chance, so that a thousand processes do not come back in the same moment.
@@ -74,7 +74,7 @@ mod tests {
                 (expected_s..=expected_s * 1.25).contains(&pause),
                 "{pause} s instead of {expected_s} s"
             );
-            expected_s = (2.0 * expected_s).min(15.0);
+            expected_s = (2.0 * expected_s).min(5.0);
         }
         reconnect.succeeded();
         assert!(reconnect.failed(&"refused") < Duration::from_secs(1));
