@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 
 use crate::lab::{KEY, Lab, Ran, Running, finish};
+use crate::serve::{data, get, serve};
 use bucket::Bucket;
 
 mod bucket;
@@ -408,4 +409,61 @@ fn a_worker_that_shares_no_directory_keeps_tracks_in_the_bucket() {
         let tracks = files(&left).into_keys().filter(|it| it.ends_with(".wav"));
         assert_eq!(tracks.collect::<Vec<_>>(), Vec::<String>::new());
     }
+}
+
+/// Steps, hooks, loudness and the served page read and write objects as they do files.
+#[cfg(unix)]
+#[test]
+fn steps_hooks_loudness_and_the_page_work_with_a_store() {
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    let rest = "output: {dir: out, store: kept, loudness: true}\nthen: [wav, {stems: split_stem}, midi]\nreports: [json, html]\nlimits: {rate: 1/700ms}\n\
+                on: {track_kept: [{run: [sh, note.sh]}]}\n";
+    lab.manifest("songs.yaml", &studio.url, 1, 4, rest);
+    lab.write("note.sh", "cat >> events.jsonl; echo >> events.jsonl\n");
+    let (run, address) = serve(&lab);
+    let root = format!("file://{}/", lab.path("kept").display());
+    let track = loop {
+        let page = get(&address, "/");
+        let data = data(page.text());
+        let jobs = data["jobs"].as_array().unwrap().iter();
+        let mut tracks = jobs.flat_map(|job| job["tracks"].as_array().unwrap());
+        if let Some(track) = tracks.find(|it| it["made"].is_array()) {
+            break track.clone();
+        }
+    };
+    for file in [&track["file"], &track["made"][0]] {
+        let at = file["at"].as_str().unwrap();
+        let (_, name) = at.split_once("/kept/").unwrap();
+        let answer = get(&address, &format!("/{at}"));
+        let object = fs::read(lab.path("kept").join(name)).unwrap();
+        assert_eq!((answer.status, answer.body), (200, object), "{at}");
+    }
+    run.signal("INT");
+    run.end();
+
+    let ran = lab.expect(0, &["run", "songs.yaml"]);
+    let kept = objects(&lab);
+    // Of eight tracks.
+    for (extension, number) in [("wav", 8), ("mid", 8)] {
+        let found = kept.keys().filter(|name| name.ends_with(extension));
+        assert_eq!(found.count(), number, "{:?} {}", kept.keys(), ran.err);
+    }
+    let summary = lab.read("out/summary.json");
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let songs = summary["jobs"].as_array().unwrap().iter();
+    let mut measured = 0;
+    for track in songs.flat_map(|song| song["tracks"].as_array().unwrap()) {
+        measured += usize::from(track["lufs"].is_number());
+    }
+    // All but the MIDI files.
+    assert_eq!(measured, kept.len() - 8, "{summary:#}");
+    let events = lab.read("events.jsonl");
+    for name in kept.keys() {
+        assert!(
+            events.contains(&format!("{root}{name}")),
+            "{name}: {events}"
+        );
+    }
+    check_output(&lab);
 }
