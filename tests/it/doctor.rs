@@ -209,7 +209,7 @@ fn a_ledger_is_examined_and_its_owner_named() {
         found(&whole, "ledger"),
         (
             "ok",
-            ".backline/ledger.sqlite3 is intact: format 6, 1 runs, 2 jobs"
+            ".backline/ledger.sqlite3 is intact: format 6, 1 run, 2 jobs"
         )
     );
     // Without a manifest the nearest ledger is meant.

@@ -94,7 +94,7 @@ fn the_ledgers_of_two_machines_are_merged_and_nothing_is_bought_again() {
     assert_eq!(studio.bill().len(), 4);
     let text = with(&lab, &a, 0, &["ledger", "import", &b]);
     assert!(
-        text.starts_with("added to a/ledger.sqlite3: 1 runs, 2 jobs, "),
+        text.starts_with("added to a/ledger.sqlite3: 1 run, 2 jobs, "),
         "{text}"
     );
     assert!(text.ends_with(" events of b/ledger.sqlite3\n"), "{text}");
@@ -170,7 +170,7 @@ fn a_copy_of_a_ledger_gives_the_same_reports() {
     );
     let text = with(&lab, &a, 0, &["ledger", "export", "copy.sqlite3"]);
     assert!(
-        text.starts_with("exported to copy.sqlite3: 1 runs, 4 jobs, "),
+        text.starts_with("exported to copy.sqlite3: 1 run, 4 jobs, "),
         "{text}"
     );
     let same = |ledger: &str| {
@@ -250,7 +250,7 @@ fn a_damaged_ledger_is_reported_and_not_copied() {
     with(&lab, &a, 0, &["run", "a/songs.yaml"]);
     let intact = with(&lab, &a, 0, &["ledger", "check"]);
     assert!(
-        intact.starts_with("a/ledger.sqlite3 is intact: format 6, 1 runs, 4 jobs, "),
+        intact.starts_with("a/ledger.sqlite3 is intact: format 6, 1 run, 4 jobs, "),
         "{intact}"
     );
     // The stored states of jobs, and no events, say how often they were submitted.

@@ -82,7 +82,7 @@ pub use spreadsheet::{csv_text, csv_writer};
 pub use standpoint::Standpoint;
 pub use status::{RunState, View, fitted, status_text};
 pub use steps::{StepOf, Steps};
-pub use text::{figure, shell_word};
+pub use text::{count, figure, shell_word};
 pub use write::{file_name as report_file_name, render, write_reports};
 
 #[cfg(any(test, feature = "example"))]

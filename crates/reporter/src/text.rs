@@ -142,7 +142,7 @@ pub(crate) fn wilson(share: f64, number: f64) -> (f64, f64) {
 }
 
 /// `1 job`, `2 jobs`.
-pub(crate) fn count(number: u64, noun: &str) -> String {
+pub fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -10,6 +10,7 @@ use backline_engine::check::Extent;
 use backline_engine::driver::record_left_callbacks;
 use backline_engine::merge::{Added, MergeError, TwoHistories, merge};
 use backline_engine::store::StoreError;
+use backline_reporter::count;
 use serde_json::json;
 
 use crate::args::{
@@ -52,6 +53,8 @@ fn check(args: &LedgerCheckArgs, global: &GlobalArgs, console: &Console) -> Comm
     let checked = ledger.check()?;
     let findings: Vec<String> = checked.findings.iter().map(ToString::to_string).collect();
     let Extent { runs, jobs, events } = checked.extent;
+    let counts =
+        [(runs, "run"), (jobs, "job"), (events, "event")].map(|(it, noun)| count(it, noun));
     match console.format {
         Format::Json => console.json(&json!({
             "version": 1,
@@ -65,8 +68,9 @@ fn check(args: &LedgerCheckArgs, global: &GlobalArgs, console: &Console) -> Comm
         Format::Text if findings.is_empty() => {
             let (shown, format) = (seen_from_here(&path), format_of(&ledger)?);
             let shown = shown.display();
+            let [runs, jobs, events] = counts;
             console.data(&format!(
-                "{shown} is intact: {format}{runs} runs, {jobs} jobs, {events} events\n"
+                "{shown} is intact: {format}{runs}, {jobs}, {events}\n"
             ))?;
         }
         Format::Text => console.data(&(findings.join("\n") + "\n"))?,
@@ -164,14 +168,17 @@ fn report(added: &Added, verb: &str, from: &Path, to: &Path, console: &Console) 
             let (from, to) = (from.display(), to.display());
             let merged = match merged_jobs {
                 0 => String::new(),
-                jobs => format!(", {jobs} jobs of both"),
+                jobs => format!(", {} of both", count(jobs, "job")),
             };
             let text = if *added == Added::default() {
                 format!("nothing to add: {to} has everything of {from}\n")
             } else {
-                format!(
-                    "{verb} {to}: {runs} runs, {jobs} jobs{merged}, {events} events of {from}\n"
-                )
+                let (runs, jobs, events) = (
+                    count(runs, "run"),
+                    count(jobs, "job"),
+                    count(events, "event"),
+                );
+                format!("{verb} {to}: {runs}, {jobs}{merged}, {events} of {from}\n")
             };
             console.data(&text)?;
         }

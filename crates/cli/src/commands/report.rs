@@ -48,12 +48,12 @@ pub(crate) fn run(args: &ReportArgs, global: &GlobalArgs, console: &Console) -> 
         ),
     }
     let records = chosen.ledger.records_of(&chosen.header.id)?;
-    let sound_cache = sound_cache(chosen.ledger.path());
+    let sound_cache = sound_cache(chosen.ledger.path(), &project_dir);
     let material = ReportInput {
         summary: &summary,
         records: &records,
         project_dir: &project_dir,
-        sound_cache: sound_cache.as_deref(),
+        sound_cache: Some(&sound_cache),
     };
     step_summary::append(&material, console);
     let mut written = Vec::new();

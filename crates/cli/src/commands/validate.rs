@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use backline_engine::driver::PlanHooks;
 use backline_engine::plan::Plan;
+use backline_reporter::count;
 use serde_json::json;
 
 use super::doctor::surroundings::lost_programs;
@@ -84,14 +85,9 @@ fn print_valid(project: &Project, console: &Console) -> Result<(), Failure> {
         Format::Text => console.data(&format!(
             "{} is valid: {}, {}, {}\n",
             project.shown,
-            count(plan.stems.len(), "stem"),
-            count(presets, "preset"),
-            count(plan.jobs.len(), "job"),
+            count(plan.stems.len() as u64, "stem"),
+            count(presets as u64, "preset"),
+            count(plan.jobs.len() as u64, "job"),
         )),
     }
-}
-
-fn count(number: usize, noun: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{s}")
 }

@@ -13,7 +13,7 @@ use backline_reporter::Standpoint;
 
 use crate::args::GlobalArgs;
 use crate::failure::{Failure, Kind, invalid};
-use crate::ledger::{Ledger, check_address, is_on_server};
+use crate::ledger::{Ledger, check_address, is_on_server, local_folder};
 
 /// The path of a project's ledger, relative to the project's folder.
 pub(crate) const LEDGER: &str = ".backline/ledger.sqlite3";
@@ -89,10 +89,9 @@ pub(crate) fn project_of(ledger: &Ledger) -> Option<&Path> {
     }
 }
 
-/// The folder for measurements of sound files: beside a ledger on this machine.
-pub(crate) fn sound_cache(ledger: &Path) -> Option<PathBuf> {
-    let folder = ledger.parent().filter(|_| !is_on_server(ledger));
-    folder.map(|folder| folder.join(SOUND))
+/// The folder for measurements of sound files, on this machine.
+pub(crate) fn sound_cache(ledger: &Path, project_dir: &Path) -> PathBuf {
+    local_folder(ledger, project_dir).join(SOUND)
 }
 
 /// The path of a run's manifest.

@@ -86,8 +86,8 @@ impl Server {
         let metrics = Arc::new(Mutex::new(metrics));
         let (news, heard) = watch::channel(None);
         let (editions, edition) = watch::channel(None::<Arc<Edition>>);
-        let sound_cache = sound_cache(&project.ledger);
-        let page = LivePage::new(&project.plan.project_dir, sound_cache.as_deref());
+        let sound_cache = sound_cache(&project.ledger, &project.plan.project_dir);
+        let page = LivePage::new(&project.plan.project_dir, Some(&sound_cache));
         let page = Arc::new(Mutex::new(page));
         let publisher = Publisher::new(&project.ledger, page.clone(), editions);
         let publishing = tokio::spawn(publisher.follow(heard));

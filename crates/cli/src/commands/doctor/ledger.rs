@@ -4,6 +4,7 @@ use std::path::Path;
 
 use backline_engine::job::Phase;
 use backline_engine::store::StoreError;
+use backline_reporter::count;
 
 use super::Check;
 use crate::commands::ledger::{KEEP, format_of};
@@ -58,10 +59,10 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         ));
     }
     let found = format!(
-        "{shown} is intact: {}{} runs, {} jobs",
+        "{shown} is intact: {}{}, {}",
         format_of(&ledger)?,
-        checked.extent.runs,
-        checked.extent.jobs
+        count(checked.extent.runs, "run"),
+        count(checked.extent.jobs, "job")
     );
     if let Some(owner) = ledger.owner()? {
         let processes: String = owner.processes.iter().map(|it| format!(" {it}")).collect();

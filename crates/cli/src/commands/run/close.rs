@@ -30,12 +30,12 @@ pub(super) fn close(
     let mut summary = summarise(&**ledger, &ended.run)?;
     join_kept(&project.report_dir(), &mut summary, console);
     let records = ledger.records_of(&ended.run.id)?;
-    let sound_cache = sound_cache(&project.ledger);
+    let sound_cache = sound_cache(&project.ledger, &project.plan.project_dir);
     let material = ReportInput {
         summary: &summary,
         records: &records,
         project_dir: &project.plan.project_dir,
-        sound_cache: sound_cache.as_deref(),
+        sound_cache: Some(&sound_cache),
     };
     step_summary::append(&material, console);
     let reports = write_reports(
