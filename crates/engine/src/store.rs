@@ -303,6 +303,8 @@ pub struct Batch {
     pub submissions: Vec<Submission>,
     /// The requests that have come to their end, with how late they left.
     pub departures: Vec<Departure>,
+    /// Songs of a shared run that are to be carried out once more, by any process: others were done with them when the events came.
+    pub left: Vec<JobKey>,
     /// The limits that submissions are admitted under; none in a batch without submissions.
     pub limits: Option<SubmissionLimits>,
 }

@@ -13,6 +13,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::admission::{Standing, committed, is_in_flight};
 use crate::connection::Ledger;
+use crate::queue;
 use crate::store::json;
 
 /// The row that every writer locks first.
@@ -109,6 +110,9 @@ async fn write(
         change += committed(&known.job) - stored.get(key).map_or(0, |it| it.committed);
     }
     replace_jobs(&mut transaction, &writable.jobs).await?;
+    if let Some(record) = batch.events.first().filter(|_| !batch.left.is_empty()) {
+        queue::hand_out_anew(&mut transaction, &record.run, &batch.left).await?;
+    }
     for upload in &batch.uploads {
         sqlx::query(
             "INSERT INTO uploads (hash, account, url, at_ms) VALUES ($1, $2, $3, $4)

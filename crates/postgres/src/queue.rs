@@ -10,6 +10,8 @@
 //! another queue.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backline_engine::driver::GivenSong;
 use backline_engine::event::RunId;
@@ -41,6 +43,9 @@ const MOST_ATTEMPTS: i16 = i16::MAX;
 pub struct Queue {
     address: Address,
     run: RunId,
+    /// How many songs this process has. Another one may have been done with some of them: what this process has still to say of them may
+    /// put them into the queue again.
+    in_hand: Arc<AtomicUsize>,
 }
 
 /// A song in the queue.
@@ -53,6 +58,23 @@ struct QueuedSong {
 #[derive(Debug, Clone)]
 struct Receiver {
     songs: mpsc::Sender<GivenSong>,
+    in_hand: Arc<AtomicUsize>,
+}
+
+/// A song that this process has, counted until it is dropped.
+struct InHand(Arc<AtomicUsize>);
+
+impl InHand {
+    fn count(songs: &Arc<AtomicUsize>) -> Self {
+        songs.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(songs))
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl TaskHandler for QueuedSong {
@@ -65,9 +87,9 @@ impl TaskHandler for QueuedSong {
             done,
         };
         let receiver = context.get_ext::<Receiver>();
-        let songs = receiver.map(|receiver| receiver.songs.clone());
-        match songs {
-            Some(songs) if songs.send(given).await.is_ok() => is_done
+        let receiver = receiver.map(|to| (to.songs.clone(), InHand::count(&to.in_hand)));
+        match &receiver {
+            Some((songs, _)) if songs.send(given).await.is_ok() => is_done
                 .await
                 .map_err(|_| "it is left to another process".to_owned()),
             _ => Err("the process takes no more songs".to_owned()),
@@ -78,7 +100,11 @@ impl TaskHandler for QueuedSong {
 impl Queue {
     /// The queue of a run.
     pub fn new(address: Address, run: RunId) -> Self {
-        Self { address, run }
+        Self {
+            address,
+            run,
+            in_hand: Arc::default(),
+        }
     }
 
     /// Hands songs to `songs`, at most so many at once, or none at all with 0, until none is left for any process, nobody takes them, or `stop`. A server that
@@ -121,6 +147,7 @@ impl Queue {
         }
         let receiver = Receiver {
             songs: songs.clone(),
+            in_hand: Arc::clone(&self.in_hand),
         };
         let options = worker_options(SCHEMA, at_once)
             .add_accepted_flag(self.run.as_str())
@@ -138,7 +165,8 @@ impl Queue {
                     .bind(self.run.as_str())
                     .fetch_one(&mut *connection)
                     .await?;
-            if has_begun && !is_queued(connection, &self.run).await? {
+            let has_songs = self.in_hand.load(Ordering::SeqCst) > 0;
+            if has_begun && !has_songs && !is_queued(connection, &self.run).await? {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
@@ -215,12 +243,43 @@ pub(crate) async fn publish(
     run: &RunId,
     plan: &[PlannedRow],
 ) -> sqlx::Result<()> {
-    let songs: Vec<String> = plan
+    let songs: Vec<JobKey> = plan
         .iter()
         .filter(|row| row.step.is_none())
-        .map(|row| serde_json::to_string(&QueuedSong { key: row.key }))
-        .collect::<Result<_, _>>()
-        .map_err(|error| sqlx::Error::Encode(error.into()))?;
+        .map(|row| row.key)
+        .collect();
+    add(connection, run, &songs).await
+}
+
+/// Queues songs of a run that has not ended, except those that are in the queue.
+pub(crate) async fn hand_out_anew(
+    connection: &mut PgConnection,
+    run: &RunId,
+    songs: &[JobKey],
+) -> sqlx::Result<()> {
+    let waits = format!(
+        "SELECT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE flags ? $1 AND payload::text = $2::json::text)
+         OR EXISTS (SELECT FROM backline.events WHERE run = $1 AND event::json ->> 'event' = 'run_ended')"
+    );
+    let mut missing = Vec::new();
+    for song in songs {
+        let is_over: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(waits.clone()))
+            .bind(run.as_str())
+            .bind(payload(*song)?)
+            .fetch_one(&mut *connection)
+            .await?;
+        if !is_over {
+            missing.push(*song);
+        }
+    }
+    add(connection, run, &missing).await
+}
+
+async fn add(connection: &mut PgConnection, run: &RunId, songs: &[JobKey]) -> sqlx::Result<()> {
+    let songs: Vec<String> = songs
+        .iter()
+        .map(|key| payload(*key))
+        .collect::<sqlx::Result<_>>()?;
     let queue = format!(
         "SELECT count(*) FROM {SCHEMA}.add_jobs(ARRAY(
          SELECT ROW('{}', song::json, NULL, now() - interval '1 day' + ($3 + place) * interval '1 millisecond',
@@ -238,4 +297,8 @@ pub(crate) async fn publish(
             .await?;
     }
     Ok(())
+}
+
+fn payload(key: JobKey) -> sqlx::Result<String> {
+    serde_json::to_string(&QueuedSong { key }).map_err(|error| sqlx::Error::Encode(error.into()))
 }

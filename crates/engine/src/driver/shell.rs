@@ -492,7 +492,7 @@ impl Shell<'_> {
         Ok(more)
     }
 
-    /// Records the tasks of jobs that another process has changed on what that process made of them.
+    /// Records the tasks of jobs that another process has changed on what that process made of them, and has their songs handed out anew.
     fn record_strays(&mut self, decision: &mut Decision) -> Result<(), RunError> {
         for stray in self.conductor.take_stray() {
             let at_ms = self.clock.now_ms();
@@ -515,6 +515,11 @@ impl Shell<'_> {
                 ..self.of_the_run(event)
             };
             decision.batch.events.push(record);
+            let song = self.conductor.song_of(&stray.key);
+            decision
+                .batch
+                .left
+                .extend(song.filter(|_| self.share.is_some()));
             let job = Arc::new(job);
             decision
                 .batch
