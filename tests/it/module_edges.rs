@@ -249,10 +249,10 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a condition is `test`, or needs it among others: `all(test, …)`.
+/// Whether a condition is `test`, or has it among others: `all(test, …)`, and `any(test, …)` for what the tests of other crates use too.
 fn names_test(meta: &ParseNestedMeta<'_>) -> syn::Result<bool> {
     let mut is = meta.path.is_ident("test");
-    if meta.path.is_ident("all") {
+    if meta.path.is_ident("all") || meta.path.is_ident("any") {
         meta.parse_nested_meta(|inner| {
             is |= names_test(&inner)?;
             Ok(())

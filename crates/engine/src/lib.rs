@@ -25,6 +25,9 @@
 pub mod abandoned;
 pub mod check;
 mod conductor;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub use conductor::tests::{SimulatedStore, simulate};
 pub mod driver;
 pub mod duration;
 pub mod event;

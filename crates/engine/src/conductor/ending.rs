@@ -76,7 +76,7 @@ impl Conductor {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) fn has_nothing_to_buy(&self) -> bool {
         self.ready.is_empty()
             && self.waiting.is_empty()
@@ -86,7 +86,7 @@ impl Conductor {
     }
 
     /// The jobs that are queued to be bought, with what they wait for.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) fn left_to_buy(&self) -> Vec<(JobKey, &Phase, bool)> {
         let waiting = self.waiting.values().flatten().copied();
         let undecided = self.undecided_upload.iter().copied();

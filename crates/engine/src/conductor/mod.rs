@@ -43,8 +43,8 @@ mod start;
 mod stems;
 mod steps;
 mod submitting;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) mod tests;
 mod timing;
 
 use backline_api::{

@@ -48,13 +48,13 @@ impl Queue {
     }
 
     /// The jobs.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) fn jobs(&self) -> impl Iterator<Item = usize> {
         self.of_offers.iter().flatten().copied()
     }
 
     /// Whether there is no job.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(super) fn is_empty(&self) -> bool {
         self.offers().next().is_none()
     }

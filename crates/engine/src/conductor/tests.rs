@@ -3,17 +3,35 @@
 //! The world here is a model: a vendor that loses responses, refuses, stalls and calls back; a ledger that is a list; a process
 //! that dies between any two decisions; hooks that veto, fail and delay, and that plan other jobs in each life. The promises are
 //! checked after every step.
+//!
+//! With the feature `simulation` tests of other crates lead such lives with their stores: [`simulate`].
 
+#![cfg_attr(
+    not(test),
+    allow(
+        clippy::unwrap_used,
+        dead_code,
+        unused_imports,
+        reason = "a test of another crate uses a part of it"
+    )
+)]
+
+#[cfg(test)]
 mod any_polls;
+#[cfg(test)]
 mod gone;
 mod lost_songs;
+#[cfg(test)]
 mod operations;
 mod promises;
+#[cfg(test)]
 mod recovery;
 mod rivals;
+#[cfg(test)]
 mod scale;
 mod seen;
 mod steps;
+#[cfg(test)]
 mod tracks;
 mod vendor;
 mod world;
@@ -27,6 +45,7 @@ use backline_api::{Input as OperationInput, Stage};
 use super::*;
 use crate::event::RunId;
 use crate::index::{ClaimOutcome, Index};
+#[cfg(test)]
 use crate::ledger::Ledger;
 use crate::plan::Rate;
 use crate::store::{Batch, KnownJob, Store};
@@ -200,7 +219,8 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
                 if seed >= seeds.end {
                     return seen.counts();
                 }
-                check_seed(seed, &mut seen);
+                let store = seed.is_multiple_of(LEDGER_EVERY).then(InFile::boxed);
+                check_seed(seed, store, &mut seen);
             }
         };
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(check_seeds)).collect();
@@ -215,9 +235,72 @@ fn no_disaster_buys_twice_or_loses_what_was_bought() {
     assert!(each.iter().all(|number| *number >= least), "{each:?}");
 }
 
+/// A real store that is written beside the model's: what it reads back must be the same.
+pub trait SimulatedStore {
+    /// Writes all of a batch.
+    fn append(&mut self, batch: &Batch);
+    /// The process is gone, and the next one opens the store.
+    fn reopen(&mut self);
+    /// The jobs that it has.
+    fn jobs(&self) -> HashMap<JobKey, KnownJob>;
+    /// What its check finds.
+    fn findings(&self) -> Vec<String>;
+}
+
+/// Leads the lives of one seed, with this store beside the model's.
+///
+/// # Panics
+/// When a promise is broken, and when the store differs from the model.
+pub fn simulate(seed: u64, store: Box<dyn SimulatedStore>) {
+    check_seed(seed, Some(store), &mut Seen::default());
+}
+
+/// A ledger in a file.
+#[cfg(test)]
+struct InFile {
+    folder: tempfile::TempDir,
+    ledger: Option<Ledger>,
+}
+
+#[cfg(test)]
+impl InFile {
+    fn boxed() -> Box<dyn SimulatedStore> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Self {
+            folder,
+            ledger: None,
+        };
+        store.reopen();
+        Box::new(store)
+    }
+}
+
+#[cfg(test)]
+impl SimulatedStore for InFile {
+    fn append(&mut self, batch: &Batch) {
+        let committed = self.ledger.as_mut().unwrap().append(batch).unwrap();
+        assert_eq!(committed.refused, []);
+    }
+
+    fn reopen(&mut self) {
+        self.ledger = None;
+        let ledger = Ledger::own(&self.folder.path().join("ledger.sqlite3"));
+        self.ledger = Some(ledger.unwrap());
+    }
+
+    fn jobs(&self) -> HashMap<JobKey, KnownJob> {
+        self.ledger.as_ref().unwrap().jobs().unwrap()
+    }
+
+    fn findings(&self) -> Vec<String> {
+        let checked = self.ledger.as_ref().unwrap().check().unwrap();
+        checked.findings.iter().map(ToString::to_string).collect()
+    }
+}
+
 /// Leads the lives of one seed, and checks what they leave.
-fn check_seed(seed: u64, seen: &mut Seen) {
-    let mut world = World::new(seed);
+fn check_seed(seed: u64, store: Option<Box<dyn SimulatedStore>>, seen: &mut Seen) {
+    let mut world = World::new(seed, store);
     let jobs = 2 + world.dice.below(8) as usize;
     let mut outcome = None;
     for life in 0..12 {

@@ -6,4 +6,5 @@ mod renders;
 #[path = "../../../../tests/postgres/server.rs"]
 mod server;
 mod shared;
+mod simulation;
 mod story;

@@ -193,7 +193,7 @@ fn fifty_thousand_tasks_are_polled_in_time() {
     const TASKS: usize = 50_000;
     const LATENCY_MS: i64 = 250;
     const INTERVAL_MS: i64 = 30_000;
-    let mut world = World::new(1);
+    let mut world = World::new(1, None);
     (world.hooks, world.callbacks) = ((false, false), true);
     let begun_ms = world.now;
     let config = RunConfig {

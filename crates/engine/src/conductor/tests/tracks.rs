@@ -65,7 +65,7 @@ pub(super) fn running(accepted_ms: i64) -> Job {
 }
 
 fn follow(script: &Script<'_>) -> Came {
-    let mut world = World::new(1);
+    let mut world = World::new(1, None);
     (world.hooks, world.callbacks) = ((false, false), false);
     let begun_ms = world.now;
     let config = RunConfig {
@@ -368,7 +368,7 @@ fn fetches_that_fail_while_a_task_is_running_do_not_count() {
 
 #[test]
 fn a_partial_task_is_polled_once_by_a_later_run() {
-    let mut world = World::new(1);
+    let mut world = World::new(1, None);
     (world.hooks, world.callbacks) = ((false, false), false);
     let mut job = running(world.now);
     let tracks = |second: Option<&str>| {
