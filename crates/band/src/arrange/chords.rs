@@ -4,9 +4,9 @@ use super::{
     Articulation, Instrument, Role, Traits,
     bars::{Bar, BarKind},
     bass::CUT_S,
+    line::Line,
     lineup::Assignment,
     pattern::Pattern,
-    phrasing,
     score::ScoreNote,
     sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
@@ -112,9 +112,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
         match sheet.figure(player, part, number) {
             Some(Pattern::Hold) => hold(sheet, &mut voicer, bar, &mut notes, &mut chance),
             Some(Pattern::Chords { right, left }) => {
-                let turn = sheet.turn(part, number);
-                let pattern = phrasing::comp(right, sheet.steps(right), turn);
-                let mut events = sheet.events(&pattern, number, true);
+                let mut events = sheet.events(right, number, true);
                 if let [before @ .., last] = events.as_mut_slice()
                     && let Some(chord) = sheet.pushed(number, before.last(), last)
                 {
@@ -123,14 +121,14 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 for event in &events {
                     strike(sheet, &mut voicer, bar, event, &mut notes, &mut chance);
                 }
-                if has_keys(player.instrument) {
+                if let Some(left) = left
+                    && has_keys(player.instrument)
+                {
                     left_hand(sheet, number, left, &mut notes, &mut chance);
                 }
             }
-            Some(Pattern::Strum(pattern)) => {
-                let turn = sheet.turn(part, number);
-                let pattern = phrasing::strum(pattern, sheet.steps(pattern), turn);
-                for event in sheet.events(&pattern, number, true) {
+            Some(Pattern::Strum(line)) => {
+                for event in sheet.events(line, number, true) {
                     if is_strummed(player.instrument) {
                         sweep(sheet, &mut voicer, bar, &event, &mut notes, &mut chance);
                     } else if matches!(event.mark, 'D' | 'd') {
@@ -138,18 +136,13 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                     }
                 }
             }
-            Some(Pattern::Pick(pattern)) => {
-                // A figure is not varied.
-                let turn = sheet
-                    .turn(part, number)
-                    .filter(|_| player.role == Role::Comp);
-                let pattern = phrasing::pick(pattern, sheet.steps(pattern), turn);
+            Some(Pattern::Pick(line)) => {
                 pick(
                     sheet,
                     &mut voicer,
                     bar,
                     number,
-                    &pattern,
+                    line,
                     &mut notes,
                     &mut chance,
                 );
@@ -283,13 +276,13 @@ fn has_keys(instrument: Instrument) -> bool {
 fn left_hand(
     sheet: &Sheet<'_>,
     number: usize,
-    pattern: &str,
+    line: &Line,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
     const LOWEST: u8 = 36;
     let bar = &sheet.bars[number];
-    for event in sheet.events(pattern, number, true) {
+    for event in sheet.events(line, number, true) {
         let root = LOWEST + (event.chord.bass + 12 - LOWEST % 12) % 12;
         let fifth = (event.chord.root + 7) % 12;
         let has_fifth = event.chord.holds(fifth);
@@ -363,12 +356,12 @@ fn pick(
     voicer: &mut Voicer,
     bar: &Bar,
     number: usize,
-    pattern: &str,
+    line: &Line,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
     let mut held: Option<(Chord, Vec<u8>)> = None;
-    for event in sheet.events(pattern, number, false) {
+    for event in sheet.events(line, number, false) {
         let Some(digit) = event.mark.to_digit(10).filter(|&digit| digit > 0) else {
             continue;
         };
