@@ -11,8 +11,7 @@ use super::{
     sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
     voicing::{
-        Range, Shape, above_low_limits, above_voice, comp_range, guitar_shape, nearest,
-        ukulele_shape, voices_range,
+        Range, Shape, above_voice, comp_range, guitar_shape, nearest, ukulele_shape, voices_range,
     },
 };
 use crate::{analysis::Chord, chance::Chance};
@@ -85,7 +84,7 @@ impl Voicer {
             }
             Instrument::Ukulele => ukulele_shape(chord),
             _ if guitar => guitar_shape(chord, self.fret),
-            _ => above_low_limits(nearest(chord, self.range, self.shape, &self.before)),
+            _ => nearest(chord, self.range, self.shape, &self.before),
         };
         self.before.clone_from(&notes);
         notes

@@ -12,6 +12,7 @@ mod energy;
 mod fills;
 mod line;
 mod lineup;
+mod low_intervals;
 mod pattern;
 mod score;
 mod sheet;

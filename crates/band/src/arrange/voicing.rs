@@ -1,5 +1,6 @@
 //! Voices chords: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
 
+use super::low_intervals::is_muddy;
 use crate::{
     analysis::{Analysis, Chord},
     catalogue::Singer,
@@ -151,7 +152,7 @@ pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]
         let centre = notes.iter().map(|&note| f32::from(note)).sum::<f32>() / notes.len() as f32;
         let muddy: f32 = notes
             .windows(2)
-            .filter(|pair| pair[0] < 52 && pair[1] - pair[0] < 4)
+            .filter(|pair| is_muddy(pair[0], pair[1]))
             .count() as f32;
         let motion: f32 = if previous.is_empty() {
             0.0
@@ -173,37 +174,6 @@ pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]
         }
     }
     best.map(|(_, notes)| notes).unwrap_or_default()
-}
-
-/// The lowest note on which an interval of so many semitones is clear (the low interval limit). Guitars use shapes instead.
-fn low_interval_limit(interval: u8) -> u8 {
-    match interval {
-        0 => 0,
-        1 | 2 => 52,
-        3 => 48,
-        4..=6 => 46,
-        7 => 34,
-        _ => 0,
-    }
-}
-
-/// A chord, ascending, with notes below the low interval limit moved up an octave.
-pub(super) fn above_low_limits(mut notes: Vec<u8>) -> Vec<u8> {
-    // Each round lifts one note: no more than there are, twice.
-    for _ in 0..2 * notes.len() {
-        let muddy = notes
-            .windows(2)
-            .position(|pair| pair[0] < low_interval_limit(pair[1] - pair[0]));
-        let Some(at) = muddy else {
-            break;
-        };
-        let lifted = notes.remove(at) + 12;
-        if !notes.contains(&lifted) {
-            notes.push(lifted);
-            notes.sort_unstable();
-        }
-    }
-    notes
 }
 
 /// A guitarist's shape: on each string the lowest chord tone from `fret` within reach; strings under the chord's bass stay silent.
@@ -312,25 +282,6 @@ mod tests {
                 "{before:?} → {now:?}"
             );
             before = now;
-        }
-    }
-
-    #[test]
-    fn low_chords_are_opened() {
-        for root in 0..12 {
-            for quality in [Quality::Minor, Quality::MajorSeventh, Quality::Ninth] {
-                for low in [36, 43, 48] {
-                    let range = Range {
-                        low,
-                        high: low + 14,
-                    };
-                    let chord = chord(root, quality);
-                    let notes = above_low_limits(nearest(&chord, range, FOUR, &[]));
-                    let muddy = |pair: &[u8]| pair[0] < low_interval_limit(pair[1] - pair[0]);
-                    assert!(!notes.windows(2).any(muddy), "{notes:?}");
-                    assert!(notes.iter().all(|note| is_chord_tone(&chord, *note)));
-                }
-            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     energy::place,
     fills,
     lineup::assign,
+    low_intervals,
     score::{ArrangeSettings, Finish, Role, Room, Score, ScoreNote, ScorePart},
     sheet::Sheet,
     style::{Ending, StyleId, Swing},
@@ -160,6 +161,7 @@ pub fn arrange(
             });
         }
     }
+    low_intervals::clear(&mut parts);
     let nudge = brief.nudge;
     Score {
         style: style.id,
