@@ -7,7 +7,11 @@
 
 mod song;
 
-use backline_band::{Role, Score, ScoreNote, StyleId, analysis::Metre, arrange, read_tags};
+use backline_band::{
+    Role, Score, ScoreNote, StyleId,
+    analysis::{Metre, Quality},
+    arrange, read_tags,
+};
 use song::{SETTINGS, song};
 
 /// The lowest note over which an interval of so many semitones is clear, from a unison on. Lists of arrangers differ by up to three
@@ -87,4 +91,143 @@ fn no_two_notes_of_the_band_are_closer_than_the_low_interval_limits() {
     }
     assert!(pairs > 10_000, "{pairs}");
     assert_eq!(muddy, 0, "of {pairs} pairs: {places:#?}");
+}
+
+/// What a chord is known by: its third (or what stands for it) and its sixth or seventh, in semitones above its root.
+fn defining(quality: Quality) -> &'static [u8] {
+    match quality {
+        Quality::Power => &[],
+        Quality::Major | Quality::AddNinth | Quality::Augmented => &[4],
+        Quality::Minor | Quality::Diminished => &[3],
+        Quality::Sus4 => &[5],
+        Quality::Sus2 => &[2],
+        Quality::Sixth | Quality::SixthNinth => &[4, 9],
+        Quality::Seventh | Quality::Ninth | Quality::Thirteenth | Quality::Altered => &[4, 10],
+        Quality::MajorSeventh | Quality::MajorNinth => &[4, 11],
+        Quality::MinorSeventh | Quality::MinorNinth | Quality::HalfDiminished => &[3, 10],
+        Quality::MinorSixth | Quality::DiminishedSeventh => &[3, 9],
+        Quality::SeventhSus4 => &[5, 10],
+    }
+}
+
+const QUALITIES: [Quality; 20] = [
+    Quality::AddNinth,
+    Quality::Major,
+    Quality::Minor,
+    Quality::Seventh,
+    Quality::MajorSeventh,
+    Quality::MinorSeventh,
+    Quality::Sus4,
+    Quality::Sus2,
+    Quality::Sixth,
+    Quality::Ninth,
+    Quality::MajorNinth,
+    Quality::MinorNinth,
+    Quality::SixthNinth,
+    Quality::HalfDiminished,
+    Quality::DiminishedSeventh,
+    Quality::MinorSixth,
+    Quality::SeventhSus4,
+    Quality::Thirteenth,
+    Quality::Altered,
+    Quality::Augmented,
+];
+
+/// Chords under which root, third or seventh does not sound, described, and the number of chords.
+fn undefined_chords(style: StyleId, tags: &str, seeds: u64) -> (usize, Vec<String>) {
+    let (mut all, mut missing) = (0, Vec::new());
+    let alone = tags.starts_with("solo");
+    for (seed, half) in (1..=seeds).flat_map(|seed| [(seed, false), (seed, true)]) {
+        if half && alone {
+            // One player rests for longer.
+            continue;
+        }
+        let (analysis, mut chords) = song(Metre::FourFour, 96.0);
+        if half {
+            // Two chords a bar.
+            chords = chords
+                .iter()
+                .flat_map(|span| {
+                    [0, 1].map(|part| {
+                        let middle_s = (span.span.start_s + span.span.end_s) / 2.0;
+                        let mut span = *span;
+                        span.beats = 2;
+                        span.first_beat += 2 * part;
+                        if part == 0 {
+                            span.span.end_s = middle_s;
+                        } else {
+                            span.span.start_s = middle_s;
+                        }
+                        span
+                    })
+                })
+                .collect();
+        }
+        for (at, span) in chords.iter_mut().enumerate() {
+            let number = at as u64 * 7 + seed * 3;
+            span.chord.quality = QUALITIES[(number % 20) as usize];
+            span.chord.root = (number * 5 % 12) as u8;
+            span.chord.bass = span.chord.root;
+        }
+        let mut brief = read_tags(tags, "");
+        brief.styles = vec![style];
+        let score = arrange(&analysis, &chords, &brief, &SETTINGS, seed);
+        let notes: Vec<(ScoreNote, Role)> = score
+            .parts
+            .iter()
+            .filter(|part| !matches!(part.role, Role::Drums | Role::Percussion | Role::Fills))
+            .flat_map(|part| part.notes.iter().map(|note| (*note, part.role)))
+            .collect();
+        for (span, chord) in &score.chords {
+            if span.start_s >= score.final_chord_s - 0.1 {
+                continue;
+            }
+            let sounds = |class: u8| {
+                notes.iter().any(|(note, _)| {
+                    let until_s = (note.start_s + note.length_s).min(span.end_s);
+                    note.midi % 12 == class % 12
+                        && until_s - note.start_s.max(span.start_s - 0.05) > 0.05
+                })
+            };
+            all += 1;
+            // Chops leave the root to a bass, and before a fuller section the basses of drum machines rest for half a bar.
+            let root: &[u8] = if half || alone { &[] } else { &[0] };
+            for &tone in root.iter().chain(defining(chord.quality)) {
+                if !sounds(chord.root + tone) {
+                    missing.push(format!(
+                        "{style:?} {tags:?} seed {seed} {half}: {tone} of {:?} on {} at {:.1}",
+                        chord.quality, chord.root, span.start_s
+                    ));
+                }
+            }
+        }
+    }
+    (all, missing)
+}
+
+#[test]
+fn root_third_and_seventh_of_every_chord_sound_in_some_part() {
+    let (mut all, mut missing) = (0, Vec::new());
+    let bands = StyleId::all().map(|style| (style, "", 8));
+    let alone = [
+        "solo acoustic guitar",
+        "solo ukulele",
+        "solo piano",
+        "solo harp",
+    ];
+    let alone = alone
+        .into_iter()
+        .flat_map(|tags| StyleId::all().map(move |style| (style, tags, 2)));
+    for (style, tags, seeds) in bands.chain(alone) {
+        let (chords, undefined) = undefined_chords(style, tags, seeds);
+        all += chords;
+        missing.extend(undefined);
+    }
+    assert!(all > 5000, "{all}");
+    assert!(
+        missing.is_empty(),
+        "{} of {all}: {:#?}",
+        missing.len(),
+        &missing[..missing.len().min(60)]
+    );
 }

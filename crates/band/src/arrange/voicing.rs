@@ -176,41 +176,93 @@ pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]
     best.map(|(_, notes)| notes).unwrap_or_default()
 }
 
-/// A guitarist's shape: on each string the lowest chord tone from `fret` within reach; strings under the chord's bass stay silent.
+/// A guitarist's shape. The lowest string that sounds carries the bass, or the root from the fourth string on; strings under it are silent.
 pub(super) fn guitar_shape(chord: &Chord, fret: u8) -> Vec<u8> {
     const STRINGS: [u8; 6] = [40, 45, 50, 55, 59, 64];
-    let mut shape = Vec::with_capacity(6);
-    for (number, &open) in STRINGS.iter().enumerate() {
-        let reach = (fret..=fret + 4).map(|pressed| open + pressed);
-        let found = if shape.is_empty() {
-            // The lowest string that sounds carries the bass, or the root from the fourth string on.
-            let lowest = if number < 3 { chord.bass } else { chord.root };
-            reach.into_iter().find(|note| note % 12 == lowest % 12)
-        } else {
-            reach.into_iter().find(|note| {
-                is_chord_tone(
-                    &Chord {
-                        bass: chord.root,
-                        ..*chord
-                    },
-                    *note,
-                ) && !shape.contains(note)
-            })
+    let lowest = STRINGS.iter().enumerate().find_map(|(number, &open)| {
+        let class = if number < 3 { chord.bass } else { chord.root };
+        let mut reach = within_reach(open, fret);
+        reach
+            .find(|note| note % 12 == class % 12)
+            .map(|note| (number, note))
+    });
+    lowest.map_or_else(Vec::new, |(number, note)| {
+        on_strings(chord, &STRINGS[number + 1..], fret, vec![note])
+    })
+}
+
+/// The same on a ukulele, which has no bass string.
+pub(super) fn ukulele_shape(chord: &Chord) -> Vec<u8> {
+    let mut shape = on_strings(chord, &[60, 64, 67, 69], 0, Vec::new());
+    shape.sort_unstable();
+    shape
+}
+
+/// The notes that a hand at `fret` reaches on a string.
+fn within_reach(open: u8, fret: u8) -> std::ops::RangeInclusive<u8> {
+    open + fret..=open + fret + 4
+}
+
+/// A shape with a note on each further string: the lowest chord tone within reach, or a tone of the chord that no later string reaches.
+/// Ninths and the like come after third and seventh.
+fn on_strings(chord: &Chord, strings: &[u8], fret: u8, mut shape: Vec<u8>) -> Vec<u8> {
+    let defining = defining_tones(chord);
+    for (number, &open) in strings.iter().enumerate() {
+        let has = |class: u8| shape.iter().any(|note| note % 12 == class);
+        let later = |class: u8| {
+            let mut further = strings[number + 1..].iter();
+            further.any(|&open| within_reach(open, fret).any(|note| note % 12 == class))
         };
+        let missing = defining.iter().any(|&class| !has(class));
+        let found = within_reach(open, fret)
+            .filter(|note| chord.holds(note % 12) && !shape.contains(note))
+            .min_by_key(|note| {
+                let class = note % 12;
+                let last_chance = !has(class) && !later(class);
+                let too_early = missing && is_colour(chord, class);
+                let needed = last_chance && defining.contains(&class);
+                (!needed, too_early, !last_chance)
+            });
         shape.extend(found);
     }
     shape
 }
 
-/// The same on a ukulele, which has no bass string.
-pub(super) fn ukulele_shape(chord: &Chord) -> Vec<u8> {
-    let mut shape: Vec<u8> = [60u8, 64, 67, 69]
-        .iter()
-        .filter_map(|&open| (open..=open + 4).find(|note| is_chord_tone(chord, *note)))
-        .collect();
-    shape.sort_unstable();
-    shape.dedup();
-    shape
+/// The pitch classes that tell a chord from others over its root: third, or second or fourth for it, and sixth or seventh.
+pub(super) fn defining_tones(chord: &Chord) -> Vec<u8> {
+    let tones = chord.quality.intervals();
+    let third = [3, 4, 5, 2].into_iter().find(|tone| tones.contains(tone));
+    let mut from_top = tones.iter().rev().copied();
+    let seventh = from_top.find(|tone| (9..=11).contains(tone));
+    let found = third.into_iter().chain(seventh);
+    found.map(|tone| (chord.root + tone) % 12).collect()
+}
+
+/// Whether a tone of a chord is neither root, third, fifth nor seventh.
+fn is_colour(chord: &Chord, class: u8) -> bool {
+    let above = (class + 12 - chord.root % 12) % 12;
+    !matches!(above, 0 | 6..=8) && !defining_tones(chord).contains(&class)
+}
+
+/// `count` notes of a shape: without tones that are there twice, then without those that do not define the chord, lower ones first. The
+/// first `kept` notes stay.
+pub(super) fn fewer(chord: &Chord, shape: &[u8], count: usize, kept: usize) -> Vec<u8> {
+    let mut notes = shape.to_vec();
+    let defining = defining_tones(chord);
+    while notes.len() > count.max(kept) {
+        let twice = |at: &usize| {
+            let class = notes[*at] % 12;
+            notes.iter().filter(|note| *note % 12 == class).count() > 1
+        };
+        let unneeded = |at: &usize| !defining.contains(&(notes[*at] % 12));
+        let places = || kept..notes.len();
+        let at = places()
+            .find(twice)
+            .or_else(|| places().find(unneeded))
+            .unwrap_or(notes.len() - 1);
+        notes.remove(at);
+    }
+    notes
 }
 
 /// The note of pitch class `class` nearest to `near` within `range`.
@@ -295,10 +347,45 @@ mod tests {
             guitar_shape(&chord(7, Quality::Major), 0),
             vec![43, 47, 50, 55, 59, 67]
         );
-        assert_eq!(
-            guitar_shape(&chord(0, Quality::Major), 0),
-            vec![48, 52, 55, 60, 64]
-        );
+        for (root, quality, shape) in [
+            (0, Quality::Major, vec![48, 52, 55, 60, 64]),
+            (0, Quality::AddNinth, vec![48, 52, 55, 62, 64]),
+            (4, Quality::Seventh, vec![40, 47, 50, 56, 59, 64]),
+            (7, Quality::Seventh, vec![43, 47, 50, 55, 59, 65]),
+            (9, Quality::MinorSeventh, vec![45, 52, 55, 60, 64]),
+            (2, Quality::MinorSeventh, vec![50, 57, 60, 65]),
+        ] {
+            assert_eq!(
+                guitar_shape(&chord(root, quality), 0),
+                shape,
+                "{quality:?} on {root}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_defines_a_chord_is_left_out_last() {
+        for root in 0..12 {
+            for quality in [
+                Quality::AddNinth,
+                Quality::MinorNinth,
+                Quality::Thirteenth,
+                Quality::SixthNinth,
+                Quality::SeventhSus4,
+            ] {
+                for fret in [0, 3, 5] {
+                    let chord = chord(root, quality);
+                    for count in 3..=5 {
+                        let notes = fewer(&chord, &guitar_shape(&chord, fret), count, 1);
+                        let has = |class: &u8| notes.iter().any(|note| note % 12 == *class);
+                        assert!(
+                            notes.len() <= count && defining_tones(&chord).iter().all(has),
+                            "{quality:?} on {root} from {fret}: {notes:?}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -137,14 +137,16 @@ pub fn arrange(
     };
     let without_drums = leaves_out_drums(analysis, brief);
     let mut parts = Vec::new();
-    for (number, player) in assign(style, brief, settings.take).iter().enumerate() {
+    let players = assign(style, brief, settings.take);
+    let bass = players.iter().find(|player| player.role == Role::Bass);
+    for (number, player) in players.iter().enumerate() {
         if without_drums && matches!(player.role, Role::Drums | Role::Percussion) {
             continue;
         }
         let mut notes = match player.role {
             Role::Drums | Role::Percussion => drums::write(&sheet, player, number),
             Role::Bass => bass::write(&sheet, player, number),
-            Role::Comp | Role::Pad | Role::Figure => chords::write(&sheet, player, number),
+            Role::Comp | Role::Pad | Role::Figure => chords::write(&sheet, player, number, bass),
             Role::Fills => fills::write(&sheet, player, number),
         };
         if style.ending == Ending::Fade {
