@@ -8,7 +8,7 @@
 mod song;
 
 use backline_band::{
-    Role, Score, ScoreNote, StyleId,
+    Brief, Role, Score, ScoreNote, StyleId,
     analysis::{Metre, Quality},
     arrange, read_tags,
 };
@@ -230,4 +230,103 @@ fn root_third_and_seventh_of_every_chord_sound_in_some_part() {
         missing.len(),
         &missing[..missing.len().min(60)]
     );
+}
+
+#[test]
+fn jazz_chords_lie_on_third_or_seventh_and_leave_the_root_to_the_bass() {
+    let (mut forms, mut all, mut roots) = (0, 0, 0);
+    let mut off = Vec::new();
+    for (seed, energy) in [(1, 0.3), (2, 0.5), (3, 0.9), (4, 0.6)] {
+        let (mut analysis, mut chords) = song(Metre::FourFour, 120.0);
+        for section in &mut analysis.sections {
+            section.energy = energy;
+        }
+        for (at, span) in chords.iter_mut().enumerate() {
+            span.chord.quality = [
+                Quality::MajorSeventh,
+                Quality::MinorNinth,
+                Quality::Thirteenth,
+                Quality::Seventh,
+                Quality::SixthNinth,
+            ][at % 5];
+        }
+        let mut brief = Brief::default();
+        brief.styles = vec![StyleId::JazzSwing];
+        let score = arrange(&analysis, &chords, &brief, &SETTINGS, seed);
+        let part = |role: Role| {
+            score
+                .parts
+                .iter()
+                .find(move |part| part.role == role)
+                .unwrap()
+        };
+        let (piano, bass) = (part(Role::Comp), part(Role::Bass));
+        let sung = analysis.notes.first().unwrap().onset_s;
+        for (span, chord) in &score.chords {
+            if span.start_s < sung - 0.1 || span.start_s > score.final_chord_s - 0.1 {
+                continue;
+            }
+            let inside =
+                |note: &&ScoreNote| (span.start_s - 0.05..span.end_s - 0.3).contains(&note.start_s);
+            // One chord at a time: its notes begin together.
+            let struck: Vec<&ScoreNote> = piano.notes.iter().filter(inside).collect();
+            for chord_notes in struck.chunk_by(|a, b| b.start_s - a.start_s < 0.03) {
+                let lowest = chord_notes.iter().map(|note| note.midi).min().unwrap();
+                let above = (lowest + 12 - chord.root) % 12;
+                all += 1;
+                let is_form = defining(chord.quality).contains(&above)
+                    && defining(chord.quality).iter().all(|tone| {
+                        chord_notes
+                            .iter()
+                            .any(|note| (note.midi + 12 - chord.root) % 12 == *tone)
+                    });
+                forms += usize::from(is_form);
+                roots += usize::from(
+                    chord_notes
+                        .iter()
+                        .any(|note| note.midi % 12 == chord.root % 12),
+                );
+                if !is_form {
+                    let keys: Vec<u8> = chord_notes.iter().map(|note| note.midi).collect();
+                    off.push(format!("{:?} on {}: {keys:?}", chord.quality, chord.root));
+                }
+            }
+            let rooted = bass
+                .notes
+                .iter()
+                .filter(inside)
+                .any(|note| note.midi % 12 == chord.bass);
+            assert!(rooted, "no root in the bass at {:.1}", span.start_s);
+        }
+    }
+    // Where the bass walks up to it, the lowest note goes up by an octave: see the low interval limits.
+    assert!(
+        all > 100 && forms * 10 >= all * 9 && roots == 0,
+        "{forms} of {all} in A or B form, {roots} with a root: {:#?}",
+        &off[..off.len().min(30)]
+    );
+}
+
+#[test]
+fn a_player_without_roots_has_them_where_no_bass_plays() {
+    for style in StyleId::all() {
+        for tags in ["", "piano", "electric piano"] {
+            let (analysis, mut chords) = song(Metre::FourFour, 96.0);
+            for span in &mut chords {
+                span.chord.quality = Quality::MajorSeventh;
+            }
+            let mut brief = read_tags(tags, "");
+            brief.styles = vec![style];
+            let score = arrange(&analysis, &chords, &brief, &SETTINGS, 3);
+            let notes = pitched(&score);
+            for (span, chord) in &score.chords {
+                let rooted = notes.iter().any(|note| {
+                    let until_s = (note.start_s + note.length_s).min(span.end_s);
+                    note.midi % 12 == chord.root % 12
+                        && until_s - note.start_s.max(span.start_s - 0.05) > 0.05
+                });
+                assert!(rooted, "{style:?} {tags:?}: no root at {:.1}", span.start_s);
+            }
+        }
+    }
 }

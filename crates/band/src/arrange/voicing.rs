@@ -102,14 +102,22 @@ pub(super) struct Shape {
     pub(super) count: usize,
     /// Whether the second note from the top lies an octave lower (drop two).
     pub(super) open: bool,
-    /// Whether the root of a chord of four tones is left to the bass.
+    /// Whether the root of a chord of four tones is left to the bass, and third or seventh is the lowest note: the A and B forms of
+    /// jazz pianists.
     pub(super) rootless: bool,
+}
+
+impl Shape {
+    /// Whether it leaves the root of `chord` out.
+    fn leaves_root_out(self, chord: &Chord) -> bool {
+        self.rootless && chord.quality.intervals().len() > 3
+    }
 }
 
 /// The semitones above the root that are played: fifth, root and ninths are left out in that order, third and seventh last.
 fn played_tones(chord: &Chord, shape: Shape) -> Vec<u8> {
     let mut tones: Vec<u8> = chord.quality.intervals().to_vec();
-    if shape.rootless && tones.len() > 3 {
+    if shape.leaves_root_out(chord) {
         tones.retain(|&tone| tone != 0);
     }
     for unneeded in [7, 0, 2, 1, 8, 9] {
@@ -123,8 +131,10 @@ fn played_tones(chord: &Chord, shape: Shape) -> Vec<u8> {
 
 /// The inversion of `chord` in `range` that moves least from `previous`, ascending.
 pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]) -> Vec<u8> {
-    let open = shape.open;
+    let rootless = shape.leaves_root_out(chord);
+    let open = shape.open && !rootless;
     let tones = played_tones(chord, shape);
+    let defining = defining_tones(chord);
     let classes: Vec<u8> = tones.iter().map(|tone| (chord.root + tone) % 12).collect();
     let middle = (f32::from(range.low) + f32::from(range.high)) / 2.0;
     let mut best: Option<(f32, Vec<u8>)> = None;
@@ -132,6 +142,9 @@ pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]
         let Some(first) = classes.iter().position(|&class| class == bottom % 12) else {
             continue;
         };
+        if rootless && !defining.contains(&(bottom % 12)) {
+            continue;
+        }
         let mut notes = vec![bottom];
         for step in 1..classes.len() {
             let class = classes[(first + step) % classes.len()];
