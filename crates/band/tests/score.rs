@@ -516,6 +516,22 @@ fn the_band_follows_a_rubato() {
 }
 
 #[test]
+fn the_beats_are_the_singers_at_half_and_double_time_too() {
+    for (style, bpm) in [
+        (StyleId::BossaNova, 126.0),
+        (StyleId::Trap, 70.0),
+        (StyleId::PopRock, 116.0),
+    ] {
+        let beats = plain(style, bpm).beats;
+        for pair in beats.windows(2) {
+            let step = (pair[1].time_s - pair[0].time_s) * bpm / 60.0;
+            assert!((0.9..1.4).contains(&step), "{style:?}: {step:.2} beats");
+            assert_eq!(pair[1].position, (pair[0].position + 1) % 4, "{style:?}");
+        }
+    }
+}
+
+#[test]
 fn machines_hold_their_breath_before_a_fuller_section() {
     for (style, bpm) in [(StyleId::House, 122.0), (StyleId::Trap, 140.0)] {
         let score = plain(style, bpm);

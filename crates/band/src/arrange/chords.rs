@@ -11,8 +11,8 @@ use super::{
     sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
     voicing::{
-        Range, Shape, above_voice, comp_range, fewer, guitar_shape, nearest, ukulele_shape,
-        voices_range,
+        LeftOut, Range, Shape, above_voice, comp_range, fewer, guitar_shape, nearest,
+        ukulele_shape, voices_range,
     },
 };
 use crate::{analysis::Chord, chance::Chance};
@@ -257,7 +257,7 @@ fn strike(
     };
     if short && strummed {
         // Chops are played on four strings, the upper ones.
-        voicing = fewer(&event.chord, &voicing, 4, 0);
+        voicing = fewer(&event.chord, &voicing, 4, LeftOut::Low);
     }
     let top = voicing.len().saturating_sub(1);
     for (step, midi) in voicing.into_iter().enumerate() {
@@ -389,8 +389,12 @@ fn pick(
         let mut places: Vec<usize> = under_chord.iter().map(|event| place(event).0).collect();
         places.sort_unstable();
         places.dedup();
-        let kept = usize::from(voicer.plays_shapes());
-        let tones = fewer(&chord, &voicing, places.len(), kept);
+        let first = if voicer.plays_shapes() {
+            LeftOut::High
+        } else {
+            LeftOut::Low
+        };
+        let tones = fewer(&chord, &voicing, places.len(), first);
         for event in under_chord {
             let (at, octave) = place(event);
             let rank = places.partition_point(|it| *it < at).min(tones.len() - 1);

@@ -39,6 +39,17 @@ impl Line {
         self.0.iter().any(|bar| bar[beat * bar.len() / 4] != '.')
     }
 
+    /// Whether a bar of 3/4 has strokes on each of four equal parts, and none on the second and the third beat.
+    pub(super) fn is_four_in_three(&self) -> bool {
+        self.0.iter().any(|bar| {
+            let strikes = |at: usize| !matches!(bar[at], '.' | '-');
+            let (fourth, third) = (bar.len() / 4, bar.len() / 3);
+            bar.len().is_multiple_of(12)
+                && (0..4).all(|part| strikes(part * fourth))
+                && (1..3).all(|beat| !strikes(beat * third))
+        })
+    }
+
     /// The line in 3/4: bars without their beat `beat`, from 0.
     pub(super) fn without_beat(&self, beat: usize) -> Self {
         self.each(|bar| {

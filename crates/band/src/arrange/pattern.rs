@@ -45,10 +45,16 @@ impl Pattern {
         }
     }
 
-    /// The pattern in 3/4: its bars of 4/4 without their third beat, or without the fourth where the backbeat is on the third alone.
+    /// The pattern in 3/4: its bars of 4/4 without their third beat. They lose the fourth where the backbeat is on the third alone, and
+    /// where a line would have four equal steps in the bar, against its three beats: a clave without its third beat has.
     pub(super) fn in_three(&self) -> Self {
-        let beat = if self.is_half_time() { 3 } else { 2 };
-        self.each(|_, line| line.without_beat(beat))
+        let without = |beat: usize| self.each(|_, line| line.without_beat(beat));
+        let third = without(2);
+        if self.is_half_time() || third.lines().any(Line::is_four_in_three) {
+            without(3)
+        } else {
+            third
+        }
     }
 
     /// The pattern in 6/8: a bar of 4/4 is two of its bars, as in twelve-eight. Broken chords, and kits whose backbeat is on the third
@@ -64,6 +70,16 @@ impl Pattern {
             let backbeat = matches!(piece, Some(Piece::Kick | Piece::Snare | Piece::Clap));
             line.in_thirds(!backbeat)
         })
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        let (lanes, line, left): (&[(Piece, Line)], _, _) = match self {
+            Self::Strokes(lanes) => (lanes, None, None),
+            Self::Chords { right, left } => (&[], Some(right), left.as_ref()),
+            Self::Bass(line) | Self::Strum(line) | Self::Pick(line) => (&[], Some(line), None),
+            Self::Hold | Self::Answer => (&[], None, None),
+        };
+        lanes.iter().map(|(_, line)| line).chain(line).chain(left)
     }
 
     /// The pattern with its lines changed; kits give the piece of a line.
@@ -249,13 +265,8 @@ mod tests {
     use super::*;
 
     /// The lines of a pattern as text.
-    fn lines(pattern: &Pattern) -> Vec<String> {
-        let texts = std::cell::RefCell::new(Vec::new());
-        pattern.each(|_, line| {
-            texts.borrow_mut().push(line.text());
-            line.clone()
-        });
-        texts.into_inner()
+    fn texts(pattern: &Pattern) -> Vec<String> {
+        pattern.lines().map(Line::text).collect()
     }
 
     fn kit(lanes: &[(Piece, &str)]) -> Pattern {
@@ -266,19 +277,22 @@ mod tests {
     #[test]
     fn three_four_has_no_third_beat() {
         let bass = Pattern::Bass("1---3---5---a---".into());
-        assert_eq!(lines(&bass.in_three()), ["1---3---a---"]);
+        assert_eq!(texts(&bass.in_three()), ["1---3---a---"]);
         let chords = Pattern::Chords {
             right: "....x-......x-.. | %".into(),
             left: None,
         };
-        assert_eq!(lines(&chords.in_three()), ["....x-..x-..|....x-..x-.."]);
+        assert_eq!(texts(&chords.in_three()), ["....x-..x-..|....x-..x-.."]);
+        // Four steps in three beats are none of its rhythms.
+        let clave = kit(&[(Piece::Rim, "x..x..x...x..x..")]);
+        assert_eq!(texts(&clave.in_three()), ["x..x..x...x."]);
         // A backbeat on three stays.
         let half_time = kit(&[
             (Piece::Kick, "X.....x......x.."),
             (Piece::Clap, "........X......."),
         ]);
         assert_eq!(
-            lines(&half_time.in_three()),
+            texts(&half_time.in_three()),
             ["X.....x.....", "........X..."]
         );
     }
@@ -291,7 +305,7 @@ mod tests {
             (Piece::Closed, "x.o.x.o.x.o.x.o."),
         ]);
         assert_eq!(
-            lines(&four.in_six_eight()),
+            texts(&four.in_six_eight()),
             [
                 "X...x.......|x...........",
                 "......X.....|......X.....",
@@ -304,14 +318,14 @@ mod tests {
             (Piece::Closed, "x.x.x.x.x.x.x.x."),
         ]);
         assert_eq!(
-            lines(&half.in_six_eight()),
+            texts(&half.in_six_eight()),
             ["X.....x.....", "......X.....", "x.x.x.x.x.x."]
         );
         let picked = Pattern::Pick("1.3.4.5.4.3.4.3.".into());
-        assert_eq!(lines(&picked.in_six_eight()), ["1.3.4.5.4.3."]);
+        assert_eq!(texts(&picked.in_six_eight()), ["1.3.4.5.4.3."]);
         let triplets = Pattern::Bass("1---3-5---3-1---3-5---3-".into());
         assert_eq!(
-            lines(&triplets.in_six_eight()),
+            texts(&triplets.in_six_eight()),
             ["1---3-5---3-|1---3-5---3-"]
         );
     }

@@ -251,18 +251,39 @@ impl Sheet<'_> {
         1.0 + spread * wave.clamp(-2.0, 2.0)
     }
 
-    /// The beats as they are played: swing does not move them.
+    /// The singer's beats as they are played, where the band feels half or double time, too. Swing does not move them.
     pub(super) fn beats(&self) -> Vec<Beat> {
         let per_beat = slots_in_beat(self.analysis.metre);
-        self.bars
-            .iter()
-            .flat_map(|bar| &bar.slots)
-            .filter(|slot| slot.index % per_beat == 0)
-            .map(|slot| Beat {
-                time_s: slot.start_s,
-                position: (slot.index / per_beat) as u8,
-            })
-            .collect()
+        let mut beats = Vec::new();
+        let mut before = None;
+        for bar in &self.bars {
+            for (at, slot) in bar.slots.iter().enumerate() {
+                if before.replace(slot.beat) == Some(slot.beat) {
+                    continue;
+                }
+                let within = slot.index % per_beat;
+                let first = at.saturating_sub(within);
+                let (from_s, to_s) = (bar.time(first), bar.time(first + per_beat));
+                beats.push(Beat {
+                    time_s: from_s + (to_s - from_s) * within as f64 / per_beat as f64,
+                    position: match self.analysis.metre {
+                        Metre::FourFour => self.position(slot.beat),
+                        _ => (slot.index / per_beat) as u8,
+                    },
+                });
+            }
+        }
+        beats
+    }
+
+    /// The position in its bar of a beat of the analysis; beyond its last one they go on.
+    fn position(&self, beat: usize) -> u8 {
+        let heard = &self.analysis.beats;
+        let Some(last) = heard.len().checked_sub(1) else {
+            return (beat % 4) as u8;
+        };
+        let known = &heard[beat.min(last)];
+        ((usize::from(known.position) + beat.saturating_sub(last)) % 4) as u8
     }
 
     /// The chords as they are played, from bar to bar, neighbours that are equal joined.

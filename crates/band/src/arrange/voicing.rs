@@ -257,25 +257,34 @@ fn is_colour(chord: &Chord, class: u8) -> bool {
     !matches!(above, 0 | 6..=8) && !defining_tones(chord).contains(&class)
 }
 
-/// `count` notes of a shape: without tones that are there twice, then without those that do not define the chord, lower ones first. The
-/// first `kept` notes stay.
-pub(super) fn fewer(chord: &Chord, shape: &[u8], count: usize, kept: usize) -> Vec<u8> {
+/// `count` notes of a shape: without tones that are there twice, then without those that do not define the chord.
+pub(super) fn fewer(chord: &Chord, shape: &[u8], count: usize, first: LeftOut) -> Vec<u8> {
     let mut notes = shape.to_vec();
     let defining = defining_tones(chord);
-    while notes.len() > count.max(kept) {
+    while notes.len() > count.max(1) {
         let twice = |at: &usize| {
             let class = notes[*at] % 12;
             notes.iter().filter(|note| *note % 12 == class).count() > 1
         };
         let unneeded = |at: &usize| !defining.contains(&(notes[*at] % 12));
-        let places = || kept..notes.len();
-        let at = places()
-            .find(twice)
-            .or_else(|| places().find(unneeded))
-            .unwrap_or(notes.len() - 1);
-        notes.remove(at);
+        let mut places: Vec<usize> = match first {
+            LeftOut::Low => (0..notes.len()).collect(),
+            LeftOut::High => (1..notes.len()).rev().collect(),
+        };
+        let at = places.iter().position(twice);
+        let at = at.or_else(|| places.iter().position(unneeded)).unwrap_or(0);
+        notes.remove(places.swap_remove(at));
     }
     notes
+}
+
+/// Which notes of a shape are left out first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeftOut {
+    /// Low ones.
+    Low,
+    /// High ones, and never the lowest.
+    High,
 }
 
 /// The note of pitch class `class` nearest to `near` within `range`.
@@ -389,7 +398,8 @@ mod tests {
                 for fret in [0, 3, 5] {
                     let chord = chord(root, quality);
                     for count in 3..=5 {
-                        let notes = fewer(&chord, &guitar_shape(&chord, fret), count, 1);
+                        let notes =
+                            fewer(&chord, &guitar_shape(&chord, fret), count, LeftOut::High);
                         let has = |class: &u8| notes.iter().any(|note| note % 12 == *class);
                         assert!(
                             notes.len() <= count && defining_tones(&chord).iter().all(has),
