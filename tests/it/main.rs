@@ -32,6 +32,8 @@ mod manual;
 mod messages;
 mod module_edges;
 mod moved_ledger;
+#[cfg(feature = "store")]
+mod object_store;
 mod pace;
 mod partitions;
 mod picks;

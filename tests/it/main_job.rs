@@ -174,8 +174,7 @@ fn a_kept_file_that_is_deleted_is_fetched_again_without_buying() {
     assert!(text.contains("1 to fetch (f)"), "{text}");
     // The ledger's state is as the run recorded it; the difference is named.
     let status = lab.expect(0, &["status", "songs.yaml"]).out;
-    let told =
-        "1 kept file is not on disk as recorded: `backline plan songs.yaml` marks the jobs with f";
+    let told = "1 kept file is missing or has another length than recorded: `backline plan songs.yaml` marks the jobs with f";
     assert!(status.contains(told), "{status}");
     assert_eq!(
         plan["jobs"][1]["missing"],

@@ -17,14 +17,14 @@ use crate::lab::{KEY, Lab, Running, StudioProcess};
 /// Slow enough to be looked at: a submission in 700 ms.
 const SLOW: &str = "limits: {rate: 1/700ms}\n";
 
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: BTreeMap<String, String>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
@@ -77,12 +77,12 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
     whole
 }
 
-fn get(address: &str, path: &str) -> Answer {
+pub(crate) fn get(address: &str, path: &str) -> Answer {
     ask_as(address, address, &format!("GET {path}"), "")
 }
 
 /// The run of `songs.yaml`, served, and its server's address.
-fn serve(lab: &Lab) -> (Running, String) {
+pub(crate) fn serve(lab: &Lab) -> (Running, String) {
     let mut run = lab.start(&["run", "songs.yaml", "--serve", "127.0.0.1:0"]);
     let line = run.wait_for("Page: http://", 1);
     let address = line.split("http://").nth(1).unwrap();
@@ -99,7 +99,7 @@ fn served(lab: &Lab, jobs: usize) -> (StudioProcess, Running, String) {
 }
 
 /// The page's data.
-fn data(page: &str) -> Value {
+pub(crate) fn data(page: &str) -> Value {
     let start = r#"<script id="data" type="application/json">"#;
     let (_, rest) = page.split_once(start).unwrap();
     let (json, _) = rest.split_once("</script>").unwrap();

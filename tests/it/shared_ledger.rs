@@ -88,12 +88,19 @@ fn every_command_works_on_a_ledger_on_a_server_and_the_summary_is_that_of_a_file
     assert_eq!(studio.bill().len(), 8, "each job once with either ledger");
     // What the guide has for those who run the server.
     let guide = fs::read_to_string(root().join("docs/scaling.md")).unwrap();
-    let block = |language: &str| {
-        let (_, rest) = guide.split_once(&format!("```{language}\n")).unwrap();
-        rest.split_once("```").unwrap().0.to_owned()
+    let block = |language: &str, part: &str| {
+        let begin = format!("```{language}\n");
+        let mut blocks = guide
+            .split(&begin)
+            .skip(1)
+            .map(|rest| rest.split_once("```").unwrap().0);
+        blocks
+            .find(|block| block.contains(part))
+            .unwrap()
+            .to_owned()
     };
     let database = address.rsplit_once('/').unwrap().1;
-    let figures = server.query(database, &block("sql"));
+    let figures = server.query(database, &block("sql", "'in doubt'"));
     for figure in [
         "waiting|0",
         "in hand|0",
@@ -103,7 +110,7 @@ fn every_command_works_on_a_ledger_on_a_server_and_the_summary_is_that_of_a_file
     ] {
         assert!(figures.contains(figure), "{figures}");
     }
-    let example: Value = serde_yaml::from_str(&block("yaml")).unwrap();
+    let example: Value = serde_yaml::from_str(&block("yaml", "kind: ScaledJob")).unwrap();
     let query = &example["spec"]["triggers"][0]["metadata"]["query"];
     assert_eq!(server.query(database, query.as_str().unwrap()), "0");
     lab.expect(0, &["gc", "--ledger", &address]);
@@ -181,7 +188,7 @@ fn workers_carry_out_the_jobs_of_a_run_and_its_summary_is_that_of_one_process() 
     until_bought(&studio, 20);
     stopped.signal("TERM");
     let ran = stopped.end();
-    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert_eq!(ran.code, Some(0), "a worker may leave: {}", ran.err);
     let shares = workers.map(|worker| {
         let ran = worker.end();
         assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -229,6 +236,13 @@ fn nothing_is_bought_twice_or_lost_while_workers_are_killed_and_the_server_crash
     }
     let ran = run.end();
     assert_eq!(ran.code, Some(5), "{}", ran.err);
+    let times = |text| ran.err.matches(text).count();
+    for text in [
+        "the ledger can't be reached",
+        "the ledger can be reached again",
+    ] {
+        assert_eq!(times(text), 1, "{text}: {}", ran.err);
+    }
     drop(workers);
     let database = address.rsplit_once('/').unwrap().1;
     let writers = "SELECT count(*) FROM backline.writers WHERE batch > 3";

@@ -5,6 +5,7 @@
 //! | `storm` | 10,000 jobs by a run and three workers, one of them killed every 5 s, the server crashed once, a provider that loses responses | the time that the rate limit allows |
 //! | `pace` | jobs per second without a rate limit: the run alone, and with one and three workers; memory of the run | a ledger in a file |
 //! | `publish` | a million jobs planned and published | a ledger in a file |
+//! | `crowd` | what 8, 32 and 64 workers of one run cost the server at 2 submissions a second | the rate limit |
 //!
 //! `storm` takes nine minutes; the others take some minutes. A number behind the name replaces the number of jobs. Linux only, for `/proc`.
 
@@ -43,12 +44,15 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let named = |name: &str| args.iter().any(|arg| arg == name);
     let jobs = args.iter().find_map(|arg| arg.parse().ok());
-    let all = !["storm", "pace", "publish"].into_iter().any(named);
+    let all = !["storm", "pace", "publish", "crowd"].into_iter().any(named);
     if all || named("pace") {
         pace(jobs.unwrap_or(1_000));
     }
     if all || named("publish") {
         publish(jobs.unwrap_or(1_000_000));
+    }
+    if all || named("crowd") {
+        [8, 32, 64].into_iter().for_each(crowd);
     }
     if all || named("storm") {
         storm(jobs.unwrap_or(10_000));
@@ -181,6 +185,11 @@ fn pace(jobs: usize) {
             None => "a ledger in a file".to_owned(),
             Some(workers) => format!("a server, the run and {workers} workers"),
         };
+        if let Some((_, database)) = ledger.rsplit_once('/') {
+            let bytes = server.query(database, "SELECT pg_database_size(current_database())");
+            let bytes: u64 = bytes.parse().unwrap();
+            println!("pace: {} MiB in the database", bytes >> 20);
+        }
         println!(
             "pace: {what}: {jobs} jobs in {seconds:.1} s, {:.1} a second; the run has {} MiB at most",
             jobs as f64 / seconds,
@@ -226,5 +235,77 @@ fn publish(jobs: usize) {
                 ran.code
             );
         }
+        let bytes = match ledger.rsplit_once('/') {
+            Some((_, database)) => {
+                let size = "SELECT pg_database_size(current_database())";
+                server.query(database, size).parse().unwrap()
+            }
+            None => std::fs::metadata(lab.path(&ledger)).unwrap().len(),
+        };
+        println!("publish: {} MiB in the ledger {ledger}", bytes >> 20);
+        if ledger.starts_with("postgres") {
+            let _run = lab.start(&[&["run"], &select[..], &["--publish"]].concat());
+            let (_, database) = ledger.rsplit_once('/').unwrap();
+            let queued = "SELECT EXISTS (SELECT FROM backline_queue._private_jobs)";
+            while server.query(database, queued) != "t" {
+                std::thread::park_timeout(Duration::from_secs(1));
+            }
+            let mut worker = lab.start(&["worker", "songs.yaml", "--ledger", &ledger]);
+            worker.wait_for("working on run", 1);
+            let peak = peak_kib(worker.process()).unwrap();
+            println!("publish: a worker of it has {} MiB", peak / 1024);
+        }
     }
+}
+
+/// How long the crowd is watched.
+const WATCHED: Duration = Duration::from_secs(60);
+
+fn crowd(workers: usize) {
+    let server = Server::start().unwrap();
+    server.query("postgres", "ALTER SYSTEM SET max_connections = 1000");
+    server.stop("fast");
+    server.start_again();
+    let address = server.database();
+    let database = address.rsplit_once('/').unwrap().1;
+    let number = |sql: &str| server.query(database, sql).parse::<f64>().unwrap();
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    manifest(&lab, &studio.url, 10_000, "rate: 20/10s, ", "");
+    let select = ["songs.yaml", "--ledger", &address];
+    let _run = lab.start(&[&["run"], &select[..]].concat());
+    let worker = [&["worker"], &select[..], &["--wait", "5m"]].concat();
+    let mut running: Vec<Running> = (0..workers).map(|_| lab.start(&worker)).collect();
+    for worker in &mut running {
+        worker.wait_for("working on run", 1);
+    }
+    let transactions = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+    let submissions = "SELECT count(*) FROM backline.events WHERE is_submission";
+    let before = [number(transactions), number(submissions), processor_s()];
+    let begun = Instant::now();
+    std::thread::park_timeout(WATCHED);
+    let after = [number(transactions), number(submissions), processor_s()];
+    let seconds = begun.elapsed().as_secs_f64();
+    let [transactions, submissions, busy] =
+        std::array::from_fn(|at| (after[at] - before[at]) / seconds);
+    let connections =
+        number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()");
+    println!(
+        "crowd: {workers} workers and the run: {connections} connections, {transactions:.0} transactions a second, {submissions:.2} submissions a second; the server's processes take {busy:.2} cores"
+    );
+}
+
+/// Processor time of all processes of PostgreSQL that live, in seconds.
+fn processor_s() -> f64 {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ticks = processes.filter_map(|process| {
+        let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+        let (name, facts) = stat.rsplit_once(") ")?;
+        let facts: Vec<&str> = facts.split(' ').collect();
+        let [user, system] = [facts.get(11)?, facts.get(12)?].map(|it| it.parse::<f64>());
+        name.ends_with("(postgres")
+            .then_some(user.ok()? + system.ok()?)
+    });
+    // 100 ticks a second on every Linux.
+    ticks.sum::<f64>() / 100.0
 }

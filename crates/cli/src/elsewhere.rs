@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use backline_engine::kept_files::place_of;
 use backline_engine::summary::Summary;
 
 use crate::project::{Project, standpoint};
@@ -13,7 +14,7 @@ const MAX_NAMED: usize = 3;
 /// The note about the files of a summary that are outside the output directory; none if there are none.
 pub(crate) fn note_on_files(summary: &Summary, project: &Project) -> Option<String> {
     let (plan, standpoint) = (&project.plan, standpoint(&project.plan.project_dir));
-    let output = plan.output.dir();
+    let output = plan.output.place();
     let mut outside: BTreeMap<String, usize> = BTreeMap::new();
     for job in summary.jobs.iter().filter(|job| job.in_manifest) {
         let files = job
@@ -21,7 +22,7 @@ pub(crate) fn note_on_files(summary: &Summary, project: &Project) -> Option<Stri
             .iter()
             .flat_map(|track| [&track.file, &track.mix]);
         for file in files.flatten() {
-            let path = plan.project_dir.join(&file.path);
+            let path = place_of(&plan.project_dir, &file.path);
             if path.starts_with(output) {
                 continue;
             }

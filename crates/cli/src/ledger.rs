@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use backline_engine::check::Checked;
 use backline_engine::event::RunId;
-use backline_engine::ledger::{self as file, Owner};
+use backline_engine::ledger as file;
 #[cfg(feature = "postgres")]
 use backline_engine::store::Store;
 use backline_engine::store::{Contents, StoreError};
@@ -25,6 +25,14 @@ pub(crate) enum Ledger {
         store: backline_postgres::Ledger,
         place: PathBuf,
     },
+}
+
+/// Who owns a ledger.
+pub(crate) struct Owner {
+    /// The processes as people name them: by their number, and where they are on other machines by their address too.
+    pub(crate) processes: Vec<String>,
+    /// The run that they carry out, as far as it is known.
+    pub(crate) run: Option<RunId>,
 }
 
 impl Deref for Ledger {
@@ -126,18 +134,35 @@ impl Ledger {
         }
     }
 
-    /// Who owns it now. On a server the owner carries out the run that began last.
+    /// Who owns it now. On a server its owners carry out the run that began last.
     pub(crate) fn owner(&self) -> Result<Option<Owner>, StoreError> {
         match self {
-            Self::File(ledger) => ledger.owner(),
+            Self::File(ledger) => Ok(ledger.owner()?.map(|owner| Owner {
+                processes: owner.process.iter().map(ToString::to_string).collect(),
+                run: owner.run,
+            })),
             #[cfg(feature = "postgres")]
             Self::Server { store, .. } => {
-                if !store.is_owned()? {
+                let processes = store.owners()?;
+                if processes.is_empty() {
                     return Ok(None);
                 }
                 let run = store.runs()?.into_iter().next().map(|run| run.id);
-                Ok(Some(Owner { process: None, run }))
+                Ok(Some(Owner { processes, run }))
             }
+        }
+    }
+
+    /// Whether songs of a run are left to carry out by any process. A ledger in a file has none that its only process does not know.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "a ledger may be on a server")
+    )]
+    pub(crate) fn is_queued(&self, run: &RunId) -> Result<bool, StoreError> {
+        match self {
+            Self::File(_) => Ok(false),
+            #[cfg(feature = "postgres")]
+            Self::Server { store, .. } => store.is_queued(run),
         }
     }
 
@@ -198,14 +223,6 @@ impl Ledger {
                 let address = store.address().clone();
                 Some(backline_postgres::Queue::new(address, run.clone()))
             }
-        }
-    }
-
-    /// Whether songs of a run are left to carry out.
-    pub(crate) fn is_queued(&self, run: &RunId) -> Result<bool, StoreError> {
-        match self {
-            Self::File(_) => Ok(false),
-            Self::Server { store, .. } => store.is_queued(run),
         }
     }
 

@@ -99,6 +99,8 @@ fn begin_at(quietest: &str, console: &Console, notices: &Notices) {
         2 => "info,hyper=warn,reqwest=warn",
         _ => "debug",
     };
+    // That a server can't be reached, and when it can again, is printed whatever the level.
+    let level = format!("{level},{}=info", backline_engine::reconnect::TARGET);
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -13,7 +13,6 @@ use backline_api::ApiKey;
 use backline_engine::driver;
 use backline_engine::event::Record;
 use backline_engine::job::{Job, Step};
-use backline_engine::ledger::Owner;
 use backline_engine::opening::Opening;
 use backline_engine::settings::JobKey;
 use backline_engine::store::{KnownJob, PlannedRow, RunBounds};
@@ -27,7 +26,7 @@ use crate::args::{ChosenRunArgs, Format, GlobalArgs};
 use crate::console::Console;
 use crate::exit_codes;
 use crate::failure::Failure;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Owner};
 use crate::project::{ChosenRun, Project, locate};
 
 /// The time between two reads of another process's ledger.
@@ -216,20 +215,22 @@ pub(crate) fn table_on_err(options: ConsoleOptions) -> LiveTable {
     table(std::io::stderr(), size, options)
 }
 
-/// The state of a run. A run is active if it has not ended and the process that owns its ledger reports it as its own. The ledger
-/// is refreshed, so later reads are of the same moment.
+/// The state of a run. A run is active if it has not ended and the process that owns its ledger reports it as its own, and after its end
+/// as long as workers have songs of it. The ledger is refreshed, so later reads are of the same moment.
 pub(crate) fn run_state(chosen: &ChosenRun) -> Result<RunState, Failure> {
     // The owner is read first. A run records its end before it releases the ledger, so an end between the two reads is not missed.
     let owner = chosen.ledger.owner()?;
     chosen.ledger.refresh()?;
     let records = chosen.ledger.events_of(&chosen.header.id)?;
-    if records.iter().any(|record| end_of(record).is_some()) {
-        return Ok(RunState::Ended);
-    }
+    let has_ended = records.iter().any(|record| end_of(record).is_some());
+    let is_active = match &owner {
+        None => false,
+        Some(_) if has_ended => chosen.ledger.is_queued(&chosen.header.id)?,
+        Some(owner) => owner.run.as_ref() == Some(&chosen.header.id),
+    };
     Ok(match owner {
-        Some(Owner { process, run }) if run.as_ref() == Some(&chosen.header.id) => {
-            RunState::Active { process }
-        }
+        Some(Owner { processes, .. }) if is_active => RunState::Active { processes },
+        _ if has_ended => RunState::Ended,
         _ => RunState::Killed,
     })
 }
@@ -291,7 +292,7 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
     sink.plan(&planned.facts());
     let mut last = first.saturating_sub(1);
     let mut idle = 0;
-    let mut ended_ms = None;
+    let mut has_ended = false;
     loop {
         chosen.ledger.refresh()?;
         let records = chosen.ledger.records_since(&chosen.header.id, last)?;
@@ -299,13 +300,10 @@ pub(crate) fn follow(chosen: &ChosenRun, console: &Console) -> Result<(), Failur
         for record in &records {
             sink.record(record);
             last = record.seq;
-            ended_ms = ended_ms.or(end_of(record));
+            has_ended |= end_of(record).is_some();
         }
-        if ended_ms.is_some() {
-            break;
-        }
-        if idle % LOOKS_BEFORE_OWNER == 1 && !goes_on(chosen)? {
-            // The records that the process wrote just before it was killed.
+        if (has_ended || idle % LOOKS_BEFORE_OWNER == 1) && !goes_on(chosen)? {
+            // The records that were written meanwhile: goes_on reads later than this loop.
             for record in chosen.ledger.records_since(&chosen.header.id, last)? {
                 sink.record(&record);
             }

@@ -8,6 +8,7 @@ use backline_api::Source;
 use crate::event::{HookPoint, KeptFile, Part};
 use crate::gate::Gate;
 use crate::job::{Cause, Job, Phase, StepInput, Task};
+use crate::kept_files::OnDisk;
 use crate::plan::{HookRefusal, Plan, PlannedJob};
 use crate::settings::JobKey;
 use crate::status::{JobStatus, Sign};
@@ -53,17 +54,6 @@ pub struct Missing {
     pub part: Part,
     /// Whether a file is there that is not the one that was kept.
     pub changed: bool,
-}
-
-/// What became of a kept file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDisk {
-    /// It is where it was put, with its recorded length.
-    AsKept,
-    /// A file is there, and it is not the one that was kept.
-    Changed,
-    /// No file is there.
-    Gone,
 }
 
 /// What a run would do with a plan.
@@ -346,7 +336,7 @@ fn unkept_note(task: &Task, missing: &[Missing]) -> String {
         of(false, "deleted or moved"),
         of(
             true,
-            "changed on disk (the changed file will be moved aside)",
+            "changed on disk or in the object store (the changed file is not overwritten)",
         ),
     ];
     let said: Vec<String> = said.into_iter().flatten().collect();

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! `manifest`, `plan`, `job`, `conductor` and `summary` are pure: no async, clock or socket (`manifest` reads
-//! the files that it names). Only `driver`, `hooks`, `ledger`, `folder` and `scratch` have effects. ARCHITECTURE.md lists the modules,
+//! the files that it names). Only `driver`, `hooks`, `ledger`, `folder`, `kept_files` and `scratch` have effects. ARCHITECTURE.md lists the modules,
 //! lowest first.
 
 #![cfg_attr(
@@ -35,6 +35,7 @@ pub mod gate;
 pub mod hooks;
 mod index;
 pub mod job;
+pub mod kept_files;
 pub mod ledger;
 pub mod manifest;
 pub mod merge;
@@ -44,6 +45,7 @@ pub mod plan;
 pub mod prune;
 pub mod receipts;
 pub mod recognize;
+pub mod reconnect;
 mod recovery;
 pub mod scratch;
 pub mod settings;

@@ -5,7 +5,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::event::KeptFile;
-use crate::forecast::{Forecast, OnDisk, forecast};
+use crate::forecast::{Forecast, forecast};
+use crate::kept_files::OnDisk;
 use crate::manifest::lock::{INPUT, changed_settings, changed_step};
 use crate::plan::{Coordinates, Plan};
 use crate::recognize::{Recognized, recognize};

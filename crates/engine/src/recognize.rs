@@ -281,8 +281,9 @@ mod tests {
 
     use super::*;
     use crate::event::RunId;
-    use crate::forecast::{OnDisk, forecast};
+    use crate::forecast::forecast;
     use crate::job::Job;
+    use crate::kept_files::OnDisk;
     use crate::ledger::Ledger;
     use crate::manifest::{LoadOptions, load};
     use crate::status::Sign;

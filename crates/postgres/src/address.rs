@@ -39,7 +39,7 @@ impl Address {
         let options = PgConnectOptions::from_str(self.url.as_str())?;
         Ok(options
             .extra_float_digits(None)
-            .application_name("backline"))
+            .application_name(&format!("backline {}", std::process::id())))
     }
 }
 

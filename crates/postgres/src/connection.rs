@@ -102,19 +102,22 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Whether a process owns the ledger.
+    /// The processes that own the ledger, alone or together: the number of each, with its address, as `17 on 10.0.0.7`.
     ///
     /// # Errors
     /// When the server can't be reached.
-    pub fn is_owned(&self) -> Result<bool, StoreError> {
+    pub fn owners(&self) -> Result<Vec<String>, StoreError> {
         self.reading(async |connection| {
             sqlx::query_scalar(
-                "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
-                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                 AND (classid::bigint << 32) + objid::bigint = $1)",
+                "SELECT concat_ws(' on ', replace(application_name, 'backline ', ''), host(client_addr))
+                 FROM pg_stat_activity WHERE pid IN (
+                     SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted
+                     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                     AND (classid::bigint << 32) + objid::bigint = $1)
+                 ORDER BY backend_start",
             )
             .bind(OWNER)
-            .fetch_one(connection)
+            .fetch_all(connection)
             .await
         })
     }

@@ -37,6 +37,7 @@ mod renders;
 mod store;
 #[cfg(test)]
 mod tests;
+mod worker;
 
 pub use address::{Address, AddressError};
 pub use connection::Ledger;

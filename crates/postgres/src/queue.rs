@@ -6,45 +6,32 @@
 //! ```
 //!
 //! Leases, heartbeats and the recovery from dead workers are those of `graphile_worker`. A process that was taken for dead and is not may
-//! still be at work on a song: the versions of jobs keep it from writing anything of it. [`renders`](crate::renders) uses the same worker for
+//! still be at work on a song: the versions of jobs keep it from writing anything of it. [`renders`](crate::renders) is
 //! another queue.
 
 use std::collections::HashMap;
-use std::pin::pin;
-use std::time::Duration;
 
 use backline_engine::driver::GivenSong;
 use backline_engine::event::RunId;
+use backline_engine::reconnect::Reconnect;
 use backline_engine::settings::JobKey;
 use backline_engine::store::PlannedRow;
-use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext, WorkerOptions};
+use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
+use crate::worker::{
+    Error, PAUSE, connect, ends, ends_within, migrate_schema, work, worker_options,
+};
 
 /// The schema of the queue's tables.
 const SCHEMA: &str = "backline_queue";
 
-/// Connections of a process to its queue: one listens, the others take songs and send heartbeats.
-pub(crate) const CONNECTIONS: u32 = 6;
-
 /// Songs that are queued with one statement.
 const QUEUED_AT_ONCE: usize = 10_000;
-
-/// How often a process says that it is alive, how often it checks the others, and after how long one that says nothing is taken for dead.
-const HEARTBEAT: Duration = Duration::from_secs(2);
-const SWEEP: Duration = Duration::from_secs(3);
-const DEAD_AFTER: Duration = Duration::from_secs(8);
-
-/// The pause before the connection to the server is made anew, and between two checks whether songs are left.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
-
-/// How long a process that is to end has for what it carries out.
-const GRACE: Duration = Duration::from_secs(90);
 
 /// Songs are handed out until they are done, however often that fails.
 const MOST_ATTEMPTS: i16 = i16::MAX;
@@ -102,17 +89,14 @@ impl Queue {
         songs: mpsc::Sender<GivenSong>,
         stop: CancellationToken,
     ) {
-        loop {
-            match self.serve_until_error(at_once, &songs, &stop).await {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::warn!(%error, ledger = %self.address, "the queue can't be reached; trying again");
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = songs.closed() => return,
-                () = tokio::time::sleep(PAUSE) => {}
+        let mut reconnect = Reconnect::to(format!("the queue at {}", self.address));
+        while let Err(error) = self
+            .serve_until_error(at_once, &songs, &stop, &mut reconnect)
+            .await
+        {
+            let pause = reconnect.failed(&error);
+            if ends_within(pause, &songs, &stop).await {
+                return;
             }
         }
     }
@@ -122,34 +106,27 @@ impl Queue {
         at_once: usize,
         songs: &mpsc::Sender<GivenSong>,
         stop: &CancellationToken,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
-        let pool = pool.connect_with(self.address.options()?).await?;
+        reconnect: &mut Reconnect,
+    ) -> Result<(), Error> {
+        let pool = connect(&self.address).await?;
+        reconnect.succeeded();
+        let over = async {
+            tokio::select! {
+                over = self.is_over(&pool) => over,
+                () = ends(songs, stop) => Ok(()),
+            }
+        };
         if at_once == 0 {
-            return tokio::select! {
-                over = self.is_over(&pool) => Ok(over?),
-                () = stop.cancelled() => Ok(()),
-            };
+            return Ok(over.await?);
         }
         let receiver = Receiver {
             songs: songs.clone(),
         };
-        let worker = worker_options(SCHEMA, at_once)
+        let options = worker_options(SCHEMA, at_once)
             .add_accepted_flag(self.run.as_str())
             .add_extension(receiver)
-            .define_job::<QueuedSong>()
-            .pg_pool(pool.clone())
-            .init()
-            .await?;
-        let mut works = pin!(worker.run());
-        tokio::select! {
-            ended = &mut works => return Ok(ended?),
-            over = self.is_over(&pool) => over?,
-            () = stop.cancelled() => {}
-            () = songs.closed() => {}
-        }
-        worker.request_shutdown();
-        Ok(works.await?)
+            .define_job::<QueuedSong>();
+        work(options.pg_pool(pool.clone()).init().await?, over).await
     }
 
     /// Waits until no song is left for any process.
@@ -167,21 +144,6 @@ impl Queue {
             tokio::time::sleep(PAUSE).await;
         }
     }
-}
-
-/// A worker of a queue, with leases, heartbeats and the recovery from dead workers.
-pub(crate) fn worker_options(schema: &str, at_once: usize) -> WorkerOptions {
-    WorkerOptions::default()
-        .schema(schema)
-        .concurrency(at_once)
-        .poll_interval(PAUSE)
-        .heartbeat_interval(HEARTBEAT)
-        .sweep_interval(SWEEP)
-        .sweep_threshold(DEAD_AFTER)
-        .recovery_delay(Duration::ZERO)
-        .listen_os_shutdown_signals(false)
-        .shutdown_grace_period(GRACE)
-        .shutdown_interrupted_job_retry_delay(Duration::ZERO)
 }
 
 /// Takes the songs of a run that no process carries out off the queue.
@@ -245,16 +207,6 @@ async fn is_there(connection: &mut PgConnection) -> sqlx::Result<bool> {
 /// Makes the queue's tables, or migrates them.
 pub(crate) async fn migrate(address: &Address) -> sqlx::Result<()> {
     migrate_schema(address, SCHEMA).await
-}
-
-/// The same for a queue in another schema.
-pub(crate) async fn migrate_schema(address: &Address, schema: &str) -> sqlx::Result<()> {
-    let pool = PgPoolOptions::new().max_connections(1);
-    let pool = pool.connect_with(address.options()?).await?;
-    let utils = graphile_worker::WorkerUtils::new(pool.clone(), schema);
-    let migrated = utils.migrate().await;
-    pool.close().await;
-    migrated.map_err(|error| sqlx::Error::Configuration(Box::new(error)))
 }
 
 /// Queues the songs of a plan, in its order.

@@ -10,18 +10,15 @@
 //! beside the queue, because `graphile_worker` logs what is in a row. The queue has a schema of its own, so that workers of songs and of renders never take
 //! anything of each other.
 
-use std::pin::pin;
-use std::time::Duration;
-
+use backline_engine::reconnect::Reconnect;
 use graphile_worker::{IntoTaskHandlerResult, TaskHandler, WorkerContext};
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
-use crate::queue::{CONNECTIONS, PAUSE, migrate_schema, worker_options};
+use crate::worker::{Error, connect, ends, ends_within, migrate_schema, work, worker_options};
 
 /// The schema of the queue's tables.
 const SCHEMA: &str = "backline_renders";
@@ -36,9 +33,6 @@ const SECRETS: &str = "CREATE TABLE IF NOT EXISTS backline_renders.secrets (
     studio text NOT NULL,
     secret text NOT NULL
 )";
-
-/// Longest wait for a connection.
-const CONNECT_WAIT: Duration = Duration::from_secs(10);
 
 /// The queue of the renders of all studios of a database.
 #[derive(Debug, Clone)]
@@ -125,13 +119,8 @@ impl RenderQueue {
     /// When the server can't be reached, or the role may not make the tables.
     pub async fn open(address: Address) -> Result<Self, RenderQueueError> {
         let opened = async {
-            // A pool would try for a while to reach a server that refuses connections.
-            address.options()?.connect().await?.close().await?;
+            let pool = connect(&address).await?;
             migrate_schema(&address, SCHEMA).await?;
-            let pool = PgPoolOptions::new()
-                .max_connections(CONNECTIONS)
-                .acquire_timeout(CONNECT_WAIT);
-            let pool = pool.connect_lazy_with(address.options()?);
             let remove = format!(
                 "{SECRETS};
                  DELETE FROM {SCHEMA}._private_jobs WHERE attempts >= max_attempts AND locked_at IS NULL;
@@ -223,17 +212,14 @@ impl RenderQueue {
         renders: mpsc::Sender<GivenRender>,
         stop: CancellationToken,
     ) {
-        loop {
-            match self.serve_until_error(at_once, &renders, &stop).await {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::warn!(%error, ledger = %self.address, "the queue can't be reached; trying again");
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = renders.closed() => return,
-                () = tokio::time::sleep(PAUSE) => {}
+        let mut reconnect = Reconnect::to(format!("the queue of renders at {}", self.address));
+        while let Err(error) = self
+            .serve_until_error(at_once, &renders, &stop, &mut reconnect)
+            .await
+        {
+            let pause = reconnect.failed(&error);
+            if ends_within(pause, &renders, &stop).await {
+                return;
             }
         }
     }
@@ -243,7 +229,8 @@ impl RenderQueue {
         at_once: usize,
         renders: &mpsc::Sender<GivenRender>,
         stop: &CancellationToken,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        reconnect: &mut Reconnect,
+    ) -> Result<(), Error> {
         let receiver = Receiver {
             pool: self.pool.clone(),
             renders: renders.clone(),
@@ -254,13 +241,11 @@ impl RenderQueue {
             .pg_pool(self.pool.clone())
             .init()
             .await?;
-        let mut works = pin!(worker.run());
-        tokio::select! {
-            ended = &mut works => return Ok(ended?),
-            () = stop.cancelled() => {}
-            () = renders.closed() => {}
-        }
-        worker.request_shutdown();
-        Ok(works.await?)
+        reconnect.succeeded();
+        let over = async {
+            ends(renders, stop).await;
+            Ok(())
+        };
+        work(worker, over).await
     }
 }

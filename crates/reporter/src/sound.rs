@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use backline_engine::event::KeptFile;
 use backline_engine::folder::read_file;
+use backline_engine::kept_files::{is_object, open_kept_file, place_of};
 use backline_engine::summary::TrackSummary;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -71,7 +72,7 @@ impl SoundFile {
     /// A kept file of the project in `project_dir`.
     pub(crate) fn kept(project_dir: &Path, file: &KeptFile) -> Self {
         Self {
-            path: project_dir.join(&file.path),
+            path: place_of(project_dir, &file.path),
             sha256: Some(file.sha256.clone()),
         }
     }
@@ -79,7 +80,10 @@ impl SoundFile {
     /// Opens the file. It must be a regular file, and a kept file must not be a link.
     fn open(&self) -> io::Result<File> {
         match self.sha256 {
-            Some(_) => read_file(&self.path),
+            Some(_) => match self.path.to_str() {
+                Some(path) => open_kept_file(Path::new(""), path),
+                None => read_file(&self.path),
+            },
             None => read_file(&self.path.canonicalize()?),
         }
     }
@@ -118,17 +122,22 @@ pub(crate) fn measure(
 }
 
 fn one(file: &SoundFile, cache: Option<&Path>) -> Option<Sound> {
+    let place = |sha256: &str| cache.map(|cache| cache.join(format!("{sha256}.json")));
+    let recall = || {
+        let known = file.sha256.as_deref().filter(|it| is_hash(it))?;
+        remembered(&place(known)?)
+    };
+    // An object is not downloaded again for what is known of it.
+    if file.path.to_str().is_some_and(is_object)
+        && let Some(sound) = recall()
+    {
+        return Some(sound);
+    }
     let opened = file.open().ok()?;
     if opened.metadata().ok()?.len() > MAX_BYTES {
         return None;
     }
-    let place = |sha256: &str| cache.map(|cache| cache.join(format!("{sha256}.json")));
-    let known = file.sha256.clone().filter(|it| is_hash(it));
-    if let Some(sound) = known
-        .as_deref()
-        .and_then(place)
-        .and_then(|at| remembered(&at))
-    {
+    if let Some(sound) = recall() {
         return Some(sound);
     }
     let found = digest(&opened).ok()?;

@@ -1,6 +1,7 @@
 //! Converts paths of the ledger into paths for the user's shell: the ledger stores them relative to the project's folder, and
 //! the shell resolves them from its current folder.
 
+use backline_engine::kept_files::place_of;
 use std::path::{Path, PathBuf};
 
 /// The folder of the user's shell, and the project's. By default paths are shown as recorded.
@@ -15,7 +16,7 @@ pub struct Standpoint {
 impl Standpoint {
     /// A recorded path that can be pasted into the shell: relative if it lies below the current folder, otherwise absolute.
     pub fn name(&self, recorded: &str) -> String {
-        let whole = self.project_dir.join(recorded);
+        let whole = place_of(&self.project_dir, recorded);
         self.see(&whole)
             .to_str()
             .map_or_else(|| recorded.to_owned(), str::to_owned)

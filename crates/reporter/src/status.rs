@@ -46,14 +46,14 @@ use crate::style::{ERROR, PLAIN, SUCCESS, WARNING};
 use crate::text::{excerpt, failure_text, fit, pad, rfc3339};
 
 /// The state of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunState {
     /// It has ended, with an outcome.
     Ended,
-    /// A process is executing it.
+    /// Processes are executing it. Where several do, some may after its end still be at work on what they had begun.
     Active {
-        /// The process id, where it is known.
-        process: Option<u32>,
+        /// The processes as people name them, such as `17` or `17 on 10.0.0.7`, as far as they are known.
+        processes: Vec<String>,
     },
     /// It has not ended, and no process executes it: it was killed, or the machine stopped.
     Killed,
@@ -61,7 +61,7 @@ pub enum RunState {
 
 impl RunState {
     /// Its name in JSON.
-    pub fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::Active { .. } => "goes_on",
@@ -85,13 +85,16 @@ const STATE_COLUMNS: usize = 19;
 /// Most jobs in the list of all jobs: nobody reads further.
 const MAX_JOBS: usize = 1_000;
 
+/// Most processes that are named.
+const MAX_PROCESSES: usize = 8;
+
 /// Most jobs of one list: as many as a person can go through individually.
 const MAX_LISTED: usize = 50;
 
 /// The state of a run for people. It has a table of counts and the jobs as a grid if it fits. Then follow, in plan order, the
 /// jobs that failed, are in doubt or have tracks that could not be downloaded, and the refused jobs that can still be bought.
 /// Ends in a line break.
-pub fn status_text(summary: &Summary, state: RunState, view: View) -> String {
+pub fn status_text(summary: &Summary, state: &RunState, view: View) -> String {
     let mut text = head(summary, state);
     let totals = &summary.totals;
     let rows = [
@@ -283,13 +286,19 @@ fn listed(summary: &Summary) -> String {
     text
 }
 
-fn head(summary: &Summary, state: RunState) -> String {
+fn head(summary: &Summary, state: &RunState) -> String {
     let run = &summary.run;
     let time = |unix_ms| rfc3339(unix_ms).unwrap_or_else(|| "at an unknown time".to_owned());
     let end = match (state, run.ended_ms) {
+        (RunState::Active { processes }, Some(ended_ms)) => {
+            format!(
+                "ended {}; what was begun goes on{}",
+                time(ended_ms),
+                in_processes(processes)
+            )
+        }
         (_, Some(ended_ms)) => format!("ended {}", time(ended_ms)),
-        (RunState::Active { process: None }, None) => "is running".to_owned(),
-        (RunState::Active { process: Some(it) }, None) => format!("is running in process {it}"),
+        (RunState::Active { processes }, None) => format!("is running{}", in_processes(processes)),
         (RunState::Ended | RunState::Killed, None) => {
             format!("{WARNING}died before its end{WARNING:#}: the same command resumes it")
         }
@@ -302,6 +311,20 @@ fn head(summary: &Summary, state: RunState) -> String {
         time(run.started_ms),
         counts::this_run(&summary.this_run, &summary.totals),
     )
+}
+
+/// The processes of a run as the end of a sentence; empty if they are unknown.
+fn in_processes(processes: &[String]) -> String {
+    let named = processes.len().min(MAX_PROCESSES);
+    let more = match processes.len() - named {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match processes {
+        [] => String::new(),
+        [one] => format!(" in process {}", clean(one)),
+        many => format!(" in processes {}{more}", clean(&many[..named].join(", "))),
+    }
 }
 
 /// Why a job needs a person's attention; `None` if it needs none.

@@ -6,21 +6,21 @@ use std::sync::OnceLock;
 
 /// A fault and where it strikes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// `write`, `fsync`, `link`, … on a file, or `send` and `recv` on a socket.
-    pub(super) op: &'static str,
+    pub(crate) op: &'static str,
     /// Part of the file's path, or of the bytes on the socket.
-    pub(super) at: &'static str,
+    pub(crate) at: &'static str,
     /// What happens: `kill_before`, `kill_half`, `kill_after`, `enospc`, `eio`, `short`.
-    pub(super) act: &'static str,
+    pub(crate) act: &'static str,
     /// Which occurrence, from 1.
-    pub(super) nth: u32,
+    pub(crate) nth: u32,
     /// For how many occurrences; 0 for all that follow.
-    pub(super) times: u32,
+    pub(crate) times: u32,
 }
 
 /// A kind of fault, struck once at an occurrence that is chosen later.
-pub(super) const fn once(op: &'static str, at: &'static str, act: &'static str) -> Fault {
+pub(crate) const fn once(op: &'static str, at: &'static str, act: &'static str) -> Fault {
     Fault {
         op,
         at,
@@ -32,17 +32,17 @@ pub(super) const fn once(op: &'static str, at: &'static str, act: &'static str) 
 
 impl Fault {
     /// The same at its `nth` occurrence.
-    pub(super) fn nth(self, nth: u32) -> Self {
+    pub(crate) fn nth(self, nth: u32) -> Self {
         Self { nth, ..self }
     }
 
     /// The same from its occurrence on for ever, as a disk that stays full.
-    pub(super) const fn lasting(self) -> Self {
+    pub(crate) const fn lasting(self) -> Self {
         Self { times: 0, ..self }
     }
 
     /// Lets it strike in `command`; `mark` is made when it has.
-    pub(super) fn arm(self, command: &mut Command, mark: &Path) {
+    pub(crate) fn arm(self, command: &mut Command, mark: &Path) {
         command
             .env("LD_PRELOAD", library())
             .env("FAULT_OP", self.op)
@@ -55,7 +55,7 @@ impl Fault {
 }
 
 /// Lets the system's clock be ahead by so many seconds for `command`.
-pub(super) fn set_clock_ahead(command: &mut Command, seconds: i64) {
+pub(crate) fn set_clock_ahead(command: &mut Command, seconds: i64) {
     command
         .env("LD_PRELOAD", library())
         .env("FAULT_CLOCK_S", seconds.to_string());

@@ -13,7 +13,7 @@
     reason = "whoever asks with --nocapture reads the figures of docs/guarantees.md"
 )]
 
-mod fault;
+pub(crate) mod fault;
 mod namespace;
 mod output_disk;
 mod project;

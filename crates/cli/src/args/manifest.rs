@@ -177,7 +177,7 @@ pub(crate) struct WatchArgs {
 
 /// Run jobs of a run that another process began, or render for studios on other machines
 ///
-/// Needs the same manifest, recordings and ledger as that run, and an output directory that both share. Takes one song at a time for each
+/// Needs the same manifest, recordings and ledger as that run, and an output directory or object store that both share. Takes one song at a time for each
 /// task that may be in flight, with its steps, and ends with the run. What a worker leaves that is killed goes on in another process. The
 /// first Ctrl-C takes no more songs and finishes the requests in progress.
 ///

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use backline_engine::event::KeptFile;
-use backline_engine::folder::read_file;
+use backline_engine::kept_files::{open_kept_file, place_of};
 use backline_engine::status::JobStatus;
 use backline_engine::summary::{JobSummary, TrackSummary};
 use backline_reporter::{Ratings, StepOf, Steps, job_label};
@@ -239,9 +239,11 @@ impl Chosen<'_> {
 
 /// Copies a chosen file to `to` and checks its hash.
 fn check_kept(project_dir: &Path, chosen: &Chosen<'_>, to: impl Write) -> Result<(), String> {
-    let from = project_dir.join(&chosen.file.path);
+    let path = &chosen.file.path;
+    let from = place_of(project_dir, path);
     let unread = |error: io::Error| format!("cannot read {}: {error}", from.display());
-    let hash = copied(&mut read_file(&from).map_err(unread)?, to).map_err(unread)?;
+    let hash =
+        copied(&mut open_kept_file(project_dir, path).map_err(unread)?, to).map_err(unread)?;
     match hash == chosen.file.sha256 {
         true => Ok(()),
         false => Err(changed_on_disk(&from)),
@@ -250,7 +252,7 @@ fn check_kept(project_dir: &Path, chosen: &Chosen<'_>, to: impl Write) -> Result
 
 fn changed_on_disk(file: &Path) -> String {
     format!(
-        "{} was changed on disk since it was kept; move it away and run `backline fetch` to download the original again",
+        "{} was changed since it was kept; move it away and run `backline fetch` to download the original again",
         file.display()
     )
 }

@@ -85,7 +85,7 @@ fn planned(
     let mut project = Project::open(&selected, global, console)?;
     let report = project.plan_jobs(PlanHooks::Recorded(Some(&**ledger)), None, console)?;
     say_what_is_left(&report, console);
-    project.open_ledger(Some(&**ledger))?;
+    project.open_ledger(Some(&**ledger), console)?;
     Ok(project.plan.jobs.iter().map(|job| job.key).collect())
 }
 

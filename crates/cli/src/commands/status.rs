@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use backline_engine::event::{Event, KeptFile, Outcome};
+use backline_engine::kept_files::{KeptFiles, OnDisk};
 use backline_engine::store::RunHeader;
 use backline_engine::summary::Summary;
 use backline_reporter::{RunState, Standpoint, View, shell_word};
@@ -16,7 +17,8 @@ use crate::exit_codes;
 use crate::failure::{CommandResult, Failure};
 use crate::ledger::Ledger;
 use crate::project::{
-    ChosenRun, ledger_path, locate, never_run, project_dir, show_from_here, standpoint,
+    ChosenRun, ledger_path, locate, never_run, note_problem, project_dir, show_from_here,
+    standpoint,
 };
 use crate::watch;
 
@@ -45,19 +47,21 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
     warn_of_abandoned_since(&summary, &chosen.ledger, console)?;
     match console.format {
         Format::Json => {
-            let process = match state {
-                RunState::Active { process } => process,
-                RunState::Ended | RunState::Killed => None,
+            let processes = match &state {
+                RunState::Active { processes } => processes.as_slice(),
+                RunState::Ended | RunState::Killed => &[],
             };
+            // Of a ledger in a file: there the process is of this machine.
+            let process = processes.first().and_then(|it| it.parse::<u32>().ok());
             console.json(&json!({
-                "version": summary.version, "run": summary.run, "life": state.as_str(), "process": process,
+                "version": summary.version, "run": summary.run, "life": state.as_str(), "process": process, "processes": processes,
                 "this_run": summary.this_run, "totals": summary.totals, "jobs": summary.jobs,
             }))?;
         }
         Format::Text => {
             let differing = chosen
                 .folder()
-                .map_or(0, |folder| differing(&summary, &folder));
+                .map_or(0, |folder| differing(&summary, &folder, console));
             show_from_here(
                 &mut summary,
                 &chosen.standpoint(),
@@ -68,7 +72,7 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
                 columns: console.columns_out,
                 jobs: args.jobs,
             };
-            let mut text = backline_reporter::status_text(&summary, state, view);
+            let mut text = backline_reporter::status_text(&summary, &state, view);
             if differing > 0 && !matches!(state, RunState::Active { .. }) {
                 text.push_str(&note_of_differing(differing, &chosen.shown()));
             }
@@ -83,27 +87,27 @@ pub(crate) fn run(args: &StatusArgs, global: &GlobalArgs, console: &Console) -> 
     Ok(exit_codes::DONE)
 }
 
-/// The number of kept files that are missing on disk or have another length than the ledger records. The ledger alone cannot detect
+/// The number of kept files that are missing on disk or in the object store, or have another length than the ledger records. The ledger alone cannot detect
 /// these.
-fn differing(summary: &Summary, folder: &Path) -> usize {
+fn differing(summary: &Summary, folder: &Path, console: &Console) -> usize {
     let jobs = summary.jobs.iter().filter(|job| job.in_manifest);
     let tracks = jobs.flat_map(|job| &job.tracks);
     let files = tracks.flat_map(|track| [&track.file, &track.mix].into_iter().flatten());
-    let is_there = |file: &KeptFile| {
-        let facts = std::fs::symlink_metadata(folder.join(&file.path));
-        facts.is_ok_and(|facts| facts.is_file() && facts.len() == file.length_bytes)
-    };
-    files.filter(|file| !is_there(file)).count()
+    let kept_files = KeptFiles::new(folder);
+    let is_there = |file: &KeptFile| kept_files.look(file) == OnDisk::AsKept;
+    let differing = files.filter(|file| !is_there(file)).count();
+    note_problem(&kept_files, console);
+    differing
 }
 
 fn note_of_differing(number: usize, manifest: &str) -> String {
     let files = match number {
-        1 => "1 kept file is".to_owned(),
-        number => format!("{number} kept files are"),
+        1 => "1 kept file is missing or has".to_owned(),
+        number => format!("{number} kept files are missing or have"),
     };
     let manifest = shell_word(manifest);
     format!(
-        "\n{files} not on disk as recorded: `backline plan {manifest}` marks the jobs with f, `backline fetch {manifest}` downloads the files again\n"
+        "\n{files} another length than recorded: `backline plan {manifest}` marks the jobs with f, `backline fetch {manifest}` downloads the files again\n"
     )
 }
 

@@ -9,10 +9,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use backline_engine::driver::{
-    self, Album, PlanHooks, PlanningReport, look_at_kept_file, plan_jobs,
-};
+use backline_engine::driver::{self, Album, PlanHooks, PlanningReport, plan_jobs};
 use backline_engine::event::KeptFile;
+use backline_engine::kept_files::KeptFiles;
 use backline_engine::manifest::{DecodingWork, Diagnostics, LoadOptions, Selection, Starred, load};
 use backline_engine::opening::{Opening, compare, open};
 use backline_engine::plan::Plan;
@@ -168,7 +167,7 @@ impl Project {
         let rows = match whole {
             Ok(mut whole) => {
                 whole.plan_jobs(PlanHooks::Recorded(Some(&**ledger)), None, &quiet)?;
-                whole.open_ledger(Some(&**ledger))?;
+                whole.open_ledger(Some(&**ledger), &quiet)?;
                 driver::planned_rows(&whole.plan, &whole.plan.project_dir)
             }
             Err(_) => {
@@ -220,12 +219,21 @@ impl Project {
         let store = ledger.as_ref().map(|ledger| &**ledger as &dyn Store);
         let report = self.plan_jobs(PlanHooks::Recorded(store), None, console)?;
         say_what_is_left(&report, console);
-        self.open_ledger(store)
+        self.open_ledger(store, console)
     }
 
-    /// Compares the planned jobs with the ledger.
-    pub(crate) fn open_ledger(&mut self, store: Option<&dyn Store>) -> Result<Opening, Failure> {
-        open_plan(&mut self.plan, store, &self.recorded)
+    /// Compares the planned jobs with the ledger. Prints why kept files could not be compared.
+    pub(crate) fn open_ledger(
+        &mut self,
+        store: Option<&dyn Store>,
+        console: &Console,
+    ) -> Result<Opening, Failure> {
+        let files = KeptFiles::new(&self.plan.project_dir);
+        let look = |file: &KeptFile| files.look(file);
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let opening = open(&mut self.plan, store, &self.recorded, now_ms, &look)?;
+        note_problem(&files, console);
+        Ok(opening)
     }
 
     /// The folder of a run's reports, relative to the working directory if that is shorter.
@@ -294,7 +302,8 @@ fn as_in_ledger(
     let mut no_progress = |_: usize, _: usize| {};
     let planning = plan_jobs(&mut plan, hooks, None, now_ms, &mut no_progress);
     crate::runtime::runtime()?.block_on(planning)?;
-    let look = |file: &KeptFile| look_at_kept_file(&plan_dir, file);
+    let files = KeptFiles::new(&plan_dir);
+    let look = |file: &KeptFile| files.look(file);
     let opening = compare(&mut plan, store, &recorded, now_ms, &look)?;
     Ok((plan, opening))
 }
@@ -315,16 +324,11 @@ pub(crate) fn read_ledger(path: &Path) -> Result<Option<Ledger>, Failure> {
     }
 }
 
-/// Compares a plan's jobs with the ledger.
-fn open_plan(
-    plan: &mut Plan,
-    store: Option<&dyn Store>,
-    recorded: &str,
-) -> Result<Opening, Failure> {
-    let now_ms = jiff::Timestamp::now().as_millisecond();
-    let project_dir = plan.project_dir.clone();
-    let look = |file: &KeptFile| look_at_kept_file(&project_dir, file);
-    Ok(open(plan, store, recorded, now_ms, &look)?)
+/// Prints why kept files could not be compared with what is recorded, if a store is out of reach.
+pub(crate) fn note_problem(files: &KeptFiles, console: &Console) {
+    if let Some(problem) = files.problem() {
+        console.note(&format!("warning: {problem}\n"));
+    }
 }
 
 /// The command line's options that select some of a manifest's jobs.

@@ -12,6 +12,7 @@ use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_T
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use backline_engine::folder::{read_file, read_file_below};
+use backline_engine::kept_files::{is_object, open_kept_file};
 use backline_reporter::LiveFile;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
@@ -29,11 +30,14 @@ pub(super) struct OpenFile {
     kind: &'static str,
 }
 
-/// Opens a file of the page. Kept files must be in the folder `output`. Blocks on the disk.
+/// Opens a file of the page. Kept files must be in `output`, a folder or an object store. Blocks.
 pub(super) fn open(file: &LiveFile, output: &Path) -> io::Result<OpenFile> {
-    let mut opened = match file.is_kept {
-        true => read_file_below(output, &file.path)?,
-        false => read_file(&file.path.canonicalize()?)?,
+    let address = file.path.to_str().filter(|path| is_object(path));
+    let mut opened = match (file.is_kept, address) {
+        (true, Some(address)) if file.path.starts_with(output) => open_kept_file(output, address)?,
+        (true, Some(_)) => return Err(io::ErrorKind::PermissionDenied.into()),
+        (true, None) => read_file_below(output, &file.path)?,
+        (false, _) => read_file(&file.path.canonicalize()?)?,
     };
     let mut head = Vec::new();
     (&mut opened).take(HEAD_BYTES).read_to_end(&mut head)?;

@@ -94,7 +94,7 @@ impl Server {
 
         let stop = CancellationToken::new();
         let router = routes::router(
-            routes::Shown::new(edition, page, metrics.clone(), project.plan.output.dir()),
+            routes::Shown::new(edition, page, metrics.clone(), project.plan.output.place()),
             args.expose,
         );
         let serving = tokio::spawn(backline_serve::serve(

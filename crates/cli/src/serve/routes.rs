@@ -55,7 +55,7 @@ pub(super) struct Shown {
     page: Arc<Mutex<LivePage>>,
     metrics: Arc<Mutex<Metrics>>,
     places: Arc<Semaphore>,
-    /// The folder of kept files.
+    /// The folder or the object store of kept files.
     output: Arc<Path>,
 }
 

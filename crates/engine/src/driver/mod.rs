@@ -49,6 +49,7 @@ use crate::job::Step;
 use crate::opening::Opening;
 use crate::plan::{Plan, Purchases, StemSource};
 use crate::receipts::Receipts;
+use crate::reconnect::Reconnect;
 use crate::settings::JobKey;
 use crate::status::Sign;
 use crate::store::{KnownJob, NewRecord, PlannedRow, RecordedStem, RunBounds, RunHeader, Store};
@@ -71,7 +72,6 @@ pub use crate::conductor::IllegalStep;
 pub use crate::hooks::HookFailure;
 pub use config::account;
 pub use error::RunError;
-pub use keep::look_at_kept_file;
 pub use listen::{ListenSummary, listen, record_left_callbacks};
 pub use other_tasks::{OtherFile, OtherTask, OtherTaskError, OtherTrack, fetch_other_tasks};
 pub use planning::{PlanHooks, PlanningError, PlanningReport, plan_jobs};
@@ -386,6 +386,7 @@ pub async fn run(
         accepted: Vec::new(),
         share: run.shared.take().map(Share::new),
         left_callbacks: LeftCallbacks::new(),
+        reconnect: Reconnect::to("the ledger"),
         left_to_others: false,
         stop: signals.stop.clone(),
         over: CancellationToken::new(),

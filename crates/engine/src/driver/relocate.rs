@@ -34,6 +34,10 @@ pub(super) fn relocate(
     store: &dyn Store,
 ) -> Result<Vec<Renamed>, StoreError> {
     let mut strays = Vec::new();
+    // A track that was kept on disk stays there when the manifest names an object store.
+    if plan.output.store().is_some() {
+        return Ok(Vec::new());
+    }
     for (slot, job) in plan.jobs.iter().enumerate() {
         let Some(state) = known.get(&job.key).map(|known| &known.job) else {
             continue;

@@ -24,6 +24,7 @@ use crate::hooks::{HookFailure, HookPoint, OnError, PlanInfo};
 use crate::index::ClaimOutcome;
 use crate::job::Step;
 use crate::receipts::{LeftReceipts, Receipts};
+use crate::reconnect::Reconnect;
 use crate::settings::JobKey;
 use crate::store::{
     Batch, KnownJob, LeftCallback, NewRecord, Refusal, RefusedJob, RunHeader, Store, StoreError,
@@ -36,9 +37,6 @@ const SUBMIT_DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a run that ends waits for effects other than submissions: polls and the last megabytes of a track take seconds, and a
 /// supervisor that sent SIGTERM kills after ten of them at the earliest.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The pause between two tries to reach a ledger on a server. Nothing is lost meanwhile, so a run waits for as long as the user does.
-const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one turn of the loop decides on together.
 struct Turn {
@@ -80,6 +78,8 @@ pub(super) struct Shell<'a> {
     pub(super) share: Option<Share>,
     /// The callbacks that came to other processes.
     pub(super) left_callbacks: LeftCallbacks,
+    /// The tries to reach the ledger, where that is on a server.
+    pub(super) reconnect: Reconnect,
     /// Whether jobs of the last batch were left out, because other processes have changed them.
     pub(super) left_to_others: bool,
     /// Cancelled when the user wants to stop at once.
@@ -458,17 +458,18 @@ impl Shell<'_> {
         let Written { refused, dropped } = loop {
             match tokio::task::block_in_place(|| self.write(&batch)) {
                 Ok(written) => break written,
-                // What is under way goes on meanwhile, and task ids are kept as receipts.
-                Err(StoreError::Unreachable { path, source }) if !self.stop.is_cancelled() => {
-                    tracing::warn!(error = %source, ledger = %path, "the ledger can't be reached; trying again");
+                // What is under way goes on meanwhile, and task ids are kept as receipts: a run waits for as long as the user does.
+                Err(StoreError::Unreachable { source, .. }) if !self.stop.is_cancelled() => {
+                    let pause = self.reconnect.failed(&source);
                     tokio::select! {
                         () = self.stop.cancelled() => {}
-                        () = tokio::time::sleep(OUTAGE_PAUSE) => {}
+                        () = tokio::time::sleep(pause) => {}
                     }
                 }
                 Err(source) => return Err(self.save_what_can_be_saved(source, &batch).await),
             }
         };
+        self.reconnect.succeeded();
         self.left_to_others |= refused.iter().any(|job| job.why == Refusal::Conflict);
         self.conductor.refuse(self.clock.now_ms(), &refused, &batch);
         let is_refused = |effect: &Effect| {
@@ -525,17 +526,19 @@ impl Shell<'_> {
 
     /// Reads the ledger, and waits while it is out of reach: what is under way goes on meanwhile.
     fn read_patiently<T>(
-        &self,
+        &mut self,
         read: impl Fn(&dyn Store) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         tokio::task::block_in_place(|| {
             loop {
                 match read(self.store) {
-                    Err(StoreError::Unreachable { path, source }) if !self.stop.is_cancelled() => {
-                        tracing::warn!(error = %source, ledger = %path, "the ledger can't be read; trying again");
-                        std::thread::park_timeout(OUTAGE_PAUSE);
+                    Err(StoreError::Unreachable { source, .. }) if !self.stop.is_cancelled() => {
+                        std::thread::park_timeout(self.reconnect.failed(&source));
                     }
-                    read => return read,
+                    read => {
+                        self.reconnect.succeeded();
+                        return read;
+                    }
                 }
             }
         })

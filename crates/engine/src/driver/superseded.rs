@@ -13,11 +13,12 @@ use backline_api::Results;
 
 use super::file_names::{of_part, split, with_mark, without_extension};
 use super::keep::content_hash;
-use super::{look_at_kept_file, shown_path};
+use super::shown_path;
 use crate::event::{Event, KeptFile, Part, RunId, TrackNote};
 use crate::folder::{Folder, Found};
-use crate::forecast::{Missing, OnDisk};
+use crate::forecast::Missing;
 use crate::job::{Job, Task};
+use crate::kept_files::{KeptFiles, OnDisk, is_object};
 use crate::plan::{Plan, PlannedJob, TrackName};
 use crate::settings::JobKey;
 use crate::store::{KnownJob, RunHeader, Store, StoreError};
@@ -203,6 +204,7 @@ pub(super) fn elsewhere(run: &RunHeader, store: &dyn Store) -> Result<HashSet<Jo
     Ok(elsewhere)
 }
 
+/// The kept files of a job that can be renamed: those on disk. An object keeps its name, and a newcomer gets another one.
 pub(super) fn kept(key: JobKey, job: &Job) -> Vec<TrackFile<'_>> {
     let Some(task) = job.task() else {
         return Vec::new();
@@ -217,7 +219,7 @@ pub(super) fn kept(key: JobKey, job: &Job) -> Vec<TrackFile<'_>> {
         let file = track.kept.iter().map(move |file| of(Part::Track, file));
         file.chain(track.mix.iter().map(move |file| of(Part::Mix, file)))
     });
-    parts.collect()
+    parts.filter(|kept| !is_object(&kept.file.path)).collect()
 }
 
 /// Gives the kept files of a job whose task is not its own names that say so.
@@ -236,7 +238,7 @@ pub(super) fn set_aside(plan: &Plan, key: JobKey, job: &Job) {
 /// Renames a kept file to a name in the same folder that is free.
 fn rename(plan: &Plan, kept: &TrackFile<'_>, to: &str) -> Option<Renamed> {
     let project_dir = &plan.project_dir;
-    let changed = match look_at_kept_file(project_dir, kept.file) {
+    let changed = match KeptFiles::new(project_dir).look(kept.file) {
         OnDisk::AsKept => false,
         OnDisk::Changed => true,
         OnDisk::Gone => false,

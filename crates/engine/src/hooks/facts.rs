@@ -9,6 +9,7 @@ use super::{
     HOOK_EVENT_VERSION, HookEvent, HookPoint, JobInfo, PlanInfo, PresetInfo, RunInfo, StemInfo,
 };
 use crate::event::Event;
+use crate::kept_files::is_object;
 use crate::plan::{Plan, PlannedJob, StemSource};
 
 /// Makes events of one plan's run.
@@ -68,7 +69,7 @@ impl EventBuilder {
         }
     }
 
-    /// The same, of what was recorded; a kept file is named as it lies on disk, and `artefact` is what it is where a step made it.
+    /// The same, of what was recorded; a kept file is named by its path on disk or its address in an object store, and `artefact` is what it is where a step made it.
     pub(crate) fn of_record(
         &self,
         point: HookPoint,
@@ -79,6 +80,7 @@ impl EventBuilder {
         project_dir: &Path,
     ) -> HookEvent {
         let file = match happened {
+            Event::TrackKept { file, .. } if is_object(&file.path) => Some(file.path.clone()),
             Event::TrackKept { file, .. } => Some(absolute(&project_dir.join(&file.path))),
             _ => None,
         };

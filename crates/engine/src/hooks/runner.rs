@@ -18,6 +18,7 @@ use super::{
     OnError, program,
 };
 use crate::event::{Event, TrackNote};
+use crate::kept_files::open_kept_file;
 use crate::plan::HookRefusal;
 use crate::settings::JobKey;
 
@@ -306,14 +307,13 @@ async fn measure(event: &HookEvent) -> Result<Option<TrackNote>, HookError> {
     let Some(file) = event.file.clone() else {
         return Ok(None);
     };
-    let measured = tokio::task::spawn_blocking(move || loudness_of(Path::new(&file)));
+    let measured = tokio::task::spawn_blocking(move || loudness_of(&file));
     let failed = |error: tokio::task::JoinError| HookError::File(error.to_string());
     measured.await.map_err(failed)?.map(Some)
 }
 
-fn loudness_of(path: &Path) -> Result<TrackNote, HookError> {
-    let shown = path.display();
-    let file = crate::folder::read_file(path)
+fn loudness_of(shown: &str) -> Result<TrackNote, HookError> {
+    let file = open_kept_file(Path::new(""), shown)
         .map_err(|error| HookError::File(format!("could not read {shown}: {error}")))?;
     let loudness = backline_audio::loudness_from(file)
         .map_err(|error| HookError::File(format!("could not decode {shown}: {error}")))?;

@@ -1,7 +1,7 @@
 //! `store`: copies kept tracks to an object store or a folder.
 //!
 //! A copy lies under the hook's destination at the file's own path within the project; where the output folder lies outside of it, at the
-//! output folder's name and the path below that, so that no two kept files have one path. The same file again replaces its copy;
+//! output folder's name and the path below that; a file in an object store at its bucket and path. So no two kept files have one path. The same file again replaces its copy;
 //! nothing is ever removed there. Files are read in pieces. Credentials come from the variables that the hook's `env` names (`AWS_ACCESS_KEY_ID`, …), never from the
 //! manifest.
 
@@ -18,7 +18,7 @@ use url::Url;
 use super::process::HookContext;
 use super::{HookError, HookEvent, HookSpec};
 use crate::event::{Event, TrackNote};
-use crate::folder::read_file;
+use crate::kept_files::{is_object, open_kept_file};
 
 /// Bytes of a copied file that are in memory at a time.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -87,7 +87,9 @@ impl ObjectTarget {
 
     /// Copies a file in pieces: what is small at once, what is large in several parts.
     async fn copy(&self, file: &str, place: ObjectPath) -> std::io::Result<()> {
-        let opened = read_file(Path::new(file))?;
+        let file = file.to_owned();
+        let opened = tokio::task::spawn_blocking(move || open_kept_file(Path::new(""), &file));
+        let opened = opened.await.map_err(std::io::Error::other)??;
         let mut from = tokio::fs::File::from_std(opened);
         let mut to = BufWriter::with_capacity(self.store.clone(), place, PART_BYTES);
         let copied = tokio::io::copy(&mut from, &mut to).await;
@@ -104,6 +106,12 @@ impl ObjectTarget {
 
 /// The parts of a copy's path: two kept files never have the same.
 fn parts_of(kept: &str, output: &Path) -> Vec<String> {
+    if is_object(kept) {
+        // The bucket and the path in it.
+        let (_, rest) = kept.split_once("://").unwrap_or_default();
+        let parts = rest.split('/').filter(|part| !part.is_empty());
+        return parts.map(str::to_owned).collect();
+    }
     let path = Path::new(kept);
     if !path.is_absolute() {
         return kept.split('/').map(str::to_owned).collect();
@@ -138,5 +146,6 @@ mod tests {
         check("/data/album/verse/lofi-1.mp3", "album/verse/lofi-1.mp3");
         check("/data/album/chorus/lofi-1.mp3", "album/chorus/lofi-1.mp3");
         check("/elsewhere/lofi-1.mp3", "elsewhere/lofi-1.mp3");
+        check("s3://music/album/lofi-1.mp3", "music/album/lofi-1.mp3");
     }
 }

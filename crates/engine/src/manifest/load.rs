@@ -74,6 +74,7 @@ pub struct Loaded {
 /// Everything that is wrong with it, each with its position.
 pub fn load(path: &Path, options: &LoadOptions<'_>) -> Result<Loaded, Diagnostics> {
     let mut report = Report::new(Sources::new(options.shown_from.clone()));
+    report.allow_jobs(options.max_jobs);
     let plan = Loader {
         options,
         report: &mut report,

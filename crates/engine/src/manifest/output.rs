@@ -11,12 +11,13 @@ use crate::manifest::matrix::compile::Compiler;
 use crate::manifest::matrix::expand::job_name;
 use crate::manifest::source::fields::{self, Fields, Text};
 use crate::manifest::source::files::Span;
+use crate::manifest::source::node::Node;
 use crate::manifest::source::report::Report;
 use crate::manifest::template::scope::{OUTPUT_ROOTS, Scope};
 use crate::manifest::template::{compile, fixed};
 use crate::plan::{Namer, Output, TrackName, one_name};
 
-const KEYS: &[&str] = &["dir", "file", "loudness", "tags"];
+const KEYS: &[&str] = &["dir", "file", "loudness", "store", "tags"];
 
 /// What `output` says.
 pub(crate) struct ReadOutput {
@@ -63,6 +64,10 @@ pub(crate) fn read_output(
     {
         hooks::not_built("`output.tags`", "tags", node, report);
     }
+    let store = match section.and_then(|section| section.get("store")) {
+        Some(node) => Some(read_store(node, folder, render, report)?),
+        None => None,
+    };
     let scope = Scope {
         roots: OUTPUT_ROOTS,
         ..compiler.scope.clone()
@@ -93,10 +98,44 @@ pub(crate) fn read_output(
             compiler.fixed.clone(),
             stems,
             presets,
-        ),
+        )
+        .in_store(store),
         loudness,
         file_span: file.span,
     })
+}
+
+/// The address of the object store that tracks are kept in, without `/` at its end. Nothing in it is percent-encoded.
+fn read_store(
+    node: &Node,
+    folder: &Path,
+    render: &fixed::RenderFixed<'_>,
+    report: &mut Report,
+) -> Option<String> {
+    const NAME: &str = "`output.store`";
+    if !cfg!(feature = "store") {
+        hooks::not_built(NAME, "store", node, report);
+        return None;
+    }
+    let text = fields::text(node, NAME, report)?;
+    let rendered = render(&text, report)?;
+    let url = hooks::store_url(NAME, &rendered, &text, folder, report)?;
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    if !is_plain || url.query().is_some() || url.fragment().is_some() {
+        report
+            .error_at(
+                text.span,
+                format!("{NAME} has more than a bucket and a path"),
+                "expected `s3://bucket/path`",
+            )
+            .help("credentials are read from the environment: AWS_ACCESS_KEY_ID, AWS_ENDPOINT, …");
+        return None;
+    }
+    let address = match url.to_file_path() {
+        Ok(path) if url.scheme() == "file" => format!("file://{}", path.display()),
+        _ => rendered,
+    };
+    Some(address.trim_end_matches('/').to_owned())
 }
 
 /// Whether an option is on.

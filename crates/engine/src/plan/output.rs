@@ -23,6 +23,7 @@ const MAX_ID_CHARS: usize = 64;
 #[derive(Clone)]
 pub struct Output {
     dir: PathBuf,
+    store: Option<Arc<str>>,
     names: Arc<NameTemplates>,
     tags: bool,
 }
@@ -80,6 +81,7 @@ impl Output {
     ) -> Self {
         Self {
             dir,
+            store: None,
             tags,
             names: Arc::new(NameTemplates {
                 engine: Engine::new(harmless),
@@ -91,9 +93,28 @@ impl Output {
         }
     }
 
-    /// The folder that all tracks are kept in.
+    /// The same names, with tracks kept in an object store below this address.
+    pub(crate) fn in_store(self, store: Option<String>) -> Self {
+        Self {
+            store: store.map(Arc::from),
+            ..self
+        }
+    }
+
+    /// The object store that tracks are kept in, as an address without `/` at its end: `s3://bucket/album`. None where they are kept in
+    /// [`dir`](Self::dir).
+    pub fn store(&self) -> Option<&str> {
+        self.store.as_deref()
+    }
+
+    /// The folder of reports, of what is being downloaded, and of kept tracks unless they are in an [object store](Self::store).
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Where kept tracks are: the address of the [object store](Self::store), or [`dir`](Self::dir).
+    pub fn place(&self) -> &Path {
+        self.store().map_or(&self.dir, Path::new)
     }
 
     /// Whether title, style, task id, key and tempo are written into kept files.
@@ -101,10 +122,11 @@ impl Output {
         self.tags
     }
 
-    /// The same names in another folder.
+    /// The same names in another folder, which tracks are kept in.
     pub fn moved_to(&self, dir: PathBuf) -> Self {
         Self {
             dir,
+            store: None,
             ..self.clone()
         }
     }

@@ -44,7 +44,7 @@ fn tasks_beside_the_one_that_is_followed_are_named() {
     let closing = check(&summary, &[], Level::Quiet);
     let status = crate::status::status_text(
         &summary,
-        crate::status::RunState::Ended,
+        &crate::status::RunState::Ended,
         crate::status::View::default(),
     );
     for text in [closing, status] {
@@ -182,7 +182,7 @@ fn tracks_that_are_not_downloaded_are_listed_once_a_cause_and_the_mix_is_named()
     track.problem = Some("404".to_owned());
     let status = crate::status::status_text(
         &summary,
-        crate::status::RunState::Ended,
+        &crate::status::RunState::Ended,
         crate::status::View::default(),
     );
     for text in [check(&summary, &[], Level::Normal), status] {

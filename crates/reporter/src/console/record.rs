@@ -345,7 +345,7 @@ fn full_line(
         } => ConsoleLine::error(
             "changed",
             format!(
-                "the file of {} was changed on disk; it will be moved aside",
+                "the file of {} was changed on disk or in the object store; it is not overwritten",
                 track(*index, *part)
             ),
         ),

@@ -16,6 +16,7 @@
 //! results: stems as `sets` that play together, other files as `made`, and steps with missing files as `open`. Every text is
 //! clean and on one line.
 
+use backline_engine::kept_files::place_of;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -342,7 +343,7 @@ impl Files<'_> {
     }
 
     fn file(&self, path: &str, seconds: Option<f64>) -> FileData {
-        let sound = self.sounds.get(&self.project_dir.join(path));
+        let sound = self.sounds.get(&place_of(self.project_dir, path));
         FileData {
             at: (self.address)(path),
             seconds: seconds.or(sound.map(|sound| sound.duration_s)),

@@ -4,6 +4,7 @@
 //! the page's JSON format, and the figures of the page's head. Sound files are served only at the addresses that
 //! [`LivePage::files`] lists.
 
+use backline_engine::kept_files::place_of;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -80,7 +81,7 @@ impl LivePage {
         let file = |is_kept: bool| {
             move |path: &str| LiveFile {
                 address: href::served(path),
-                path: self.project_dir.join(path),
+                path: place_of(&self.project_dir, path),
                 is_kept,
             }
         };

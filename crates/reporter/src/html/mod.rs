@@ -17,6 +17,7 @@ mod live;
 
 pub use live::{LiveFile, LivePage};
 
+use backline_engine::kept_files::is_object;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +91,10 @@ pub(crate) fn render(
 ) -> io::Result<Vec<u8>> {
     let sounds = measure(&data::sound_files(material), material.sound_cache, progress);
     let (folder, project_dir) = (absolute(dir), absolute(material.project_dir));
-    let address = |path: &str| href::href(&folder, &project_dir.join(path));
+    let address = |path: &str| match is_object(path) {
+        true => path.to_owned(),
+        false => href::href(&folder, &project_dir.join(path)),
+    };
     let data = data::PageData::new(material, &sounds, &address);
     lay_out(material.summary, &data, policy(""))
 }

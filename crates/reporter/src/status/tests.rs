@@ -10,7 +10,7 @@ fn the_status_of_a_run() {
     insta::assert_snapshot!(
         anstream::adapter::strip_str(&status_text(
             &example::summary(),
-            RunState::Ended,
+            &RunState::Ended,
             View::default()
         ))
         .to_string()
@@ -32,28 +32,40 @@ fn a_track_that_was_not_fetched_needs_attention_while_it_is_there() {
     summary.jobs[0].tracks[1].problem = Some("the file ends in the middle".to_owned());
     summary.jobs[0].tracks[1].file = None;
     insta::assert_snapshot!(
-        anstream::adapter::strip_str(&status_text(&summary, RunState::Ended, View::default()))
+        anstream::adapter::strip_str(&status_text(&summary, &RunState::Ended, View::default()))
             .to_string()
     );
 }
 
 #[test]
 fn a_run_that_was_killed_is_told_from_one_that_goes_on() {
+    let active = |processes: usize| RunState::Active {
+        processes: (0..processes)
+            .map(|it| format!("{it} on 10.0.0.7"))
+            .collect(),
+    };
     let mut summary = example::summary();
+    let text = status_text(&summary, &active(1), View::default());
+    assert!(
+        text.contains("; what was begun goes on in process 0 on 10.0.0.7\n"),
+        "{text}"
+    );
     summary.run.ended_ms = None;
     for (life, said) in [
         (
             RunState::Killed,
             "died before its end: the same command resumes it\n",
         ),
-        (RunState::Active { process: None }, ", is running\n"),
+        (active(0), ", is running\n"),
+        (active(1), ", is running in process 0 on 10.0.0.7\n"),
         (
-            RunState::Active { process: Some(17) },
-            ", is running in process 17\n",
+            active(2),
+            ", is running in processes 0 on 10.0.0.7, 1 on 10.0.0.7\n",
         ),
+        (active(9), "7 on 10.0.0.7 and 1 more\n"),
     ] {
-        let text =
-            anstream::adapter::strip_str(&status_text(&summary, life, View::default())).to_string();
+        let text = anstream::adapter::strip_str(&status_text(&summary, &life, View::default()))
+            .to_string();
         assert!(text.contains(said), "{text}");
     }
 }
@@ -68,7 +80,7 @@ fn a_refusal_of_a_job_that_is_not_bought_yet_is_listed_and_the_rest_is_counted()
     summary.jobs[1].error = Some("Rate limit".to_owned());
     summary.jobs[1].error_code = Some(405);
     let text =
-        anstream::adapter::strip_str(&status_text(&summary, RunState::Killed, View::default()))
+        anstream::adapter::strip_str(&status_text(&summary, &RunState::Killed, View::default()))
             .to_string();
     let (_, listed) = text.split_once("\nNot bought yet, because of\n").unwrap();
     let lines: Vec<&str> = listed.lines().take_while(|line| !line.is_empty()).collect();
@@ -83,7 +95,7 @@ fn a_refusal_of_a_job_that_is_not_bought_yet_is_listed_and_the_rest_is_counted()
 fn a_status_fits_its_window() {
     let mut summary = example::summary();
     summary.jobs = vec![summary.jobs[2].clone(); 40];
-    let text = status_text(&summary, RunState::Ended, View::default());
+    let text = status_text(&summary, &RunState::Ended, View::default());
     for (columns, rows) in [(80, 24), (40, 10), (20, 4)] {
         let fitted = fitted(&text, Size { columns, rows });
         assert!(fitted.lines().count() < usize::from(rows), "{fitted}");
@@ -106,7 +118,7 @@ fn a_status_fits_its_window() {
 fn the_list_is_bounded() {
     let mut summary = example::summary();
     summary.jobs = vec![summary.jobs[2].clone(); 1_000];
-    let text = status_text(&summary, RunState::Ended, View::default());
+    let text = status_text(&summary, &RunState::Ended, View::default());
     assert!(text.contains("and 950 more jobs"), "{text}");
     assert!(text.lines().count() < 130);
 }
@@ -126,7 +138,7 @@ fn forty_jobs_that_are_not_bought_are_a_grid_or_a_list_on_request() {
         .collect();
     summary.jobs[5].state = JobStatus::Kept;
     let text = |view| {
-        let text = status_text(&summary, RunState::Ended, view);
+        let text = status_text(&summary, &RunState::Ended, view);
         anstream::adapter::strip_str(&text).to_string()
     };
     let fits = text(View::default());
@@ -161,7 +173,7 @@ fn steps_are_shown_under_their_songs() {
             columns: None,
             jobs,
         };
-        anstream::adapter::strip_str(&status_text(&summary, RunState::Ended, view)).to_string()
+        anstream::adapter::strip_str(&status_text(&summary, &RunState::Ended, view)).to_string()
     };
     insta::assert_snapshot!(text(true));
     // The grid has a sign for each song.

@@ -22,6 +22,8 @@ pub struct Farm {
     scratch: PathBuf,
     /// By the hash of the secret, so that the time of a look-up says nothing about the secret.
     offers: Mutex<HashMap<blake3::Hash, Offer>>,
+    /// When a worker last began or finished a render.
+    contact: Mutex<Option<Instant>>,
     changed: Notify,
 }
 
@@ -65,6 +67,7 @@ impl Farm {
             playing,
             scratch,
             offers: Mutex::default(),
+            contact: Mutex::default(),
             changed: Notify::new(),
         }
     }
@@ -78,12 +81,14 @@ impl Farm {
         waiting.iter().map(|offer| offer.secret.clone()).collect()
     }
 
-    /// How many renders wait, if no worker has any and one of them was offered more than `age` ago; otherwise 0.
+    /// How many renders wait, if no worker has any, one of them was offered more than `age` ago and no worker has begun or finished one
+    /// since; otherwise 0.
     pub fn without_worker(&self, age: Duration) -> usize {
+        let is_quiet = self.contact().is_none_or(|at| at.elapsed() > age);
         let offers = self.lock();
         let is_idle = offers.values().all(|offer| offer.attempts == 0);
         let is_old = offers.values().any(|offer| offer.offered.elapsed() > age);
-        match is_idle && is_old {
+        match is_quiet && is_idle && is_old {
             true => offers.len(),
             false => 0,
         }
@@ -156,6 +161,7 @@ impl Farm {
             return Err(Refused::Gone);
         }
         offer.attempts += 1;
+        *self.contact() = Some(Instant::now());
         tracing::info!(
             %worker,
             process = begin.process,
@@ -213,10 +219,15 @@ impl Farm {
         offer.next += 1;
         if !matches!(delivery, Delivery::Part(_)) {
             offers.remove(&key);
+            *self.contact() = Some(Instant::now());
             self.changed.notify_one();
         }
         place.send(delivery);
         Ok(())
+    }
+
+    fn contact(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<blake3::Hash, Offer>> {

@@ -64,10 +64,8 @@ fn examine(path: &Path, shown: &str) -> Result<Check, StoreError> {
         checked.extent.jobs
     );
     if let Some(owner) = ledger.owner()? {
-        let number = owner
-            .process
-            .map_or_else(String::new, |it| format!(" {it}"));
-        let found = format!("{found}; in use by another backline process{number}");
+        let processes: String = owner.processes.iter().map(|it| format!(" {it}")).collect();
+        let found = format!("{found}; in use by another backline process{processes}");
         return Ok(Check::doubtful(
             "ledger",
             found,

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use backline_engine::folder::{Folder, Found, read_file};
+use backline_engine::folder::{Folder, Found};
+use backline_engine::kept_files::{open_kept_file, place_of};
 use backline_engine::scratch::create;
 use indexmap::IndexSet;
 use serde_json::{Value, json};
@@ -144,9 +145,9 @@ impl Picks<'_> {
         } = chosen;
         let failed = |error: io::Error| not_written(self.to, error);
         if !self.has(name) {
-            let from = self.project_dir.join(&file.path);
+            let from = place_of(self.project_dir, &file.path);
             let mut scratch = create(&self.folder, TEMPORARY).map_err(failed)?;
-            let source = read_file(&from);
+            let source = open_kept_file(self.project_dir, &file.path);
             let hash = source.and_then(|mut source| copied(&mut source, scratch.file()));
             if hash.map_err(failed)? != file.sha256 {
                 return Ok(Err(changed_on_disk(&from)));

@@ -62,19 +62,17 @@ pub(super) fn close(
     if refused && !replayed && project.plan.provider.embedded.is_none() {
         console.note(&advice(&ended.outcome, project));
     }
-    if sells_recovery(&ended.outcome, project) && summary.this_run.totals.to_fetch > 0 {
+    let is_failed = ended.outcome == Outcome::Failed;
+    let mut code = Code::of(&ended.outcome);
+    if let Some(failure) = is_failed.then(|| try_output(project).err()).flatten() {
+        // The jobs failed because of the output folder or the object store, which only the user can correct.
+        console.note_always(&failure.text(console.colour_err));
+        code = failure.code();
+    } else if sells_recovery(&ended.outcome, project) && summary.this_run.totals.to_fetch > 0 {
         console.note(&format!(
             "`backline fetch --recover {}` buys a recovery of each song that the provider does not serve any more.\n",
             shell_word(&project.shown)
         ));
-    }
-    let mut code = Code::of(&ended.outcome);
-    if ended.outcome == Outcome::Failed
-        && let Err(failure) = try_output(project)
-    {
-        // The jobs failed because of the output folder, which only the user can correct.
-        console.note_always(&failure.text(console.colour_err));
-        code = failure.code();
     }
     if reports.iter().any(Result::is_err) {
         code = code.or(exit_codes::NOT_WRITTEN);

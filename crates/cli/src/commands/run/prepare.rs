@@ -8,6 +8,7 @@ use backline_api::ApiKey;
 use backline_engine::driver::{HookFailure, PlanHooks};
 use backline_engine::folder::Folder;
 use backline_engine::forecast::Forecast;
+use backline_engine::kept_files::probe_store;
 use backline_engine::opening::Opening;
 use backline_engine::plan::Purchases;
 use backline_engine::scratch::{create, sweep};
@@ -71,7 +72,8 @@ pub(super) fn try_ledger(project: &Project) -> Result<(), Failure> {
     }
 }
 
-/// Checks that the output folder can be written to and that its disk has enough space.
+/// Checks that the output folder can be written to and that its disk has enough space, and that the object store of kept files, if there is
+/// one, takes them.
 pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
     let dir = project.plan.output.dir();
     if let Some(file) = file_in_the_way(dir) {
@@ -96,6 +98,15 @@ pub(super) fn try_output(project: &Project) -> Result<(), Failure> {
         let context = format!("the output folder {} can't be written to", dir.display());
         Failure::new(Kind::Output, anyhow::Error::new(error).context(context)).hint(
             "free some space or correct its permissions, or name another with `output: {dir: …}`",
+        )
+    })?;
+    let Some(store) = project.plan.output.store() else {
+        return Ok(());
+    };
+    probe_store(store).map_err(|error| {
+        let message = format!("cannot keep files in the object store {store}: {error}");
+        Failure::msg(Kind::Output, message).hint(
+            "check the bucket and the credentials in the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT, …",
         )
     })
 }
@@ -142,7 +153,7 @@ pub(super) fn forecast(
     ledger: &Ledger,
     console: &Console,
 ) -> Result<Opening, Failure> {
-    let opening = project.open_ledger(Some(&**ledger))?;
+    let opening = project.open_ledger(Some(&**ledger), console)?;
     if !options.replays() {
         warn_of_abandoned(project, ledger, console)?;
     }

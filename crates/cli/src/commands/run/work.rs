@@ -7,7 +7,7 @@ use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use backline_engine::driver::PlanHooks;
-use backline_engine::event::{Event, Outcome, Record, StopReason};
+use backline_engine::event::{Event, Outcome, Record};
 use backline_engine::settings::JobKey;
 use backline_engine::store::RunHeader;
 
@@ -68,8 +68,10 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
     let hooks = PlanHooks::Recorded(Some(&*ledger));
     let planning = project.plan_jobs(hooks, Some(keys.provider.expose()), console)?;
     select(&mut project, &run, &ledger)?;
-    let opening = project.open_ledger(Some(&*ledger))?;
-    output_owner::require_run(project.plan.output.dir(), &run.id)?;
+    let opening = project.open_ledger(Some(&*ledger), console)?;
+    if project.plan.output.store().is_none() {
+        output_owner::require_run(project.plan.output.dir(), &run.id)?;
+    }
     let runtime = super::super::runtime()?;
     let (shared, songs) = sharing::join(&runtime, &project, &ledger, run.clone());
     console.note(&format!("working on run {}\n", run.id));
@@ -104,12 +106,9 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
     console.note(&format!(
         "{submitted} requests sent, {kept} files kept by this worker\n"
     ));
-    // How the run ended is the matter of the process that began it.
+    // How the run ended is the matter of the process that began it, and a worker may leave at any time.
     Ok(match ended?.outcome {
-        outcome @ (Outcome::Refused { .. }
-        | Outcome::Stopped {
-            reason: StopReason::Signal,
-        }) => Code::of(&outcome),
+        outcome @ Outcome::Refused { .. } => Code::of(&outcome),
         _ => exit_codes::DONE,
     })
 }

@@ -6,6 +6,9 @@
 //!
 //! What a step makes is kept by its kind: sound like a track, a WAV file only where it is one, notes as a Standard MIDI File.
 //!
+//! Where tracks are kept in an object store, the temporary file is in the output directory until the object is there and was read back.
+//! A run that was killed before it recorded that finds the object by its name and content.
+//!
 //! One handle of the folder and one of the file are used from the first byte to the name, so that no planted link leads elsewhere. A
 //! fetch that breaks off goes on where it stopped, in this run or a later one, if the host proves that the file is the same.
 
@@ -33,8 +36,8 @@ use super::shown_path;
 use crate::conductor::{EffectError, FetchRequest, FileContent};
 use crate::event::{KeptFile, Part, RunId};
 use crate::folder::Folder;
-use crate::forecast::OnDisk;
 use crate::hooks::HookError;
+use crate::kept_files::put_object;
 use crate::plan::TrackName;
 
 pub(super) use check::content_hash;
@@ -105,8 +108,13 @@ impl Keeper {
         place: &Path,
         request: &FetchRequest,
     ) -> Result<StoredFile, EffectError> {
-        let dir = self.plan.plan().output.dir().to_owned();
-        let inside = place.to_owned();
+        let output = &self.plan.plan().output;
+        let dir = output.dir().to_owned();
+        let inside = match output.store() {
+            // Only what is being downloaded is on disk.
+            Some(_) => dir.join(name_of(place)),
+            None => place.to_owned(),
+        };
         let hash = hash(request);
         let part = blocking(move || open(&dir, &inside, &hash)).await?;
         let part = Arc::new(part);
@@ -114,8 +122,9 @@ impl Keeper {
         let keeping = Keeping {
             part,
             name: name_of(&of_part(place, request.part)),
+            store: self.store_of(place),
             replaces: request.replaces.clone(),
-            dir: self.plan.plan().output.dir().to_owned(),
+            dir: output.dir().to_owned(),
             project_dir: self.project_dir.clone(),
             promised_s: request.duration_s,
             kind: self.kind(request),
@@ -140,6 +149,17 @@ impl Keeper {
         let mut place = self.place(request)?;
         place.as_mut_os_string().push(suffix);
         Ok(place)
+    }
+
+    /// The address of the directory in the object store that a place's file goes to; none where it stays on disk.
+    fn store_of(&self, place: &Path) -> Option<String> {
+        let output = &self.plan.plan().output;
+        let inside = place.parent()?.strip_prefix(output.dir()).ok()?;
+        let parts = inside
+            .components()
+            .map(|part| part.as_os_str().to_string_lossy());
+        let all = std::iter::once(output.store()?.into()).chain(parts);
+        Some(all.collect::<Vec<_>>().join("/"))
     }
 
     /// What a file is to be.
@@ -318,6 +338,8 @@ struct Keeping {
     part: Arc<PartialFile>,
     /// Its name without extension.
     name: String,
+    /// The directory in an object store that it is put into.
+    store: Option<String>,
     replaces: Option<String>,
     /// The output directory.
     dir: PathBuf,
@@ -386,16 +408,19 @@ impl Keeping {
 
     /// Gives a checked file, which has the name `from`, its own, and takes away what was for it alone.
     fn name(&self, file: &File, from: &str, checked: Checked) -> Result<KeptFile, EffectError> {
+        let wished = match checked.file.unverified {
+            None => self.name.clone(),
+            Some(_) => name_of(&unverified(Path::new(&self.name))),
+        };
+        if let Some(store) = &self.store {
+            return self.put(store, &wished, file, from, checked);
+        }
         let folder = &self.part.folder;
         let shown = |name: &str| shown_path(&self.project_dir, &folder.path().join(name));
         let before = self.replaces.as_deref().and_then(|path| {
             let name = Path::new(path).file_name()?.to_str()?;
             (shown(name) == path).then_some(name)
         });
-        let wished = match checked.file.unverified {
-            None => self.name.clone(),
-            Some(_) => name_of(&unverified(Path::new(&self.name))),
-        };
         let wish = NameRequest {
             stem: &wished,
             extension: checked.extension,
@@ -416,13 +441,35 @@ impl Keeping {
             ..checked.file
         })
     }
-}
 
-/// What became of a kept file, by its length: reading all files would take too long. A link at its path is no file.
-pub fn look_at_kept_file(project_dir: &Path, file: &KeptFile) -> OnDisk {
-    match std::fs::symlink_metadata(project_dir.join(&file.path)) {
-        Ok(facts) if facts.is_file() && facts.len() == file.length_bytes => OnDisk::AsKept,
-        Ok(facts) if facts.is_file() => OnDisk::Changed,
-        _ => OnDisk::Gone,
+    /// Puts a checked file, which has the name `from`, into an object store, and takes away what was for it alone.
+    fn put(
+        &self,
+        store: &str,
+        stem: &str,
+        file: &File,
+        from: &str,
+        checked: Checked,
+    ) -> Result<KeptFile, EffectError> {
+        let sha256 = &checked.file.sha256;
+        let put = put_object(store, stem, checked.extension, file, sha256);
+        // What can't be put now is here to be put later.
+        let path = put.map_err(|error| {
+            let message = format!("could not put {stem} into {store}: {error}");
+            EffectError::ours(message, true)
+        })?;
+        let folder = &self.part.folder;
+        let removed = folder.remove(from).and_then(|()| {
+            self.part.discard()?;
+            folder.remove(self.part.aside())
+        });
+        if let Err(error) = removed {
+            let left = folder.path().join(from);
+            tracing::warn!("{} was not removed: {error}", left.display());
+        }
+        Ok(KeptFile {
+            path,
+            ..checked.file
+        })
     }
 }

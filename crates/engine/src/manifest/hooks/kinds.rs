@@ -1,11 +1,14 @@
 //! The kinds of hooks that are more than a program: scripts, addresses, copies of kept tracks.
 
+use std::path::Path;
+
 use url::Url;
 
 use super::ReadContext;
 use crate::hooks::{HookKind, HookPoint, Target};
+use crate::kept_files::SCHEMES;
 use crate::manifest::provider::secret;
-use crate::manifest::source::fields::{self, Fields, wrong};
+use crate::manifest::source::fields::{self, Fields, Text, wrong};
 use crate::manifest::source::node::{Node, Value};
 use crate::manifest::source::report::Report;
 use crate::nearest::suggestion;
@@ -113,12 +116,22 @@ pub(super) fn store(
     }
     let text = fields::text(node, "`store`", report)?;
     let rendered = (context.fixed)(&text, report)?;
-    let known = ["s3", "gs", "az", "file"];
+    let url = store_url("`store`", &rendered, &text, context.folder, report)?;
+    Some(HookKind::Store { url })
+}
+
+/// The place that a text names: an object store's address, or a folder as seen from the manifest.
+pub(in crate::manifest) fn store_url(
+    what: &str,
+    rendered: &str,
+    text: &Text,
+    folder: &Path,
+    report: &mut Report,
+) -> Option<Url> {
     let url = if rendered.contains("://") {
-        Url::parse(&rendered).map_err(|error| error.to_string())
+        Url::parse(rendered).map_err(|error| error.to_string())
     } else {
-        // A folder, as seen from the manifest.
-        let folder = std::path::absolute(context.folder.join(&rendered));
+        let folder = std::path::absolute(folder.join(rendered));
         folder
             .map_err(|error| error.to_string())
             .and_then(|folder| {
@@ -127,7 +140,7 @@ pub(super) fn store(
     };
     let expected = "expected `s3://bucket/path`, `gs://…`, `az://…` or a folder";
     match url {
-        Ok(url) if known.contains(&url.scheme()) => Some(HookKind::Store { url }),
+        Ok(url) if SCHEMES.contains(&url.scheme()) => Some(url),
         Ok(url) => {
             report
                 .error_at(
@@ -135,13 +148,13 @@ pub(super) fn store(
                     format!("nothing can be stored at `{}://`", url.scheme()),
                     expected,
                 )
-                .maybe_help(suggestion(url.scheme(), known));
+                .maybe_help(suggestion(url.scheme(), SCHEMES));
             None
         }
         Err(problem) => {
             report.error_at(
                 text.span,
-                format!("`store` is no place: {problem}"),
+                format!("{what} is no place: {problem}"),
                 expected,
             );
             None

@@ -9,8 +9,8 @@ mod tests;
 
 use std::path::Path;
 
-pub(super) use self::kinds::not_built;
 use self::kinds::{http, script, store};
+pub(super) use self::kinds::{not_built, store_url};
 use crate::hooks::{HookKind, HookPoint, HookSpec, Hooks, OnError, Order};
 use crate::manifest::provider::secret;
 use crate::manifest::source::duration;

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manifest::matrix::selection::Selection;
+pub use crate::manifest::source::budget::DEFAULT_MAX_JOBS;
 use crate::manifest::steps::insert::Starred;
 use crate::plan::Plan;
 use crate::status::Sign;
-
-/// Most jobs of one plan unless the user allows more.
-pub const DEFAULT_MAX_JOBS: u64 = 100_000;
 
 /// Most sound of one plan's recordings together unless the user allows more, counted in stereo at 48 kHz: 360 songs of four minutes.
 /// Decoding that much takes a processor some minutes at worst.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::panic::Location;
 
-use super::budget::{Budget, MAX_PLAN_BYTES, Taken};
+use super::budget::{Budget, Taken};
 use super::diagnostic::{
     Diagnostic, Diagnostics, MIN_SECRET_BYTES, Severity, SourceExcerpt, shortened,
 };
@@ -120,19 +120,27 @@ impl Report {
         }
     }
 
+    /// Allows the texts of so many jobs.
+    pub(crate) fn allow_jobs(&mut self, max_jobs: u64) {
+        self.budget = Budget::for_jobs(max_jobs);
+    }
+
     /// Whether there is space for so many bytes more of what the manifest becomes; if not that is an error, said once.
     pub(crate) fn grow(&mut self, bytes: usize, span: Span) -> bool {
         match self.budget.take(bytes) {
             Taken::Enough => true,
             Taken::Empty => false,
             Taken::Exceeded => {
-                let most = MAX_PLAN_BYTES >> 20;
+                let most = self.budget.most() >> 20;
                 self.error_at(
                     span,
                     format!("this manifest becomes larger than {most} MB when it is expanded"),
                     "the limit is passed here",
                 )
-                .help("shorten the texts that many jobs share, or split the manifest");
+                .help(
+                    "shorten the texts that many jobs share, split the manifest, or allow more jobs with --max-jobs, which allows \
+                     2.6 KB more for each",
+                );
                 false
             }
         }
