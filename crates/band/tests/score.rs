@@ -498,23 +498,37 @@ fn the_band_follows_a_rubato() {
         .filter(|note| note.velocity > ACCENT)
         .map(|note| note.start_s)
         .collect();
+    let beats: Vec<f64> = analysis.beats.iter().map(|beat| beat.time_s).collect();
+    let between = beats.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
+    let eighths: Vec<f64> = beats.iter().copied().chain(between).collect();
     let near = kicks
         .iter()
-        .filter(|&&kick| {
-            analysis
-                .beats
-                .iter()
-                .any(|beat| (beat.time_s - kick).abs() < 0.05)
-        })
+        .filter(|&&kick| eighths.iter().any(|eighth| (eighth - kick).abs() < 0.05))
         .count();
     let off = kicks
         .iter()
         .filter(|&&kick| kick < analysis.duration_s - 2.0)
         .count();
     assert!(
-        near as f64 > 0.7 * off as f64,
-        "{near} of {off} strokes are on the singer's beats"
+        near as f64 > 0.85 * off as f64,
+        "{near} of {off} strokes are on the singer's eighths"
     );
+}
+
+#[test]
+fn the_beats_are_the_singers_at_half_and_double_time_too() {
+    for (style, bpm) in [
+        (StyleId::BossaNova, 126.0),
+        (StyleId::Trap, 70.0),
+        (StyleId::PopRock, 116.0),
+    ] {
+        let beats = plain(style, bpm).beats;
+        for pair in beats.windows(2) {
+            let step = (pair[1].time_s - pair[0].time_s) * bpm / 60.0;
+            assert!((0.9..1.4).contains(&step), "{style:?}: {step:.2} beats");
+            assert_eq!(pair[1].position, (pair[0].position + 1) % 4, "{style:?}");
+        }
+    }
 }
 
 #[test]

@@ -558,34 +558,35 @@ fn every_style_is_itself() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// How many different bars there are among eight of a part: places, pieces of a kit, how strings are struck, and a bass's way from
-/// its first note.
+/// The strokes of a part in a bar: places, pieces of a kit, how strings are struck, and a bass's way from its first note.
+fn strokes(part: &ScorePart, bar: usize, bar_s: f64, slots: f64) -> Vec<(u8, i64)> {
+    let from_s = bar as f64 * bar_s;
+    let inside = |note: &&ScoreNote| (from_s - 0.05..from_s + bar_s - 0.05).contains(&note.start_s);
+    let first = part.notes.iter().find(inside).map_or(0, |note| note.midi);
+    let mut strokes: Vec<(u8, i64)> = part
+        .notes
+        .iter()
+        .filter(inside)
+        .map(|note| {
+            let slot = ((note.start_s - from_s) / bar_s * slots).round() as i64;
+            let what = match part.role {
+                Role::Drums => note.midi,
+                Role::Bass => note.midi.wrapping_sub(first),
+                // A pianist's left hand goes its own way.
+                _ => 2 * note.articulation as u8 + u8::from(note.midi < 50),
+            };
+            (what, slot)
+        })
+        .collect();
+    strokes.sort_unstable();
+    strokes.dedup();
+    strokes
+}
+
+/// How many different bars there are among eight of a part.
 fn different_bars(part: &ScorePart, first: usize, bar_s: f64, slots: f64) -> usize {
     let mut bars: Vec<Vec<(u8, i64)>> = (first..first + 8)
-        .map(|bar| {
-            let from_s = bar as f64 * bar_s;
-            let inside =
-                |note: &&ScoreNote| (from_s - 0.05..from_s + bar_s - 0.05).contains(&note.start_s);
-            let first = part.notes.iter().find(inside).map_or(0, |note| note.midi);
-            let mut strokes: Vec<(u8, i64)> = part
-                .notes
-                .iter()
-                .filter(inside)
-                .map(|note| {
-                    let slot = ((note.start_s - from_s) / bar_s * slots).round() as i64;
-                    let what = match part.role {
-                        Role::Drums => note.midi,
-                        Role::Bass => note.midi.wrapping_sub(first),
-                        // A pianist's left hand goes its own way.
-                        _ => 2 * note.articulation as u8 + u8::from(note.midi < 50),
-                    };
-                    (what, slot)
-                })
-                .collect();
-            strokes.sort_unstable();
-            strokes.dedup();
-            strokes
-        })
+        .map(|bar| strokes(part, bar, bar_s, slots))
         .collect();
     if bars.iter().filter(|bar| !bar.is_empty()).count() < 6 {
         // It does not play here.
@@ -594,6 +595,48 @@ fn different_bars(part: &ScorePart, first: usize, bar_s: f64, slots: f64) -> usi
     bars.sort_unstable();
     bars.dedup();
     bars.len()
+}
+
+#[test]
+fn a_groove_is_a_phrase_that_returns_and_leads_on_in_its_last_bar() {
+    const FIRST: usize = 8;
+    let bpm = 100.0;
+    let (mut returning, mut leading, mut phrases) = (0, 0, 0);
+    let mut loose = Vec::new();
+    for style in StyleId::all().filter(|style| *style != StyleId::DrumAndBass) {
+        let (mut analysis, chords) = song(Metre::FourFour, bpm);
+        for section in &mut analysis.sections {
+            section.energy = 0.6;
+        }
+        let mut brief = Brief::default();
+        brief.styles = vec![style];
+        for seed in 1..4 {
+            let score = arrange(&analysis, &chords, &brief, &SETTINGS, seed);
+            for part in &score.parts {
+                // A drummer's fills differ.
+                let bars: Vec<Vec<i64>> = (FIRST..FIRST + 8)
+                    .map(|bar| strokes(part, bar, 60.0 / bpm * 4.0, 16.0))
+                    .map(|bar| bar.into_iter().map(|(_, slot)| slot).collect())
+                    .collect();
+                let plays = bars.iter().all(|bar| !bar.is_empty());
+                if !matches!(part.role, Role::Bass | Role::Comp) || !plays {
+                    continue;
+                }
+                let returns = bars[..4] == bars[4..];
+                let leads = !bars[..3].contains(&bars[3]);
+                phrases += 1;
+                returning += usize::from(returns);
+                leading += usize::from(leads);
+                if !returns || !leads {
+                    loose.push(format!("{style:?} {:?}: {returns} {leads}", part.role));
+                }
+            }
+        }
+    }
+    assert!(
+        phrases > 100 && returning * 10 >= phrases * 7 && leading * 10 >= phrases * 7,
+        "of {phrases} phrases {returning} return and {leading} lead on: {loose:#?}"
+    );
 }
 
 #[test]

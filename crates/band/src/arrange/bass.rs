@@ -5,7 +5,6 @@ use super::{
     bars::BarKind,
     lineup::Assignment,
     pattern::Pattern,
-    phrasing,
     score::ScoreNote,
     sheet::{Sheet, Stroke},
     style::Ending,
@@ -47,14 +46,11 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             });
             continue;
         }
-        let Some(Pattern::Bass(pattern)) = sheet.figure(player, part, number) else {
+        let Some(Pattern::Bass(line)) = sheet.figure(player, part, number) else {
             continue;
         };
         let drop_from = bar.slots.len() / 2;
-        let pattern = sheet.walk(part, number, pattern).unwrap_or_else(|| {
-            phrasing::bass(pattern, sheet.steps(pattern), sheet.turn(part, number))
-        });
-        for event in sheet.events(&pattern, number, true) {
+        for event in sheet.events(line, number, true) {
             if sheet.drops(number) && event.slot >= drop_from {
                 continue;
             }

@@ -4,14 +4,14 @@ use super::{
     Articulation, Instrument, Role, Traits,
     bars::{Bar, BarKind},
     bass::CUT_S,
+    line::Line,
     lineup::Assignment,
     pattern::Pattern,
-    phrasing,
     score::ScoreNote,
     sheet::{Sheet, Stroke, force},
     style::{Ending, is_strummed},
     voicing::{
-        Range, Shape, above_low_limits, above_voice, comp_range, guitar_shape, nearest,
+        LeftOut, Range, Shape, above_voice, comp_range, fewer, guitar_shape, nearest,
         ukulele_shape, voices_range,
     },
 };
@@ -67,16 +67,21 @@ impl Voicer {
             shape: Shape {
                 count,
                 open: player.role != Role::Figure && chance.happens(0.4),
-                rootless: player.rootless,
+                rootless: false,
             },
             fret,
             before: Vec::new(),
         }
     }
 
+    /// Whether its chords are shapes on six strings.
+    fn plays_shapes(&self) -> bool {
+        self.instrument.traits().meets(Traits::GUITAR)
+            && self.instrument != Instrument::DistortedGuitar
+    }
+
     /// The notes of a chord, ascending.
     fn next_voicing(&mut self, chord: &Chord) -> Vec<u8> {
-        let guitar = self.instrument.traits().meets(Traits::GUITAR);
         let notes = match self.instrument {
             Instrument::DistortedGuitar => {
                 // Root, fifth and octave: further tones are unclear under distortion.
@@ -84,16 +89,21 @@ impl Voicer {
                 vec![root, root + 7, root + 12]
             }
             Instrument::Ukulele => ukulele_shape(chord),
-            _ if guitar => guitar_shape(chord, self.fret),
-            _ => above_low_limits(nearest(chord, self.range, self.shape, &self.before)),
+            _ if self.plays_shapes() => guitar_shape(chord, self.fret),
+            _ => nearest(chord, self.range, self.shape, &self.before),
         };
         self.before.clone_from(&notes);
         notes
     }
 }
 
-/// Writes a part of chords.
-pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<ScoreNote> {
+/// Writes a part of chords. Where `bass` plays, a part without roots leaves them to it.
+pub(super) fn write(
+    sheet: &Sheet<'_>,
+    player: &Assignment,
+    part: usize,
+    bass: Option<&Assignment>,
+) -> Vec<ScoreNote> {
     let mut voicer = Voicer::new(sheet, player, part);
     let mut notes: Vec<ScoreNote> = Vec::new();
     for (number, bar) in sheet.bars.iter().enumerate() {
@@ -102,6 +112,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
             continue;
         }
         let mut chance = Chance::new(sheet.seed, &[42, part as u64, number as u64]);
+        voicer.shape.rootless = player.rootless && bass.is_some_and(|bass| sheet.plays(bass, bar));
         if bar.kind == BarKind::Final {
             let was_there = number == 0 || sheet.plays(player, &sheet.bars[number - 1]);
             if was_there {
@@ -112,9 +123,7 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
         match sheet.figure(player, part, number) {
             Some(Pattern::Hold) => hold(sheet, &mut voicer, bar, &mut notes, &mut chance),
             Some(Pattern::Chords { right, left }) => {
-                let turn = sheet.turn(part, number);
-                let pattern = phrasing::comp(right, sheet.steps(right), turn);
-                let mut events = sheet.events(&pattern, number, true);
+                let mut events = sheet.events(right, number, true);
                 if let [before @ .., last] = events.as_mut_slice()
                     && let Some(chord) = sheet.pushed(number, before.last(), last)
                 {
@@ -123,14 +132,14 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                 for event in &events {
                     strike(sheet, &mut voicer, bar, event, &mut notes, &mut chance);
                 }
-                if has_keys(player.instrument) {
+                if let Some(left) = left
+                    && has_keys(player.instrument)
+                {
                     left_hand(sheet, number, left, &mut notes, &mut chance);
                 }
             }
-            Some(Pattern::Strum(pattern)) => {
-                let turn = sheet.turn(part, number);
-                let pattern = phrasing::strum(pattern, sheet.steps(pattern), turn);
-                for event in sheet.events(&pattern, number, true) {
+            Some(Pattern::Strum(line)) => {
+                for event in sheet.events(line, number, true) {
                     if is_strummed(player.instrument) {
                         sweep(sheet, &mut voicer, bar, &event, &mut notes, &mut chance);
                     } else if matches!(event.mark, 'D' | 'd') {
@@ -138,18 +147,13 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
                     }
                 }
             }
-            Some(Pattern::Pick(pattern)) => {
-                // A figure is not varied.
-                let turn = sheet
-                    .turn(part, number)
-                    .filter(|_| player.role == Role::Comp);
-                let pattern = phrasing::pick(pattern, sheet.steps(pattern), turn);
+            Some(Pattern::Pick(line)) => {
                 pick(
                     sheet,
                     &mut voicer,
                     bar,
                     number,
-                    &pattern,
+                    line,
                     &mut notes,
                     &mut chance,
                 );
@@ -233,7 +237,7 @@ fn strike(
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
-    let voicing = voicer.next_voicing(&event.chord);
+    let mut voicing = voicer.next_voicing(&event.chord);
     let short = event.mark == '^';
     let soft = 0.82 + 0.18 * bar.energy;
     let touch = sheet.touch(chance, 0.04, event.start_s);
@@ -251,14 +255,12 @@ fn strike(
     } else {
         Articulation::Normal
     };
-    // Chops on a guitar are played on the upper strings.
-    let skip = if short && strummed && voicing.len() > 4 {
-        voicing.len() - 4
-    } else {
-        0
-    };
+    if short && strummed {
+        // Chops are played on four strings, the upper ones.
+        voicing = fewer(&event.chord, &voicing, 4, LeftOut::Low);
+    }
     let top = voicing.len().saturating_sub(1);
-    for (step, midi) in voicing.into_iter().enumerate().skip(skip) {
+    for (step, midi) in voicing.into_iter().enumerate() {
         let voice = if step == top { 1.0 } else { 0.88 };
         let jitter_s = f64::from(chance.between(0.0, 0.004));
         notes.push(ScoreNote {
@@ -283,13 +285,13 @@ fn has_keys(instrument: Instrument) -> bool {
 fn left_hand(
     sheet: &Sheet<'_>,
     number: usize,
-    pattern: &str,
+    line: &Line,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
     const LOWEST: u8 = 36;
     let bar = &sheet.bars[number];
-    for event in sheet.events(pattern, number, true) {
+    for event in sheet.events(line, number, true) {
         let root = LOWEST + (event.chord.bass + 12 - LOWEST % 12) % 12;
         let fifth = (event.chord.root + 7) % 12;
         let has_fifth = event.chord.holds(fifth);
@@ -357,62 +359,70 @@ fn sweep(
     }
 }
 
-/// Broken chords: the digits count the voicing from below and continue an octave higher above its top.
+/// Broken chords: the digits count the voicing from below and continue an octave higher above its top, on a guitar they count strings. A
+/// figure that does not reach every tone of a chord has those that define it.
 fn pick(
     sheet: &Sheet<'_>,
     voicer: &mut Voicer,
     bar: &Bar,
     number: usize,
-    pattern: &str,
+    line: &Line,
     notes: &mut Vec<ScoreNote>,
     chance: &mut Chance,
 ) {
-    let mut held: Option<(Chord, Vec<u8>)> = None;
-    for event in sheet.events(pattern, number, false) {
-        let Some(digit) = event.mark.to_digit(10).filter(|&digit| digit > 0) else {
-            continue;
-        };
-        if held.as_ref().is_none_or(|(chord, _)| *chord != event.chord) {
-            held = Some((event.chord, voicer.next_voicing(&event.chord)));
-        }
-        let Some((_, voicing)) = &held else { continue };
-        if voicing.is_empty() {
+    let digit = |event: &Stroke| event.mark.to_digit(10).map_or(0, |digit| digit as usize);
+    let mut events = sheet.events(line, number, false);
+    events.retain(|event| digit(event) > 0);
+    for under_chord in events.chunk_by(|a, b| a.chord == b.chord) {
+        let chord = under_chord[0].chord;
+        let voicing = voicer.next_voicing(&chord);
+        let count = voicing.len();
+        if count == 0 {
             continue;
         }
-        let index = digit as usize - 1;
-        let lifted = if is_strummed(voicer.instrument) {
-            0
-        } else {
-            (index / voicing.len()).min(1)
+        // The place of a tone among those of the voicing, or of the strings, and its octave.
+        let place = |event: &Stroke| match digit(event) - 1 {
+            string if voicer.plays_shapes() => (string, 0),
+            tone if is_strummed(voicer.instrument) => (tone.min(count - 1), 0),
+            tone => (tone % count, (tone / count).min(1)),
         };
-        let midi = voicing[if lifted == 0 {
-            index.min(voicing.len() - 1)
+        let mut places: Vec<usize> = under_chord.iter().map(|event| place(event).0).collect();
+        places.sort_unstable();
+        places.dedup();
+        let first = if voicer.plays_shapes() {
+            LeftOut::High
         } else {
-            index % voicing.len()
-        }] + 12 * lifted as u8;
-        // Tones ring into each other until the chord changes.
-        let ring_end = (event.slot + 1..bar.slots.len())
-            .find(|&later| sheet.chord(bar, later) != event.chord)
-            .unwrap_or(bar.slots.len());
-        let step_s = event.end_s - event.start_s;
-        let ringing = !matches!(voicer.instrument, Instrument::SynthPluck);
-        let length_s = if ringing {
-            (bar.time(ring_end) - event.start_s).clamp(step_s, 1.6)
-        } else {
-            step_s * 1.2
+            LeftOut::Low
         };
-        let strong = if event.slot == 0 { 0.74 } else { 0.6 };
-        let velocity = strong
-            * (0.85 + 0.2 * bar.energy)
-            * bar.dynamic
-            * sheet.touch(chance, 0.06, event.start_s);
-        let start_s = event.start_s + sheet.looseness(chance, event.start_s);
-        notes.push(ScoreNote {
-            start_s,
-            length_s,
-            midi,
-            velocity,
-            articulation: Articulation::Ringing,
-        });
+        let tones = fewer(&chord, &voicing, places.len(), first);
+        for event in under_chord {
+            let (at, octave) = place(event);
+            let rank = places.partition_point(|it| *it < at).min(tones.len() - 1);
+            let midi = tones[rank] + 12 * octave as u8;
+            // Tones ring into each other until the chord changes.
+            let ring_end = (event.slot + 1..bar.slots.len())
+                .find(|&later| sheet.chord(bar, later) != event.chord)
+                .unwrap_or(bar.slots.len());
+            let step_s = event.end_s - event.start_s;
+            let ringing = !matches!(voicer.instrument, Instrument::SynthPluck);
+            let length_s = if ringing {
+                (bar.time(ring_end) - event.start_s).clamp(step_s, 1.6)
+            } else {
+                step_s * 1.2
+            };
+            let strong = if event.slot == 0 { 0.74 } else { 0.6 };
+            let velocity = strong
+                * (0.85 + 0.2 * bar.energy)
+                * bar.dynamic
+                * sheet.touch(chance, 0.06, event.start_s);
+            let start_s = event.start_s + sheet.looseness(chance, event.start_s);
+            notes.push(ScoreNote {
+                start_s,
+                length_s,
+                midi,
+                velocity,
+                articulation: Articulation::Ringing,
+            });
+        }
     }
 }

@@ -5,7 +5,6 @@ use super::{
     bars::BarKind,
     lineup::Assignment,
     pattern::{Pattern, Piece, piece_traits},
-    phrasing,
     score::ScoreNote,
     sheet::{Sheet, force},
     style::{Ending, LeadIn},
@@ -118,13 +117,11 @@ pub(super) fn write(sheet: &Sheet<'_>, player: &Assignment, part: usize) -> Vec<
         let fill_from = fill.map_or(usize::MAX, |(slots, _)| {
             bar.slots.len().saturating_sub(slots)
         });
-        let turn = sheet.turn(part, number);
-        for &(piece, ref pattern) in lanes.iter().filter(|_| !pickup) {
+        for &(piece, ref line) in lanes.iter().filter(|_| !pickup) {
             if !allowed(piece) {
                 continue;
             }
-            let pattern = phrasing::kit(piece, pattern, sheet.steps(pattern), turn);
-            for event in sheet.events(&pattern, number, false) {
+            for event in sheet.events(line, number, false) {
                 // A fill replaces everything but the bass drum.
                 if event.slot >= fill_from && piece != Piece::Kick
                     || drops && event.slot >= drop_from

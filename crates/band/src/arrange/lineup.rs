@@ -108,12 +108,6 @@ pub(super) fn assign(style: &'static Style, brief: &Brief, take: usize) -> Vec<A
         player.from = 0.0;
     }
     assigned.truncate(PART_LIMIT);
-    // Without a bass somebody has to play the root.
-    if !assigned.iter().any(|player| player.role == Role::Bass) {
-        assigned
-            .iter_mut()
-            .for_each(|player| player.rootless = false);
-    }
     assigned
 }
 

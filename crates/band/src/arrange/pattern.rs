@@ -1,31 +1,30 @@
-//! The patterns of the tables: a character for each step, for each kind of pattern its own characters. A step is a sixteenth, or a third
-//! of an eighth where a bar has half as many again.
+//! The patterns of the tables: lines of characters, for each kind of pattern its own.
 
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IntoDeserializer, MapAccess, Visitor, value},
 };
 
-use super::{Role, Traits};
+use super::{Role, Traits, line::Line};
 
 /// What is played.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
     /// Pieces of a kit.
-    Strokes(Vec<(Piece, String)>),
+    Strokes(Vec<(Piece, Line)>),
     /// A bass line.
-    Bass(String),
+    Bass(Line),
     /// Chords, and on instruments with keys a line of low octaves for the left hand.
     Chords {
         /// The chords.
-        right: String,
-        /// The left hand; empty where it is silent.
-        left: String,
+        right: Line,
+        /// The left hand.
+        left: Option<Line>,
     },
     /// Strummed chords.
-    Strum(String),
+    Strum(Line),
     /// Broken chords.
-    Pick(String),
+    Pick(Line),
     /// Chords held as long as they last.
     Hold,
     /// Short melodies in the singer's gaps.
@@ -46,50 +45,59 @@ impl Pattern {
         }
     }
 
-    /// The pattern in 3/4: its bars of 4/4 without their third beat, or without the fourth where the backbeat is on the third alone.
+    /// The pattern in 3/4: its bars of 4/4 without their third beat. They lose the fourth where the backbeat is on the third alone, and
+    /// where a line would have four equal steps in the bar, against its three beats: a clave without its third beat has.
     pub(super) fn in_three(&self) -> Self {
-        let beat = if self.is_half_time() { 3 } else { 2 };
-        self.each(|_, marks| without_beat(marks, beat))
+        let without = |beat: usize| self.each(|_, line| line.without_beat(beat));
+        let third = without(2);
+        if self.is_half_time() || third.lines().any(Line::is_four_in_three) {
+            without(3)
+        } else {
+            third
+        }
     }
 
     /// The pattern in 6/8: a bar of 4/4 is two of its bars, as in twelve-eight. Broken chords, and kits whose backbeat is on the third
     /// beat alone, have one bar for one: the first three eighths of each half, or of broken chords the first six.
     pub(super) fn in_six_eight(&self) -> Self {
         if matches!(self, Self::Pick(_)) {
-            return self.each(|_, marks| without_beat(marks, 3));
+            return self.each(|_, line| line.without_beat(3));
         }
         if self.is_half_time() {
-            return self.each(|_, marks| {
-                let half = steps(marks) / 2;
-                let marks = marks.chars().enumerate();
-                marks
-                    .filter(|&(at, _)| at % half < half * 3 / 4)
-                    .map(|(_, mark)| mark)
-                    .collect()
-            });
+            return self.each(|_, line| line.without_fourths());
         }
-        self.each(in_thirds)
+        self.each(|piece, line| {
+            let backbeat = matches!(piece, Some(Piece::Kick | Piece::Snare | Piece::Clap));
+            line.in_thirds(!backbeat)
+        })
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        let (lanes, line, left): (&[(Piece, Line)], _, _) = match self {
+            Self::Strokes(lanes) => (lanes, None, None),
+            Self::Chords { right, left } => (&[], Some(right), left.as_ref()),
+            Self::Bass(line) | Self::Strum(line) | Self::Pick(line) => (&[], Some(line), None),
+            Self::Hold | Self::Answer => (&[], None, None),
+        };
+        lanes.iter().map(|(_, line)| line).chain(line).chain(left)
     }
 
     /// The pattern with its lines changed; kits give the piece of a line.
-    fn each(&self, change: impl Fn(Option<Piece>, &str) -> String) -> Self {
-        let line = |marks: &String| change(None, marks);
+    fn each(&self, change: impl Fn(Option<Piece>, &Line) -> Line) -> Self {
         match self {
-            Self::Strokes(lanes) => {
-                let lanes = lanes.iter();
-                Self::Strokes(
-                    lanes
-                        .map(|(piece, marks)| (*piece, change(Some(*piece), marks)))
-                        .collect(),
-                )
-            }
-            Self::Bass(marks) => Self::Bass(line(marks)),
+            Self::Strokes(lanes) => Self::Strokes(
+                lanes
+                    .iter()
+                    .map(|(piece, line)| (*piece, change(Some(*piece), line)))
+                    .collect(),
+            ),
+            Self::Bass(line) => Self::Bass(change(None, line)),
             Self::Chords { right, left } => Self::Chords {
-                right: line(right),
-                left: line(left),
+                right: change(None, right),
+                left: left.as_ref().map(|left| change(None, left)),
             },
-            Self::Strum(marks) => Self::Strum(line(marks)),
-            Self::Pick(marks) => Self::Pick(line(marks)),
+            Self::Strum(line) => Self::Strum(change(None, line)),
+            Self::Pick(line) => Self::Pick(change(None, line)),
             Self::Hold => Self::Hold,
             Self::Answer => Self::Answer,
         }
@@ -101,14 +109,8 @@ impl Pattern {
             return false;
         };
         let struck = |beat: usize| {
-            lanes.iter().any(|(piece, marks)| {
-                let on_beat = |at: usize| at % steps(marks) == beat * steps(marks) / 4;
-                let backbeat = matches!(piece, Piece::Snare | Piece::Clap | Piece::Rim);
-                backbeat
-                    && marks
-                        .chars()
-                        .enumerate()
-                        .any(|(at, mark)| on_beat(at) && mark != '.')
+            lanes.iter().any(|(piece, line)| {
+                matches!(piece, Piece::Snare | Piece::Clap | Piece::Rim) && line.strikes(beat)
             })
         };
         struck(2) && !struck(1) && !struck(3)
@@ -126,50 +128,6 @@ impl Pattern {
         }
     }
 }
-
-/// The steps of a bar of 4/4.
-fn steps(marks: &str) -> usize {
-    steps_in_bar(marks.chars().count(), FOUR_FOUR).unwrap_or(FOUR_FOUR)
-}
-
-/// Bars of 4/4 without one of their beats.
-fn without_beat(marks: &str, beat: usize) -> String {
-    let steps = steps(marks);
-    let kept = |at: usize| at % steps / (steps / 4) != beat;
-    let marks = marks.chars().enumerate();
-    marks
-        .filter(|&(at, _)| kept(at))
-        .map(|(_, mark)| mark)
-        .collect()
-}
-
-/// Bars of 4/4 in twelve-eight: the second eighth of a beat becomes its third, and a line of eighths has three of them.
-fn in_thirds(piece: Option<Piece>, marks: &str) -> String {
-    if steps(marks) != FOUR_FOUR {
-        // Triplets.
-        return marks.to_owned();
-    }
-    let marks: Vec<char> = marks.chars().collect();
-    let rests = |mark: char| matches!(mark, '.' | '-');
-    let beats = marks.chunks_exact(4).flat_map(|beat| {
-        let held = if beat[1] == '.' { '.' } else { '-' };
-        let eighths = !rests(beat[0]) && rests(beat[1]) && !rests(beat[2]) && rests(beat[3]);
-        let second = match beat[0] {
-            _ if !eighths || matches!(piece, Some(Piece::Kick | Piece::Snare | Piece::Clap)) => {
-                beat[1]
-            }
-            'X' | 'x' | 'o' | '^' => 'o',
-            'D' | 'd' | 'U' | 'u' => 'd',
-            first if first == beat[2] => first,
-            _ => beat[1],
-        };
-        [beat[0], held, second, held, beat[2], beat[3]]
-    });
-    beats.collect()
-}
-
-/// Sixteenths in a bar of 4/4.
-pub(super) const FOUR_FOUR: usize = 16;
 
 /// A pattern as it is written: `{kick: "X...", snare: "....x"}`, `{bass: "1---"}`, `{strum: "D-u-"}`.
 pub(super) struct PatternRow(pub(super) Pattern);
@@ -190,14 +148,11 @@ impl<'de> Deserialize<'de> for PatternRow {
                 let mut left = None;
                 let mut lanes = 0;
                 while let Some(key) = map.next_key::<String>()? {
-                    let (marks, make): (_, fn(String) -> Pattern) = match key.as_str() {
-                        "bass" => ("1345678an-.", Pattern::Bass),
-                        "chords" => ("Xxo^-.", |right| Pattern::Chords {
-                            right,
-                            left: String::new(),
-                        }),
+                    let (marks, make): (_, fn(Line) -> Pattern) = match key.as_str() {
+                        "bass" => ("1345678anud-.", Pattern::Bass),
+                        "chords" => ("Xxo^-.", |right| Pattern::Chords { right, left: None }),
                         "left" => {
-                            left = Some(map.next_value::<Marks>()?.of("158-.")?);
+                            left = Some(map.next_value::<Line>()?.of("158-.")?);
                             continue;
                         }
                         "strum" => ("DUdux-.", Pattern::Strum),
@@ -206,17 +161,20 @@ impl<'de> Deserialize<'de> for PatternRow {
                             let name: value::StrDeserializer<'_, A::Error> =
                                 piece.into_deserializer();
                             let piece = Piece::deserialize(name)?;
-                            strokes.push((piece, map.next_value::<Marks>()?.of("Xxo^-.")?));
+                            strokes.push((piece, map.next_value::<Line>()?.of("Xxo^-.")?));
                             lanes += 1;
                             continue;
                         }
                     };
-                    pattern = Some(make(map.next_value::<Marks>()?.of(marks)?));
+                    pattern = Some(make(map.next_value::<Line>()?.of(marks)?));
                     lanes += 1;
                 }
                 match (pattern, left, lanes) {
                     (Some(Pattern::Chords { right, .. }), Some(left), 1) => {
-                        Ok(PatternRow(Pattern::Chords { right, left }))
+                        Ok(PatternRow(Pattern::Chords {
+                            right,
+                            left: Some(left),
+                        }))
                     }
                     (Some(pattern), None, 1) => Ok(PatternRow(pattern)),
                     (None, None, 1..) => Ok(PatternRow(Pattern::Strokes(strokes))),
@@ -227,44 +185,6 @@ impl<'de> Deserialize<'de> for PatternRow {
             }
         }
         deserializer.deserialize_map(Lanes)
-    }
-}
-
-/// The steps of a bar in a pattern of `length` steps, in a metre of `slots` sixteenths a bar: as many, or half as many again. A pattern has
-/// one, two, four or eight bars. `None` for other lengths.
-pub(super) fn steps_in_bar(length: usize, slots: usize) -> Option<usize> {
-    [slots, slots * 3 / 2]
-        .into_iter()
-        .find(|&steps| length.is_multiple_of(steps) && matches!(length / steps, 1 | 2 | 4 | 8))
-}
-
-/// The characters of one lane: bars of 16 sixteenths, or of 24 thirds of an eighth.
-struct Marks(String);
-
-impl Marks {
-    /// The characters, all of them among `known`.
-    fn of<E: Error>(self, known: &str) -> Result<String, E> {
-        match self.0.chars().find(|mark| !known.contains(*mark)) {
-            Some(mark) => Err(E::custom(format!(
-                "`{mark}` in \"{}\": write one of {known}",
-                self.0
-            ))),
-            None => Ok(self.0),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Marks {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let marks = String::deserialize(deserializer)?;
-        let slots = marks.chars().count();
-        if steps_in_bar(slots, FOUR_FOUR).is_none() {
-            return Err(D::Error::custom(format!(
-                "\"{marks}\" has {slots} characters: a bar has {FOUR_FOUR}, or {} in triplets",
-                FOUR_FOUR * 3 / 2
-            )));
-        }
-        Ok(Self(marks))
     }
 }
 
@@ -344,54 +264,69 @@ pub(super) fn piece_traits(midi: u8) -> Option<Traits> {
 mod tests {
     use super::*;
 
+    /// The lines of a pattern as text.
+    fn texts(pattern: &Pattern) -> Vec<String> {
+        pattern.lines().map(Line::text).collect()
+    }
+
+    fn kit(lanes: &[(Piece, &str)]) -> Pattern {
+        let lanes = lanes.iter().map(|&(piece, marks)| (piece, marks.into()));
+        Pattern::Strokes(lanes.collect())
+    }
+
     #[test]
     fn three_four_has_no_third_beat() {
-        let bass = Pattern::Bass("1---3---5---a---".to_owned());
-        assert_eq!(bass.in_three(), Pattern::Bass("1---3---a---".to_owned()));
+        let bass = Pattern::Bass("1---3---5---a---".into());
+        assert_eq!(texts(&bass.in_three()), ["1---3---a---"]);
         let chords = Pattern::Chords {
-            right: "....x-......x-..".repeat(2),
-            left: String::new(),
+            right: "....x-......x-.. | %".into(),
+            left: None,
         };
-        let Pattern::Chords { right, left } = chords.in_three() else {
-            panic!("chords stay chords");
-        };
-        assert_eq!((right, left), ("....x-..x-..".repeat(2), String::new()));
+        assert_eq!(texts(&chords.in_three()), ["....x-..x-..|....x-..x-.."]);
+        // Four steps in three beats are none of its rhythms.
+        let clave = kit(&[(Piece::Rim, "x..x..x...x..x..")]);
+        assert_eq!(texts(&clave.in_three()), ["x..x..x...x."]);
         // A backbeat on three stays.
-        let kit = |kick: &str, clap: &str| {
-            Pattern::Strokes(vec![
-                (Piece::Kick, kick.to_owned()),
-                (Piece::Clap, clap.to_owned()),
-            ])
-        };
+        let half_time = kit(&[
+            (Piece::Kick, "X.....x......x.."),
+            (Piece::Clap, "........X......."),
+        ]);
         assert_eq!(
-            kit("X.....x......x..", "........X.......").in_three(),
-            kit("X.....x.....", "........X...")
+            texts(&half_time.in_three()),
+            ["X.....x.....", "........X..."]
         );
     }
 
     #[test]
     fn two_bars_of_six_eight_are_a_bar_in_twelve_eight() {
-        let kit = |lanes: [&str; 3]| {
-            let pieces = [Piece::Kick, Piece::Snare, Piece::Closed];
-            let lanes = pieces.into_iter().zip(lanes.map(str::to_owned));
-            Pattern::Strokes(lanes.collect())
-        };
-        let four = kit(["X.x.....x.......", "....X.......X...", "x.o.x.o.x.o.x.o."]);
-        let six = kit([
-            "X...x.......x...........",
-            "......X...........X.....",
-            "x.o.o.x.o.o.x.o.o.x.o.o.",
+        let four = kit(&[
+            (Piece::Kick, "X.x.....x......."),
+            (Piece::Snare, "....X.......X..."),
+            (Piece::Closed, "x.o.x.o.x.o.x.o."),
         ]);
-        assert_eq!(four.in_six_eight(), six);
-        let half = kit(["X.......x.......", "........X.......", "x.x.x.x.x.x.x.x."]);
-        let one_bar = kit(["X.....x.....", "......X.....", "x.x.x.x.x.x."]);
-        assert_eq!(half.in_six_eight(), one_bar);
-        let picked = Pattern::Pick("1.3.4.5.4.3.4.3.".to_owned());
         assert_eq!(
-            picked.in_six_eight(),
-            Pattern::Pick("1.3.4.5.4.3.".to_owned())
+            texts(&four.in_six_eight()),
+            [
+                "X...x.......|x...........",
+                "......X.....|......X.....",
+                "x.o.o.x.o.o.|x.o.o.x.o.o."
+            ]
         );
-        let triplets = Pattern::Bass("1---3-5---3-1---3-5---3-".to_owned());
-        assert_eq!(triplets.in_six_eight(), triplets);
+        let half = kit(&[
+            (Piece::Kick, "X.......x......."),
+            (Piece::Snare, "........X......."),
+            (Piece::Closed, "x.x.x.x.x.x.x.x."),
+        ]);
+        assert_eq!(
+            texts(&half.in_six_eight()),
+            ["X.....x.....", "......X.....", "x.x.x.x.x.x."]
+        );
+        let picked = Pattern::Pick("1.3.4.5.4.3.4.3.".into());
+        assert_eq!(texts(&picked.in_six_eight()), ["1.3.4.5.4.3."]);
+        let triplets = Pattern::Bass("1---3-5---3-1---3-5---3-".into());
+        assert_eq!(
+            texts(&triplets.in_six_eight()),
+            ["1---3-5---3-|1---3-5---3-"]
+        );
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{
     bars::{Bar, BarKind, slots_in_beat},
+    line::Line,
     lineup::Assignment,
-    pattern::{Pattern, steps_in_bar},
+    pattern::Pattern,
     score::Role,
     style::{Ending, LeadIn, Style},
     voicing::Range,
@@ -97,59 +98,49 @@ impl Sheet<'_> {
         }
     }
 
-    /// The pattern that a player plays in bar `number`: the fullest that the intensity allows. A section has one variant, with another
-    /// at the end of some groups of four bars.
+    /// The pattern that a player plays in bar `number`: the fullest that the intensity allows. Eight bars of a section have one variant.
     pub(super) fn figure(
         &self,
         player: &Assignment,
         part: usize,
         number: usize,
     ) -> Option<&'static Pattern> {
+        /// The longest pattern.
+        const PHRASE_BARS: usize = 8;
         let bar = &self.bars[number];
         let (level, variants) = player.figures.at(bar.level(), self.analysis.metre)?;
-        let mut chance = Chance::new(
-            self.seed,
-            &[11, part as u64, bar.section as u64, u64::from(level)],
-        );
-        let mut choice = chance.below(variants.len());
-        let turns = bar.in_section % 4 == 3
-            && Chance::new(self.seed, &[12, part as u64, number as u64]).happens(0.3);
-        if turns && variants.len() > 1 {
-            choice = (choice + 1) % variants.len();
-        }
-        variants.get(choice)
+        let phrase = bar.in_section / PHRASE_BARS;
+        let place = [
+            11,
+            part as u64,
+            bar.section as u64,
+            u64::from(level),
+            phrase as u64,
+        ];
+        variants.get(Chance::new(self.seed, &place).below(variants.len()))
     }
 
-    /// The steps of a bar of `pattern`.
-    pub(super) fn steps(&self, pattern: &str) -> usize {
-        steps_in_bar(pattern.chars().count(), self.slots_in_bar).unwrap_or(self.slots_in_bar)
-    }
-
-    /// The strokes of `pattern` in bar `number`: held ones are struck again where the chord changes if `renew` is set.
-    pub(super) fn events(&self, pattern: &str, number: usize, renew: bool) -> Vec<Stroke> {
+    /// The strokes of `line` in bar `number`: held ones are struck again where the chord changes if `renew` is set.
+    pub(super) fn events(&self, line: &Line, number: usize, renew: bool) -> Vec<Stroke> {
         let bar = &self.bars[number];
-        let marks: Vec<char> = pattern.chars().collect();
-        let Some(first) = bar.slots.first().filter(|_| !marks.is_empty()) else {
+        let Some(first) = bar.slots.first() else {
             return Vec::new();
         };
-        let steps = self.steps(pattern);
-        let shift = bar.in_section % (marks.len() / steps).max(1) * steps;
+        let marks = line.bar(bar.in_section);
+        let steps = marks.len();
         // Steps before a pickup's first slot are not played.
         let from = first.index * steps / self.slots_in_bar;
         // What is held over the bar line is struck again, but for a bass note that came before its chord.
-        let over = (shift > 0)
-            .then(|| marks[..shift].iter().rev().find(|mark| **mark != '-'))
-            .flatten()
-            .filter(|mark| !matches!(mark, '.' | 'n'));
+        let over = line.held_into(bar.in_section).filter(|mark| *mark != 'n');
         let mut events: Vec<Stroke> = Vec::new();
         let mut sounding = false;
-        for step in from..steps {
+        for (step, &mark) in marks.iter().enumerate().skip(from) {
             let slot = (step * self.slots_in_bar / steps).saturating_sub(first.index);
             if slot >= bar.slots.len() {
                 break;
             }
-            let mark = match (marks[(step + shift) % marks.len()], over) {
-                ('-', Some(&over)) if step == from => over,
+            let mark = match (mark, over) {
+                ('-', Some(over)) if step == from => over,
                 (mark, _) => mark,
             };
             let chord = self.chord(bar, slot);
@@ -260,18 +251,39 @@ impl Sheet<'_> {
         1.0 + spread * wave.clamp(-2.0, 2.0)
     }
 
-    /// The beats as they are played: swing does not move them.
+    /// The singer's beats as they are played, where the band feels half or double time, too. Swing does not move them.
     pub(super) fn beats(&self) -> Vec<Beat> {
         let per_beat = slots_in_beat(self.analysis.metre);
-        self.bars
-            .iter()
-            .flat_map(|bar| &bar.slots)
-            .filter(|slot| slot.index % per_beat == 0)
-            .map(|slot| Beat {
-                time_s: slot.start_s,
-                position: (slot.index / per_beat) as u8,
-            })
-            .collect()
+        let mut beats = Vec::new();
+        let mut before = None;
+        for bar in &self.bars {
+            for (at, slot) in bar.slots.iter().enumerate() {
+                if before.replace(slot.beat) == Some(slot.beat) {
+                    continue;
+                }
+                let within = slot.index % per_beat;
+                let first = at.saturating_sub(within);
+                let (from_s, to_s) = (bar.time(first), bar.time(first + per_beat));
+                beats.push(Beat {
+                    time_s: from_s + (to_s - from_s) * within as f64 / per_beat as f64,
+                    position: match self.analysis.metre {
+                        Metre::FourFour => self.position(slot.beat),
+                        _ => (slot.index / per_beat) as u8,
+                    },
+                });
+            }
+        }
+        beats
+    }
+
+    /// The position in its bar of a beat of the analysis; beyond its last one they go on.
+    fn position(&self, beat: usize) -> u8 {
+        let heard = &self.analysis.beats;
+        let Some(last) = heard.len().checked_sub(1) else {
+            return (beat % 4) as u8;
+        };
+        let known = &heard[beat.min(last)];
+        ((usize::from(known.position) + beat.saturating_sub(last)) % 4) as u8
     }
 
     /// The chords as they are played, from bar to bar, neighbours that are equal joined.

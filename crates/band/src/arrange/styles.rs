@@ -129,6 +129,12 @@ mod tests {
                 0,
                 "has 15 characters: a bar has 16",
             ),
+            (
+                STROKES,
+                r#""x.......x....... | % | %""#,
+                0,
+                "3 bars: write one, two, four or eight",
+            ),
             (STROKES, r#""x.......y.......""#, 0, "write one of Xxo^-."),
             ("- kick: ", "- kik: ", 0, "kik"),
             ("- bass: ", "- strum: ", 0, "write one of DUdux-."),

@@ -1,5 +1,6 @@
 //! Voices chords: chord tones, nearest inversions, guitar shapes, and the range that is left free for the voice.
 
+use super::low_intervals::is_muddy;
 use crate::{
     analysis::{Analysis, Chord},
     catalogue::Singer,
@@ -101,14 +102,22 @@ pub(super) struct Shape {
     pub(super) count: usize,
     /// Whether the second note from the top lies an octave lower (drop two).
     pub(super) open: bool,
-    /// Whether the root of a chord of four tones is left to the bass.
+    /// Whether the root of a chord of four tones is left to the bass, and third or seventh is the lowest note: the A and B forms of
+    /// jazz pianists.
     pub(super) rootless: bool,
+}
+
+impl Shape {
+    /// Whether it leaves the root of `chord` out.
+    fn leaves_root_out(self, chord: &Chord) -> bool {
+        self.rootless && chord.quality.intervals().len() > 3
+    }
 }
 
 /// The semitones above the root that are played: fifth, root and ninths are left out in that order, third and seventh last.
 fn played_tones(chord: &Chord, shape: Shape) -> Vec<u8> {
     let mut tones: Vec<u8> = chord.quality.intervals().to_vec();
-    if shape.rootless && tones.len() > 3 {
+    if shape.leaves_root_out(chord) {
         tones.retain(|&tone| tone != 0);
     }
     for unneeded in [7, 0, 2, 1, 8, 9] {
@@ -122,8 +131,10 @@ fn played_tones(chord: &Chord, shape: Shape) -> Vec<u8> {
 
 /// The inversion of `chord` in `range` that moves least from `previous`, ascending.
 pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]) -> Vec<u8> {
-    let open = shape.open;
+    let rootless = shape.leaves_root_out(chord);
+    let open = shape.open && !rootless;
     let tones = played_tones(chord, shape);
+    let defining = defining_tones(chord);
     let classes: Vec<u8> = tones.iter().map(|tone| (chord.root + tone) % 12).collect();
     let middle = (f32::from(range.low) + f32::from(range.high)) / 2.0;
     let mut best: Option<(f32, Vec<u8>)> = None;
@@ -131,6 +142,9 @@ pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]
         let Some(first) = classes.iter().position(|&class| class == bottom % 12) else {
             continue;
         };
+        if rootless && !defining.contains(&(bottom % 12)) {
+            continue;
+        }
         let mut notes = vec![bottom];
         for step in 1..classes.len() {
             let class = classes[(first + step) % classes.len()];
@@ -151,7 +165,7 @@ pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]
         let centre = notes.iter().map(|&note| f32::from(note)).sum::<f32>() / notes.len() as f32;
         let muddy: f32 = notes
             .windows(2)
-            .filter(|pair| pair[0] < 52 && pair[1] - pair[0] < 4)
+            .filter(|pair| is_muddy(pair[0], pair[1]))
             .count() as f32;
         let motion: f32 = if previous.is_empty() {
             0.0
@@ -175,72 +189,102 @@ pub(super) fn nearest(chord: &Chord, range: Range, shape: Shape, previous: &[u8]
     best.map(|(_, notes)| notes).unwrap_or_default()
 }
 
-/// The lowest note on which an interval of so many semitones is clear (the low interval limit). Guitars use shapes instead.
-fn low_interval_limit(interval: u8) -> u8 {
-    match interval {
-        0 => 0,
-        1 | 2 => 52,
-        3 => 48,
-        4..=6 => 46,
-        7 => 34,
-        _ => 0,
-    }
-}
-
-/// A chord, ascending, with notes below the low interval limit moved up an octave.
-pub(super) fn above_low_limits(mut notes: Vec<u8>) -> Vec<u8> {
-    // Each round lifts one note: no more than there are, twice.
-    for _ in 0..2 * notes.len() {
-        let muddy = notes
-            .windows(2)
-            .position(|pair| pair[0] < low_interval_limit(pair[1] - pair[0]));
-        let Some(at) = muddy else {
-            break;
-        };
-        let lifted = notes.remove(at) + 12;
-        if !notes.contains(&lifted) {
-            notes.push(lifted);
-            notes.sort_unstable();
-        }
-    }
-    notes
-}
-
-/// A guitarist's shape: on each string the lowest chord tone from `fret` within reach; strings under the chord's bass stay silent.
+/// A guitarist's shape. The lowest string that sounds carries the bass, or the root from the fourth string on; strings under it are silent.
 pub(super) fn guitar_shape(chord: &Chord, fret: u8) -> Vec<u8> {
     const STRINGS: [u8; 6] = [40, 45, 50, 55, 59, 64];
-    let mut shape = Vec::with_capacity(6);
-    for (number, &open) in STRINGS.iter().enumerate() {
-        let reach = (fret..=fret + 4).map(|pressed| open + pressed);
-        let found = if shape.is_empty() {
-            // The lowest string that sounds carries the bass, or the root from the fourth string on.
-            let lowest = if number < 3 { chord.bass } else { chord.root };
-            reach.into_iter().find(|note| note % 12 == lowest % 12)
-        } else {
-            reach.into_iter().find(|note| {
-                is_chord_tone(
-                    &Chord {
-                        bass: chord.root,
-                        ..*chord
-                    },
-                    *note,
-                ) && !shape.contains(note)
-            })
+    let lowest = STRINGS.iter().enumerate().find_map(|(number, &open)| {
+        let class = if number < 3 { chord.bass } else { chord.root };
+        let mut reach = within_reach(open, fret);
+        reach
+            .find(|note| note % 12 == class % 12)
+            .map(|note| (number, note))
+    });
+    lowest.map_or_else(Vec::new, |(number, note)| {
+        on_strings(chord, &STRINGS[number + 1..], fret, vec![note])
+    })
+}
+
+/// The same on a ukulele, which has no bass string.
+pub(super) fn ukulele_shape(chord: &Chord) -> Vec<u8> {
+    let mut shape = on_strings(chord, &[60, 64, 67, 69], 0, Vec::new());
+    shape.sort_unstable();
+    shape
+}
+
+/// The notes that a hand at `fret` reaches on a string.
+fn within_reach(open: u8, fret: u8) -> std::ops::RangeInclusive<u8> {
+    open + fret..=open + fret + 4
+}
+
+/// A shape with a note on each further string: the lowest chord tone within reach, or a tone of the chord that no later string reaches.
+/// Ninths and the like come after third and seventh.
+fn on_strings(chord: &Chord, strings: &[u8], fret: u8, mut shape: Vec<u8>) -> Vec<u8> {
+    let defining = defining_tones(chord);
+    for (number, &open) in strings.iter().enumerate() {
+        let has = |class: u8| shape.iter().any(|note| note % 12 == class);
+        let later = |class: u8| {
+            let mut further = strings[number + 1..].iter();
+            further.any(|&open| within_reach(open, fret).any(|note| note % 12 == class))
         };
+        let missing = defining.iter().any(|&class| !has(class));
+        let found = within_reach(open, fret)
+            .filter(|note| chord.holds(note % 12) && !shape.contains(note))
+            .min_by_key(|note| {
+                let class = note % 12;
+                let last_chance = !has(class) && !later(class);
+                let too_early = missing && is_colour(chord, class);
+                let needed = last_chance && defining.contains(&class);
+                (!needed, too_early, !last_chance)
+            });
         shape.extend(found);
     }
     shape
 }
 
-/// The same on a ukulele, which has no bass string.
-pub(super) fn ukulele_shape(chord: &Chord) -> Vec<u8> {
-    let mut shape: Vec<u8> = [60u8, 64, 67, 69]
-        .iter()
-        .filter_map(|&open| (open..=open + 4).find(|note| is_chord_tone(chord, *note)))
-        .collect();
-    shape.sort_unstable();
-    shape.dedup();
-    shape
+/// The pitch classes that tell a chord from others over its root: third, or second or fourth for it, and sixth or seventh.
+pub(super) fn defining_tones(chord: &Chord) -> Vec<u8> {
+    let tones = chord.quality.intervals();
+    let third = [3, 4, 5, 2].into_iter().find(|tone| tones.contains(tone));
+    let mut from_top = tones.iter().rev().copied();
+    let seventh = from_top.find(|tone| (9..=11).contains(tone));
+    let found = third.into_iter().chain(seventh);
+    found.map(|tone| (chord.root + tone) % 12).collect()
+}
+
+/// Whether a tone of a chord is neither root, third, fifth nor seventh.
+fn is_colour(chord: &Chord, class: u8) -> bool {
+    let above = (class + 12 - chord.root % 12) % 12;
+    !matches!(above, 0 | 6..=8) && !defining_tones(chord).contains(&class)
+}
+
+/// `count` notes of a shape: without tones that are there twice, then without those that do not define the chord.
+pub(super) fn fewer(chord: &Chord, shape: &[u8], count: usize, first: LeftOut) -> Vec<u8> {
+    let mut notes = shape.to_vec();
+    let defining = defining_tones(chord);
+    while notes.len() > count.max(1) {
+        let twice = |at: &usize| {
+            let class = notes[*at] % 12;
+            notes.iter().filter(|note| *note % 12 == class).count() > 1
+        };
+        let unneeded = |at: &usize| !defining.contains(&(notes[*at] % 12));
+        let mut places: Vec<usize> = match first {
+            LeftOut::Low => (0..notes.len()).collect(),
+            LeftOut::High => (1..notes.len()).rev().collect(),
+        };
+        let at = places.iter().position(twice);
+        let at = at.or_else(|| places.iter().position(unneeded)).unwrap_or(0);
+        notes.remove(places.swap_remove(at));
+    }
+    notes
+}
+
+/// Which notes of a shape are left out first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeftOut {
+    /// Low ones.
+    Low,
+    /// High ones, and never the lowest.
+    High,
 }
 
 /// The note of pitch class `class` nearest to `near` within `range`.
@@ -316,25 +360,6 @@ mod tests {
     }
 
     #[test]
-    fn low_chords_are_opened() {
-        for root in 0..12 {
-            for quality in [Quality::Minor, Quality::MajorSeventh, Quality::Ninth] {
-                for low in [36, 43, 48] {
-                    let range = Range {
-                        low,
-                        high: low + 14,
-                    };
-                    let chord = chord(root, quality);
-                    let notes = above_low_limits(nearest(&chord, range, FOUR, &[]));
-                    let muddy = |pair: &[u8]| pair[0] < low_interval_limit(pair[1] - pair[0]);
-                    assert!(!notes.windows(2).any(muddy), "{notes:?}");
-                    assert!(notes.iter().all(|note| is_chord_tone(&chord, *note)));
-                }
-            }
-        }
-    }
-
-    #[test]
     fn guitar_shapes_are_the_ones_players_know() {
         assert_eq!(
             guitar_shape(&chord(4, Quality::Minor), 0),
@@ -344,10 +369,46 @@ mod tests {
             guitar_shape(&chord(7, Quality::Major), 0),
             vec![43, 47, 50, 55, 59, 67]
         );
-        assert_eq!(
-            guitar_shape(&chord(0, Quality::Major), 0),
-            vec![48, 52, 55, 60, 64]
-        );
+        for (root, quality, shape) in [
+            (0, Quality::Major, vec![48, 52, 55, 60, 64]),
+            (0, Quality::AddNinth, vec![48, 52, 55, 62, 64]),
+            (4, Quality::Seventh, vec![40, 47, 50, 56, 59, 64]),
+            (7, Quality::Seventh, vec![43, 47, 50, 55, 59, 65]),
+            (9, Quality::MinorSeventh, vec![45, 52, 55, 60, 64]),
+            (2, Quality::MinorSeventh, vec![50, 57, 60, 65]),
+        ] {
+            assert_eq!(
+                guitar_shape(&chord(root, quality), 0),
+                shape,
+                "{quality:?} on {root}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_defines_a_chord_is_left_out_last() {
+        for root in 0..12 {
+            for quality in [
+                Quality::AddNinth,
+                Quality::MinorNinth,
+                Quality::Thirteenth,
+                Quality::SixthNinth,
+                Quality::SeventhSus4,
+            ] {
+                for fret in [0, 3, 5] {
+                    let chord = chord(root, quality);
+                    for count in 3..=5 {
+                        let notes =
+                            fewer(&chord, &guitar_shape(&chord, fret), count, LeftOut::High);
+                        let has = |class: &u8| notes.iter().any(|note| note % 12 == *class);
+                        assert!(
+                            notes.len() <= count && defining_tones(&chord).iter().all(has),
+                            "{quality:?} on {root} from {fret}: {notes:?}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{
     energy::place,
     fills,
     lineup::assign,
+    low_intervals,
     score::{ArrangeSettings, Finish, Role, Room, Score, ScoreNote, ScorePart},
     sheet::Sheet,
     style::{Ending, StyleId, Swing},
@@ -136,14 +137,16 @@ pub fn arrange(
     };
     let without_drums = leaves_out_drums(analysis, brief);
     let mut parts = Vec::new();
-    for (number, player) in assign(style, brief, settings.take).iter().enumerate() {
+    let players = assign(style, brief, settings.take);
+    let bass = players.iter().find(|player| player.role == Role::Bass);
+    for (number, player) in players.iter().enumerate() {
         if without_drums && matches!(player.role, Role::Drums | Role::Percussion) {
             continue;
         }
         let mut notes = match player.role {
             Role::Drums | Role::Percussion => drums::write(&sheet, player, number),
             Role::Bass => bass::write(&sheet, player, number),
-            Role::Comp | Role::Pad | Role::Figure => chords::write(&sheet, player, number),
+            Role::Comp | Role::Pad | Role::Figure => chords::write(&sheet, player, number, bass),
             Role::Fills => fills::write(&sheet, player, number),
         };
         if style.ending == Ending::Fade {
@@ -160,6 +163,7 @@ pub fn arrange(
             });
         }
     }
+    low_intervals::clear(&mut parts);
     let nudge = brief.nudge;
     Score {
         style: style.id,
