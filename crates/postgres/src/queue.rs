@@ -115,7 +115,8 @@ impl Queue {
         songs: mpsc::Sender<GivenSong>,
         stop: CancellationToken,
     ) {
-        let mut reconnect = Reconnect::to(format!("the queue at {}", self.address));
+        // The ledger is on the same server.
+        let mut reconnect = Reconnect::quietly_to(format!("the queue at {}", self.address));
         while let Err(error) = self
             .serve_until_error(at_once, &songs, &stop, &mut reconnect)
             .await
@@ -211,7 +212,7 @@ pub(crate) async fn queued(connection: &mut PgConnection) -> sqlx::Result<HashMa
     Ok(rows.into_iter().map(run).collect())
 }
 
-/// Removes the songs of runs. No process may be at work on them.
+/// Removes the songs of runs.
 pub(crate) async fn remove(connection: &mut PgConnection, runs: &[String]) -> sqlx::Result<()> {
     if runs.is_empty() || !is_there(connection).await? {
         return Ok(());
@@ -251,14 +252,14 @@ pub(crate) async fn publish(
     add(connection, run, &songs).await
 }
 
-/// Queues songs of a run that has not ended, except those that are in the queue.
+/// Queues songs of a run that has not ended, except those that wait in the queue. One that a process has may have been read before it changed.
 pub(crate) async fn hand_out_anew(
     connection: &mut PgConnection,
     run: &RunId,
     songs: &[JobKey],
 ) -> sqlx::Result<()> {
     let waits = format!(
-        "SELECT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE flags ? $1 AND payload::text = $2::json::text)
+        "SELECT EXISTS (SELECT FROM {SCHEMA}._private_jobs WHERE flags ? $1 AND locked_at IS NULL AND payload::text = $2::json::text)
          OR EXISTS (SELECT FROM backline.events WHERE run = $1 AND event::json ->> 'event' = 'run_ended')"
     );
     let mut missing = Vec::new();

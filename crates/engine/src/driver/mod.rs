@@ -343,6 +343,8 @@ pub async fn run(
     let opening = std::iter::once(started).filter(|_| !joins).chain(adopted);
     let opening = opening.map(|event| recorded(None, event));
     let mut decision = Decision::default();
+    let songs = lost.iter().filter_map(|(job, _)| conductor.song_of(job));
+    decision.batch.left.extend(songs.filter(|_| joins));
     decision.batch.jobs.extend(linked);
     let linked = recognized.into_iter().map(|it| (it.key, it.event));
     let renamed = renamed.into_iter().map(|it| (it.key, it.event));
