@@ -394,5 +394,38 @@ fn a_run_that_publishes_leaves_its_jobs_to_workers() {
     );
     let summary = lab.json(&["status", "songs.yaml", "--ledger", &address]);
     assert_eq!(summary["totals"]["kept"], 10);
+    // Without anything to do nobody has to come.
+    lab.expect(0, &["run", "songs.yaml", "--publish", "--ledger", &address]);
     assert_eq!(studio.bill().len(), 10);
+}
+
+#[test]
+fn a_killed_run_leaves_the_queue_to_the_next_and_workers_wait_until_they_are_stopped() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let address = server.database();
+    let lab = Lab::new();
+    let studio = lab.studio(&["--instant", "--rate", "off"]);
+    paced(&lab, &studio, "songs.yaml", 4, "failures_in_a_row: 1000");
+    let run = ["run", "songs.yaml", "--ledger", &address];
+    let killed = lab.start(&run);
+    until_bought(&studio, 10);
+    drop(killed);
+    lab.expect(0, &run);
+    assert_eq!(studio.bill().len(), 40);
+    let database = address.rsplit_once('/').unwrap().1;
+    let queued = "SELECT count(*) FROM backline_queue._private_jobs";
+    assert_eq!(server.query(database, queued), "0");
+    let receipts = fs::read_dir(lab.path(".backline/receipts")).unwrap();
+    assert_eq!(receipts.count(), 0);
+    let worker = ["worker", "songs.yaml", "--ledger", &address];
+    lab.fails(2, &worker, "no run of `songs` has songs left");
+    let mut waiting = lab.start(&[&worker[..], &["--wait", "2m"]].concat());
+    waiting.wait_for("waiting for a run", 1);
+    waiting.signal("TERM");
+    let waited = waiting.end();
+    assert_eq!(waited.code, Some(0), "{}", waited.err);
+    let misspelt = format!("{address}?sslmod=verify-full");
+    lab.fails(2, &["run", "songs.yaml", "--ledger", &misspelt], "`sslmod`");
 }

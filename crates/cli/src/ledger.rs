@@ -226,6 +226,14 @@ impl Ledger {
         }
     }
 
+    /// Removes the songs of a run that has died from the queue.
+    pub(crate) fn remove_queued(&self, run: &RunId) -> Result<(), StoreError> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Server { store, .. } => store.remove_queued(run),
+        }
+    }
+
     /// Takes the songs of a run that no process carries out off its queue.
     pub(crate) fn withdraw(&self, run: &RunId) -> Result<(), StoreError> {
         match self {

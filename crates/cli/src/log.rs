@@ -80,7 +80,7 @@ impl<'a> MakeWriter<'a> for Notices {
 /// each error only once.
 pub(crate) fn begin(console: &Console, notices: &Notices) {
     begin_at(
-        "error,backline_studio=off,backline_studio::studio=error",
+        "error,graphile_worker=off,backline_studio=off,backline_studio::studio=error",
         console,
         notices,
     );
@@ -88,7 +88,7 @@ pub(crate) fn begin(console: &Console, notices: &Notices) {
 
 /// Starts the log of a studio that serves other programs. The log is the only place where its errors appear.
 pub(crate) fn begin_studio(console: &Console, notices: &Notices) {
-    begin_at("error", console, notices);
+    begin_at("error,graphile_worker=off", console, notices);
 }
 
 /// Starts the log. `quietest` is the level without any flag.

@@ -76,6 +76,12 @@ enum Contradiction {
 
 /// The output directory, locked for this run.
 pub(crate) struct OutputOwner {
+    /// The run that claimed it before.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "only the songs of a shared run are in a queue")
+    )]
+    pub(crate) previous: Option<RunId>,
     folder: Folder,
     /// The directory's handle, which is locked.
     _lock: File,
@@ -112,6 +118,7 @@ impl OutputOwner {
                 lacks,
             ));
         }
+        let previous = marker.as_ref().map(|before| before.run.clone());
         let marker = Marker {
             version: 1,
             run: RunId::default(),
@@ -119,6 +126,7 @@ impl OutputOwner {
             attempt: marker.and_then(|before| before.attempt),
         };
         Ok(Some(Self {
+            previous,
             folder,
             _lock: lock,
             path,

@@ -16,6 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Reconnect {
     /// The server, for messages.
     subject: String,
+    /// Whether another one tells the user.
+    is_quiet: bool,
     outage: Option<Outage>,
 }
 
@@ -30,14 +32,25 @@ impl Reconnect {
     pub fn to(subject: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
+            is_quiet: false,
             outage: None,
+        }
+    }
+
+    /// The same without messages: another connection to the server has them.
+    pub fn quietly_to(subject: impl Into<String>) -> Self {
+        Self {
+            is_quiet: true,
+            ..Self::to(subject)
         }
     }
 
     /// A try failed. Gives the pause before the next one.
     pub fn failed(&mut self, error: &dyn Display) -> Duration {
         let outage = self.outage.get_or_insert_with(|| {
-            tracing::warn!(target: TARGET, "{} can't be reached: {error}; trying again until it can", self.subject);
+            if !self.is_quiet {
+                tracing::warn!(target: TARGET, "{} can't be reached: {error}; trying again until it can", self.subject);
+            }
             Outage {
                 since: Instant::now(),
                 failures: 0,
@@ -53,7 +66,7 @@ impl Reconnect {
 
     /// A try succeeded.
     pub fn succeeded(&mut self) {
-        if let Some(outage) = self.outage.take() {
+        if let Some(outage) = self.outage.take().filter(|_| !self.is_quiet) {
             let seconds = outage.since.elapsed().as_secs().max(1);
             tracing::info!(target: TARGET, "{} can be reached again, after {seconds} s", self.subject);
         }

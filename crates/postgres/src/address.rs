@@ -16,7 +16,7 @@ pub struct Address {
 }
 
 /// Why a text is not the address of a ledger. The text itself is not shown: it may contain a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It is no address of a PostgreSQL server.
     #[error("the ledger's address is not of the form postgres://user@host/database")]
@@ -26,7 +26,29 @@ pub enum AddressError {
         "the ledger's address contains a password, which lists of processes would show: set PGPASSWORD, or name a password file in PGPASSFILE"
     )]
     Password,
+    /// It has an option that no connection has. Left out, a misspelt `sslmode` would remove the check of the server's certificate.
+    #[error(
+        "the ledger's address has the unknown option `{name}`; it may have {}",
+        OPTIONS.join(", ")
+    )]
+    Option {
+        /// The option's name.
+        name: String,
+    },
 }
+
+/// The options of an address.
+const OPTIONS: [&str; 9] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "port",
+    "user",
+    "dbname",
+    "options",
+];
 
 impl Address {
     /// Whether a text is meant as the address of a ledger on a server, rather than as a file's path.
@@ -54,6 +76,12 @@ impl FromStr for Address {
         let names_password = |(name, _): (_, _)| name == "password";
         if url.password().is_some() || url.query_pairs().any(names_password) {
             return Err(AddressError::Password);
+        }
+        let mut names = url.query_pairs().map(|(name, _)| name);
+        if let Some(name) = names.find(|name| !OPTIONS.contains(&name.as_ref())) {
+            return Err(AddressError::Option {
+                name: name.into_owned(),
+            });
         }
         Ok(Self { url })
     }
@@ -86,6 +114,9 @@ mod tests {
                 "{text}"
             );
         }
+        let misspelt = "postgres://ann@db/ledger?sslmod=verify-full".parse::<Address>();
+        let error = misspelt.unwrap_err().to_string();
+        assert!(error.contains("`sslmod`; it may have sslmode, "), "{error}");
         let text = "postgres://ann@db:5433/ledger?sslmode=require";
         assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
     }

@@ -362,6 +362,16 @@ impl Ledger {
         self.reading(async |connection| queue::is_queued(connection, run).await)
     }
 
+    /// Removes the songs of a run that has died from the queue, those of processes that are at work on them included: they end what they
+    /// have.
+    ///
+    /// # Errors
+    /// When the server can't be reached.
+    pub fn remove_queued(&self, run: &RunId) -> Result<(), StoreError> {
+        let runs = [run.to_string()];
+        self.reading(async |connection| queue::remove(connection, &runs).await)
+    }
+
     /// Takes the songs of a run that no process carries out off the queue.
     ///
     /// # Errors

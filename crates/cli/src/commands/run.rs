@@ -162,7 +162,13 @@ fn carry_out(project: &mut Project, options: &Options<'_>, console: &Console) ->
         );
     }
     let runtime = super::runtime()?;
-    let (shared, songs) = sharing::begin(&runtime, project, options, &ledger);
+    #[cfg(feature = "postgres")]
+    if let Some(previous) = output.as_ref().and_then(|it| it.previous.as_ref()) {
+        // A run that was killed left its songs in the queue; this one has the directory, and the jobs.
+        ledger.remove_queued(previous)?;
+    }
+    let has_work = prepare::fills_output(&opening.forecast);
+    let (shared, songs) = sharing::begin(&runtime, project, options, &ledger, has_work);
     let mut watchers = Watchers {
         output,
         sink,

@@ -214,7 +214,7 @@ impl Shell<'_> {
     /// Records the opening and has the conductor resume the jobs, some records a commit. Returns the rest, not committed yet.
     async fn resume(&mut self, opening: Decision) -> Result<Decision, RunError> {
         let mut decision = opening;
-        while self.conductor.is_resuming() {
+        while self.conductor.is_resuming() || !self.left_receipts.is_empty() {
             decision = self.commit(decision).await?;
             for left in self.left_receipts.drain(..) {
                 // One that stays is recorded already: the next run finds nothing to do for it.
@@ -438,9 +438,13 @@ impl Shell<'_> {
         let found = match tokio::task::block_in_place(|| self.left_callbacks.look(store, &jobs)) {
             Ok(found) => found,
             // The next look finds the same.
-            Err(StoreError::Unreachable { .. }) => return Ok(()),
+            Err(StoreError::Unreachable { source, .. }) => {
+                self.reconnect.failed(&source);
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         };
+        self.reconnect.succeeded();
         for left in found {
             let call = self.left_callbacks.take(left);
             // One that is dropped is taken again.

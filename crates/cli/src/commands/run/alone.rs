@@ -26,6 +26,7 @@ pub(super) fn begin(
     _: &Project,
     _: &Options<'_>,
     _: &Ledger,
+    _: bool,
 ) -> (Option<SharedRun>, Songs) {
     (None, Songs)
 }

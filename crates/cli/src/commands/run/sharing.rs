@@ -69,16 +69,18 @@ fn is_shared(project: &Project, options: &Options<'_>) -> bool {
         && options.tape.is_none()
 }
 
-/// Begins to hand out the songs of a run that this process is about to begin.
+/// Begins to hand out the songs of a run that this process is about to begin. Without any work they are not left to workers, which may
+/// not come.
 pub(super) fn begin(
     runtime: &Runtime,
     project: &Project,
     options: &Options<'_>,
     ledger: &Ledger,
+    has_work: bool,
 ) -> (Option<SharedRun>, Songs) {
     match is_shared(project, options) {
         true => {
-            let songs = match options.publishes {
+            let songs = match options.publishes && has_work {
                 true => 0,
                 false => songs_at_once(project),
             };

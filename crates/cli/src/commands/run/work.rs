@@ -10,6 +10,7 @@ use backline_engine::driver::PlanHooks;
 use backline_engine::event::{Event, Outcome, Record};
 use backline_engine::settings::JobKey;
 use backline_engine::store::RunHeader;
+use tokio_util::sync::CancellationToken;
 
 use super::execute::{RunInput, execute};
 use super::{Options, prepare, sharing};
@@ -22,6 +23,7 @@ use crate::log::{self, Notices};
 use crate::output_owner;
 use crate::owning::share;
 use crate::project::Project;
+use crate::signals;
 
 /// The pause between two checks whether a run has begun.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -64,7 +66,13 @@ pub(crate) fn work(args: &WorkerArgs, global: &GlobalArgs, console: &Console) ->
     let notices = Notices::stderr();
     log::begin(console, &notices);
 
-    let run = run_to_join(args, &project, &ledger, console)?;
+    let stop = CancellationToken::new();
+    let signals = signals::follow(stop.clone(), stop.clone(), notices.clone(), "");
+    let run = run_to_join(args, &project, &ledger, &stop, console)?;
+    signals.abort();
+    let Some(run) = run else {
+        return Ok(exit_codes::DONE);
+    };
     let hooks = PlanHooks::Recorded(Some(&*ledger));
     let planning = project.plan_jobs(hooks, Some(keys.provider.expose()), console)?;
     select(&mut project, &run, &ledger)?;
@@ -119,20 +127,25 @@ pub(crate) fn needs_server() -> Failure {
     Failure::msg(Kind::Usage, message)
 }
 
-/// The run of the manifest that has songs left, the last one; waits for one if `--wait` is given.
+/// The last run of the manifest, if it has songs left; waits for one if `--wait` is given. None after a signal.
 fn run_to_join(
     args: &WorkerArgs,
     project: &Project,
     ledger: &Ledger,
+    stop: &CancellationToken,
     console: &Console,
-) -> Result<RunHeader, Failure> {
+) -> Result<Option<RunHeader>, Failure> {
     let began = Instant::now();
     let mut announced = false;
+    let is_ours = |run: &RunHeader| run.is_shared && run.name == project.plan.name;
     loop {
-        for run in ledger.runs()? {
-            if run.is_shared && run.name == project.plan.name && ledger.is_queued(&run.id)? {
-                return Ok(run);
-            }
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        if let Some(run) = ledger.runs()?.into_iter().find(is_ours)
+            && ledger.is_queued(&run.id)?
+        {
+            return Ok(Some(run));
         }
         if args.wait.is_none_or(|limit| began.elapsed() >= limit) {
             let message = format!(
