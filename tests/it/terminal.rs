@@ -469,7 +469,7 @@ fn points_of_a_sweep_are_told_apart_on_a_usual_terminal() {
         let mut terminal = Terminal::start(
             &lab,
             columns,
-            40,
+            60,
             &["run", "songs.yaml", "--verbose"],
             "xterm-256color",
         );

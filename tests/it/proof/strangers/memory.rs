@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::lab::Lab;
 use crate::proof::project::{Project, STUDIO};
@@ -59,9 +60,14 @@ fn large_tracks_are_checked_without_being_held_in_memory() {
         // The run is measured while it waits for this one.
         declare(stream, "200 OK", "", file.len())?;
         stream.write_all(&file[..1000])?;
-        // The test has ended where nobody sends.
-        let _ = released.lock().unwrap().recv();
-        stream.write_all(&file[1000..])
+        let released = released.lock().unwrap();
+        let mut sent = 1000;
+        // A byte a second, so that the program does not take the connection for dead. The test has ended where nobody sends.
+        while released.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            stream.write_all(&file[sent..sent + 1])?;
+            sent += 1;
+        }
+        stream.write_all(&file[sent..])
     });
     vendor.tracks(Tracks {
         count: 1,
