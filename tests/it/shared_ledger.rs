@@ -225,7 +225,7 @@ fn nothing_is_bought_twice_or_lost_while_workers_are_killed_and_the_server_crash
     // Of 80 jobs the credits cover 70.
     paced(&lab, &studio, "songs.yaml", 8, "credits: 840");
     let worker = ["worker", "songs.yaml", "--ledger", &address, "--wait", "2m"];
-    let run = lab.start(&["run", "songs.yaml", "--ledger", &address]);
+    let mut run = lab.start(&["run", "songs.yaml", "--ledger", &address]);
     let mut workers: Vec<_> = (0..3).map(|_| lab.start(&worker)).collect();
     for (turn, bought) in (5..COVERED - 5).step_by(8).enumerate() {
         until_bought(&studio, bought);
@@ -234,6 +234,7 @@ fn nothing_is_bought_twice_or_lost_while_workers_are_killed_and_the_server_crash
         workers[victim] = lab.start(&worker);
         if turn == 3 {
             server.stop("immediate");
+            run.wait_for("the ledger can't be reached", 1);
             server.start_again();
         }
     }

@@ -473,7 +473,10 @@ impl Shell<'_> {
                 Err(source) => return Err(self.save_what_can_be_saved(source, &batch).await),
             }
         };
-        self.reconnect.succeeded();
+        // An empty batch does not reach the store.
+        if !batch.is_empty() {
+            self.reconnect.succeeded();
+        }
         self.left_to_others |= refused.iter().any(|job| job.why == Refusal::Conflict);
         self.conductor.refuse(self.clock.now_ms(), &refused, &batch);
         let is_refused = |effect: &Effect| {
