@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lab::{Lab, StudioProcess, finish, root};
+use crate::lab::{Lab, Running, StudioProcess, finish, root};
 use crate::server::Server;
 
 /// The window of the manifests here, and how much later than another a request may arrive on a busy machine.
@@ -373,7 +373,18 @@ fn a_run_that_publishes_leaves_its_jobs_to_workers() {
         "with --ledger postgres://",
     );
     let publish = ["run", "songs.yaml", "--publish", "--ledger", &address];
-    let publish = lab.start(&publish);
+    let mut publish = lab.backline(&publish);
+    publish.env(
+        "BACKLINE_LOG",
+        "backline_engine::reconnect=debug,backline::connection=info",
+    );
+    let mut publish = Running::start(publish);
+    // An outage of some seconds while it has nothing to record: one line, each try behind it being for developers, and one at the end.
+    publish.wait_for("credits ", 1);
+    server.stop("immediate");
+    publish.wait_for("the ledger can't be reached", 5);
+    server.start_again();
+    publish.wait_for("the ledger can be reached again", 1);
     // A machine with the manifest and the recordings, and without the folder that the run fills.
     lab.manifest("elsewhere/songs.yaml", &studio.url, 2, 5, "");
     let worker = |manifest| vec!["worker", manifest, "--ledger", &address, "--wait", "2m"];
@@ -386,6 +397,9 @@ fn a_run_that_publishes_leaves_its_jobs_to_workers() {
     let worked = lab.expect(0, &worker("songs.yaml"));
     let published = publish.end();
     assert_eq!(published.code, Some(0), "{}", published.err);
+    for text in ["trying again until it can", "can be reached again"] {
+        assert_eq!(published.err.matches(text).count(), 1, "{}", published.err);
+    }
     assert!(
         worked
             .err

@@ -115,7 +115,7 @@ impl Queue {
         songs: mpsc::Sender<GivenSong>,
         stop: CancellationToken,
     ) {
-        // The ledger is on the same server.
+        // The ledger's own connection to this server has the messages.
         let mut reconnect = Reconnect::quietly_to(format!("the queue at {}", self.address));
         while let Err(error) = self
             .serve_until_error(at_once, &songs, &stop, &mut reconnect)
