@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     analysis::{Analysis, Confidence},
-    arrange::{Score, leaves_out_drums},
+    arrange::{Role, Score, leaves_out_drums},
     catalogue::{Instrument, StyleId},
     chord_names::{chord_name, key_name, metre_name},
     play::Mastered,
@@ -106,16 +106,7 @@ pub(crate) fn facts(
         tempo_bpm: analysis.tempo_bpm,
         metre: metre_name(analysis.metre),
         confidence: analysis.confidence,
-        chords: score
-            .chords
-            .iter()
-            .map(|(span, chord)| ChordFact {
-                // The first bar may start before the recording does.
-                start_s: span.start_s.max(0.0),
-                end_s: span.end_s,
-                name: chord_name(chord, analysis.key),
-            })
-            .collect(),
+        chords: sounding_chords(score, analysis),
         instruments: plays.into_iter().map(Instrument::name).collect(),
         length_s: score.length_s,
         final_chord_s: score.final_chord_s,
@@ -126,4 +117,30 @@ pub(crate) fn facts(
         not_understood: brief.unknown.clone(),
         remarks,
     }
+}
+
+/// The chords of a score, from the first note of any pitch to the end of the last: the first bar may start before the recording does,
+/// and the final chord's lasts to the end of the recording.
+fn sounding_chords(score: &Score, analysis: &Analysis) -> Vec<ChordFact> {
+    let pitched = || {
+        score
+            .parts
+            .iter()
+            .filter(|part| !matches!(part.role, Role::Drums | Role::Percussion))
+            .flat_map(|part| &part.notes)
+    };
+    let from_s = pitched().fold(f64::INFINITY, |first, note| first.min(note.start_s));
+    let to_s = pitched().fold(0.0, |last: f64, note| {
+        last.max(note.start_s + note.length_s)
+    });
+    score
+        .chords
+        .iter()
+        .map(|(span, chord)| ChordFact {
+            start_s: span.start_s.max(from_s).max(0.0),
+            end_s: span.end_s.min(to_s).min(score.length_s),
+            name: chord_name(chord, analysis.key),
+        })
+        .filter(|chord| chord.start_s < chord.end_s)
+        .collect()
 }

@@ -96,7 +96,35 @@ fn every_style_is_loud_enough_clean_and_whole() {
         assert_eq!(played.facts.not_understood, Vec::<String>::new());
         assert!(played.instrumental.duration_s() >= vocal.duration_s());
         assert_eq!(played.mix.frames(), played.instrumental.frames());
+        chords_sound(&played);
     }
+}
+
+/// The first chord that is claimed is heard from its start, the last one to its end.
+fn chords_sound(take: &Take) {
+    /// What is looked at on both sides, in seconds, and what is heard, in dBFS (RMS).
+    const SPAN_S: f64 = 0.3;
+    const HEARD_DB: f64 = -50.0;
+    let rate = f64::from(take.instrumental.rate_hz);
+    let level_db = |from_s: f64| {
+        let frames = (from_s.max(0.0) * rate) as usize..((from_s + SPAN_S) * rate) as usize;
+        let samples = || {
+            take.instrumental
+                .channels
+                .iter()
+                .flat_map(|it| &it[frames.clone()])
+        };
+        let sum: f64 = samples().map(|sample| f64::from(*sample).powi(2)).sum();
+        10.0 * (sum / samples().count() as f64).max(1e-20).log10()
+    };
+    let (first, last) = (&take.facts.chords[0], take.facts.chords.last().unwrap());
+    let (starts_db, ends_db) = (level_db(first.start_s), level_db(last.end_s - SPAN_S));
+    let style = take.facts.style;
+    assert!(
+        starts_db > HEARD_DB,
+        "{style}: {starts_db:.0} dB in {first:?}"
+    );
+    assert!(ends_db > HEARD_DB, "{style}: {ends_db:.0} dB in {last:?}");
 }
 
 #[test]
@@ -224,6 +252,7 @@ fn everything_forbidden_is_silence_with_a_remark() {
             .any(|remark| remark.contains("silent"))
     );
     assert!(played.facts.instruments.is_empty());
+    assert_eq!(played.facts.chords, []);
 }
 
 #[test]
