@@ -46,7 +46,7 @@ fn main() {
                 json!({
                     "vocal": path,
                     "style": style,
-                    "unmasked": unmasked(&voice, &band),
+                    "unmasked": unmasked(&voice, &band, &session.analysis.notes),
                     "band_off_db": spectrum_off_db(&take.instrumental),
                     "mix_off_db": spectrum_off_db(&take.mix),
                 })

@@ -410,7 +410,7 @@ fn pick(
             } else {
                 step_s * 1.2
             };
-            let strong = if event.slot == 0 { 0.74 } else { 0.6 };
+            let strong = if event.slot == 0 { 0.86 } else { 0.72 };
             let velocity = strong
                 * (0.85 + 0.2 * bar.energy)
                 * bar.dynamic

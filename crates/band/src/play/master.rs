@@ -189,11 +189,11 @@ impl Mastering {
 /// Frames between two updates of the bus compressor.
 const BUS_FRAMES: usize = 16;
 
-/// The bus compressor, slow, 2:1 from 3.5 dB above the programme's own level so that the dynamics of the song remain.
+/// The bus compressor, slow, 2:1 from 2 dB above the programme's own level so that the dynamics of the song remain.
 fn compress_bus(sum: &mut Stereo, lufs: f64) {
     let looks = RATE_HZ as f32 / BUS_FRAMES as f32;
     let level = 10f32.powf(((WORKING_LUFS - lufs) / 20.0) as f32);
-    let threshold = 10f32.powf(-12.5 / 10.0);
+    let threshold = 10f32.powf(-14.0 / 10.0);
     let (attack, release) = (
         1.0 - (-1.0 / (0.02 * looks)).exp(),
         1.0 - (-1.0 / (0.18 * looks)).exp(),

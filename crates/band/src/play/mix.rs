@@ -96,8 +96,8 @@ pub fn layers(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> (Vec<f3
 const DUCK_HZ: [f32; 2] = [1300.0, 3200.0];
 const DUCK_Q: f32 = 0.8;
 /// How far the voice is to be above the band between 1 and 4 kHz, and the most that each bell takes, in decibels.
-const CLEAR_DB: f32 = 4.0;
-const DEEPEST_DB: f32 = 12.0;
+const CLEAR_DB: f32 = 5.0;
+const DEEPEST_DB: f32 = 18.0;
 /// Attack and release times in seconds, and how far ahead the followers look.
 const DUCK_ATTACK_S: f32 = 0.01;
 const DUCK_RELEASE_S: f32 = 0.2;

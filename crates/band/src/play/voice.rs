@@ -148,16 +148,17 @@ fn de_ess(voice: &mut [f32]) {
     }
 }
 
-/// Compression, 3:1 from the voice's own level, with a quick attack.
+/// Compression, 2:1 from 10 dB below the voice's own level, with a quick attack: the ends of notes stay within reach of the loudest.
 fn compress(voice: &mut [f32], reference: f32) {
-    const KEPT: f32 = 1.0 / 3.0;
+    const KEPT: f32 = 0.5;
+    const BELOW_DB: f32 = 10.0;
     let (attack, release) = (smoothing(0.006), smoothing(0.12));
     let mut power = 0.0f32;
     apply_gain(voice, |block| {
         let now = mean_square(block);
         power += (now - power) * if now > power { attack } else { release };
         let over_db = 10.0 * (power / reference).max(1e-6).log10();
-        10f32.powf(-(1.0 - KEPT) * over_db.max(0.0) / 20.0)
+        10f32.powf(-(1.0 - KEPT) * (over_db + BELOW_DB).max(0.0) / 20.0)
     });
 }
 

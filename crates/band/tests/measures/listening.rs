@@ -9,7 +9,7 @@
 use backline_audio::{Audio, loudness};
 use backline_band::{
     Brief, RATE_HZ, Role, Score, ScorePart, SoundSource, Stereo, StyleId, Voicing,
-    analysis::{Chord, HarmonySettings, Quality},
+    analysis::{Chord, HarmonySettings, Note, Quality},
     arrange, harmonise, layers, master, play,
 };
 use ebur128::{EbuR128, Mode};
@@ -63,7 +63,7 @@ impl SoundMeasures {
             plr_lu: measured.true_peak_dbtp - measured.integrated_lufs.unwrap_or(f64::NAN),
             lra_lu: range_lu(&finished.audio),
             low_correlation: low_correlation(&finished.audio),
-            unmasked: unmasked(&voice, &band),
+            unmasked: unmasked(&voice, &band, &analysis.notes),
             spectrum_off_db: spectrum_off_db(&finished.audio),
             voice_above_lu: lufs(&alone) - lufs(&finished.audio),
         }
@@ -121,7 +121,9 @@ fn mixed(audio: &Audio, sign: f32) -> Vec<f32> {
     pairs.map(|(l, r)| 0.5 * (l + sign * r)).collect()
 }
 
-pub fn unmasked(voice: &[f32], band: &Stereo) -> f64 {
+/// The share of the frames within sung notes, at most 30 dB below the loudest, in which the voice is at most 3 dB below the band
+/// between 1 and 4 kHz.
+pub fn unmasked(voice: &[f32], band: &Stereo, notes: &[Note]) -> f64 {
     const SIZE: usize = 2048;
     let clarity = |samples: &[f32]| {
         let [middle] = band_powers(samples, SIZE, [(1000.0, 4000.0)]);
@@ -130,10 +132,15 @@ pub fn unmasked(voice: &[f32], band: &Stereo) -> f64 {
     let voice = clarity(voice);
     let (left, right) = (clarity(&band.left), clarity(&band.right));
     let loudest = voice.iter().copied().fold(0.0, f64::max);
+    let is_sung = |frame: usize| {
+        let middle_s = ((frame + 1) * SIZE / 2) as f64 / f64::from(RATE_HZ);
+        let mut notes = notes.iter();
+        notes.any(|note| (note.onset_s..note.offset_s).contains(&middle_s))
+    };
     let mut sung = 0usize;
     let mut clear = 0usize;
-    for ((voice, left), right) in voice.iter().zip(left).zip(right) {
-        if *voice < loudest * 1e-3 {
+    for (frame, ((voice, left), right)) in voice.iter().zip(left).zip(right).enumerate() {
+        if *voice < loudest * 1e-3 || !is_sung(frame) {
             continue;
         }
         sung += 1;
