@@ -91,11 +91,10 @@ fn band(instrument: Instrument) -> (f32, f32) {
 
 /// [`drive`] at twice the rate: without oversampling the distortion would alias.
 fn drive_oversampled(stem: &mut Stereo) {
-    let frames = stem.left.len();
-    let mut twice = Stereo::silent(2 * frames);
+    let mut twice = Stereo::silent(2 * stem.left.len());
     half::raise(stem, &mut twice);
     drive(&mut twice, 2.0 * RATE_HZ as f32);
-    *stem = Stereo::silent(frames);
+    stem.silence();
     half::lower(&twice.left, 1.0, &mut stem.left);
     half::lower(&twice.right, 1.0, &mut stem.right);
 }

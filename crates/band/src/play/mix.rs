@@ -9,7 +9,7 @@ use super::{
     meter::k_loudness,
     room,
     stage::room_seed,
-    stereo::{RATE_HZ, Stereo},
+    stereo::{RATE_HZ, Stereo, silence},
     target::{Mastered, TARGET_LUFS},
     voice::{UPDATE_FRAMES, placed, smoothing},
     wave::TwoPoleFilter,
@@ -197,7 +197,7 @@ fn add_room(voice: &[f32], voicing: &Voicing, sum: &mut Stereo) {
         return;
     }
     let frames = half::half_of(sum.left.len());
-    let mut send = vec![0.0f32; frames];
+    let mut send = silence(frames);
     half::lower(voice, 10f32.powf(SEND_DB / 20.0), &mut send);
     let send = Stereo {
         right: send.clone(),

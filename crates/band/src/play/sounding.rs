@@ -14,16 +14,16 @@ use crate::{
 
 /// One part by our own synthesis.
 ///
-/// `rate` is the one that the part is played at, `frames` the length at that rate.
+/// `rate` is the one that the part is played at, and `stem` the silence that it is played into, at that rate.
 pub(super) fn own(
     score: &Score,
     part: &ScorePart,
     number: usize,
     seed: u64,
     rate: f32,
-    frames: usize,
+    mut stem: Stereo,
 ) -> Stereo {
-    let mut stem = Stereo::silent(frames);
+    let frames = stem.left.len();
     let kit_seed = Chance::new(seed, &[71, number as u64]).seed();
     let mut kit = drums::Kit::new(part.instrument, kit_seed, rate);
     let mut scratch = NoteBuffer::default();

@@ -1,10 +1,12 @@
 //! Plays a score: every part alone, then its level and position, then the sum with its reverb.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::{
     balance, half,
     pump::Pump,
     room, sounding,
-    stereo::{RATE_HZ, Stereo},
+    stereo::{RATE_HZ, Stereo, silence},
 };
 use crate::arrange::{Instrument, Role, Score, ScorePart};
 
@@ -69,14 +71,27 @@ fn together(
     let frames = (score.length_s * f64::from(RATE_HZ)).ceil() as usize;
     let mut buses = Buses::new(score, frames);
     let numbers: Vec<usize> = parts.collect();
-    // A few parts at a time: a part of a long song is large. They are summed in the order of the score.
+    // A few parts at a time: a part of a long song is large. They are summed in the order of the score, and each is played where one
+    // before it was.
+    let used = Mutex::new(Vec::new());
     for group in numbers.chunks(threads.clamp(1, 8)) {
-        let stems = in_parallel(group, |number| stem(score, sound, number, seed, frames));
+        let stems = in_parallel(group, |number| {
+            let silence = lock(&used).pop();
+            let silence = silence.unwrap_or_else(|| Stereo::silent(frames));
+            stem(score, sound, number, seed, silence)
+        });
         for (&number, stem) in group.iter().zip(stems) {
-            buses.take(stem, &score.parts[number]);
+            let mut stem = buses.take(stem, &score.parts[number]);
+            stem.silence();
+            lock(&used).push(stem);
         }
     }
     buses.into_room(score)
+}
+
+/// What parts were played in. No thread ends while it has the lock.
+fn lock(used: &Mutex<Vec<Stereo>>) -> MutexGuard<'_, Vec<Stereo>> {
+    used.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One part as it was played.
@@ -104,13 +119,13 @@ impl Buses {
         Self {
             dry: Stereo::silent(frames),
             send: Stereo::silent(half),
-            echo: vec![0.0; if score.room.delay > 0.0 { half } else { 0 }],
+            echo: silence(if score.room.delay > 0.0 { half } else { 0 }),
             pump: Pump::of(score),
         }
     }
 
-    /// Adds a part to the sum and to the sends.
-    fn take(&mut self, mut stem: PlayedPart, part: &ScorePart) {
+    /// Adds a part to the sum and to the sends, and returns what it was played in.
+    fn take(&mut self, mut stem: PlayedPart, part: &ScorePart) -> Stereo {
         for channel in [&mut stem.sound.left, &mut stem.sound.right] {
             channel.iter_mut().for_each(|sample| *sample *= stem.gain);
         }
@@ -134,6 +149,7 @@ impl Buses {
                 half::lower(from, 0.5, &mut self.echo);
             }
         }
+        stem.sound
     }
 
     /// Adds reverb and echo, and returns the sum at the full rate.
@@ -190,23 +206,26 @@ pub(crate) fn in_parallel<T: Send>(items: &[usize], one: impl Fn(usize) -> T + S
     })
 }
 
-/// One part: its sound, channel strip, level and position.
+/// One part: its sound, channel strip, level and position. It is played into `silence`, as long as the song.
 fn stem(
     score: &Score,
     source: &SoundSource,
     number: usize,
     seed: u64,
-    frames: usize,
+    silence: Stereo,
 ) -> PlayedPart {
     let part = &score.parts[number];
     let (mut sound, recorded) = match source {
         #[cfg(feature = "soundfont")]
         SoundSource::Font(font) if font.plays(part) => (
-            placed(font.part(part, score.tuning_cents, frames), part.pan),
+            placed(
+                font.part(part, score.tuning_cents, silence.left.len()),
+                part.pan,
+            ),
             true,
         ),
         _ => (
-            sounding::own(score, part, number, seed, RATE_HZ as f32, frames),
+            sounding::own(score, part, number, seed, RATE_HZ as f32, silence),
             false,
         ),
     };
