@@ -120,22 +120,22 @@ mod tests {
 
     #[test]
     fn mistakes_in_a_table_are_refused_with_file_and_line() {
-        const STROKES: &str = r#""x.......x.......""#;
+        const STROKES: &str = r#""x.o.x.o.x.o.x.o.""#;
         let (file, text) = source(StyleId::IndieFolk);
         for (from, to, lines_on, message) in [
             (
                 STROKES,
-                r#""x.......x......""#,
+                r#""x.o.x.o.x.o.x.o""#,
                 0,
                 "has 15 characters: a bar has 16",
             ),
             (
                 STROKES,
-                r#""x.......x....... | % | %""#,
+                r#""x.o.x.o.x.o.x.o. | % | %""#,
                 0,
                 "3 bars: write one, two, four or eight",
             ),
-            (STROKES, r#""x.......y.......""#, 0, "write one of Xxo^-."),
+            (STROKES, r#""x.o.y.o.x.o.x.o.""#, 0, "write one of Xxo^-."),
             ("- kick: ", "- kik: ", 0, "kik"),
             ("- bass: ", "- strum: ", 0, "write one of DUdux-."),
             (
