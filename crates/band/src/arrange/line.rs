@@ -67,6 +67,28 @@ impl Line {
         })
     }
 
+    /// A broken chord in 6/8: of each half of a bar the first three tones, one on each eighth; two are on the first and the third.
+    pub(super) fn in_groups_of_three(&self) -> Self {
+        self.each(|bar| {
+            let half = bar.len() / 2;
+            let group = |half_bar: &[char]| {
+                let sounds = |at: &usize| !matches!(half_bar[*at], '.' | '-');
+                let tones: Vec<usize> = (0..half).filter(sounds).take(3).collect();
+                let mut group = ['.'; SIXTEENTHS * 3 / 8];
+                for (number, &at) in tones.iter().enumerate() {
+                    let eighth = match tones.len() {
+                        1 => at * 3 / half,
+                        2 => 2 * number,
+                        _ => number,
+                    };
+                    group[2 * eighth] = half_bar[at];
+                }
+                group
+            };
+            vec![bar.chunks_exact(half).flat_map(group).collect()]
+        })
+    }
+
     /// The line in 6/8, two bars for one. The second eighth of a beat becomes its third one. Where `fill` is set and the beat has two
     /// eighths, it gets three.
     pub(super) fn in_thirds(&self, fill: bool) -> Self {

@@ -58,10 +58,10 @@ impl Pattern {
     }
 
     /// The pattern in 6/8: a bar of 4/4 is two of its bars, as in twelve-eight. Broken chords, and kits whose backbeat is on the third
-    /// beat alone, have one bar for one: the first three eighths of each half, or of broken chords the first six.
+    /// beat alone, have one bar for one: the first three eighths of each half, or of broken chords the first three tones.
     pub(super) fn in_six_eight(&self) -> Self {
         if matches!(self, Self::Pick(_)) {
-            return self.each(|_, line| line.without_beat(3));
+            return self.each(|_, line| line.in_groups_of_three());
         }
         if self.is_half_time() {
             return self.each(|_, line| line.without_fourths());
@@ -322,7 +322,12 @@ mod tests {
             ["X.....x.....", "......X.....", "x.x.x.x.x.x."]
         );
         let picked = Pattern::Pick("1.3.4.5.4.3.4.3.".into());
-        assert_eq!(texts(&picked.in_six_eight()), ["1.3.4.5.4.3."]);
+        assert_eq!(texts(&picked.in_six_eight()), ["1.3.4.4.3.4."]);
+        // Tones in twos, or in threes and a two, would make it 3/4.
+        let twos = Pattern::Pick("1.3.2.4.1.3.2.4. | 1..3..4.2..3..4.".into());
+        assert_eq!(texts(&twos.in_six_eight()), ["1.3.2.1.3.2.|1.3.4.2.3.4."]);
+        let few = Pattern::Pick("4.......5...3... | ......5.........".into());
+        assert_eq!(texts(&few.in_six_eight()), ["4.....5...3.|....5......."]);
         let triplets = Pattern::Bass("1---3-5---3-1---3-5---3-".into());
         assert_eq!(
             texts(&triplets.in_six_eight()),
