@@ -137,16 +137,11 @@ pub fn unmasked(voice: &[f32], band: &Stereo, notes: &[Note]) -> f64 {
         let mut notes = notes.iter();
         notes.any(|note| (note.onset_s..note.offset_s).contains(&middle_s))
     };
-    let mut sung = 0usize;
-    let mut clear = 0usize;
-    for (frame, ((voice, left), right)) in voice.iter().zip(left).zip(right).enumerate() {
-        if *voice < loudest * 1e-3 || !is_sung(frame) {
-            continue;
-        }
-        sung += 1;
-        clear += usize::from(2.0 * voice >= (left + right) * 0.5);
-    }
-    clear as f64 / sung.max(1) as f64
+    let sung: Vec<usize> = (0..voice.len())
+        .filter(|&frame| voice[frame] >= loudest * 1e-3 && is_sung(frame))
+        .collect();
+    let clear = |frame: &&usize| 2.0 * voice[**frame] >= (left[**frame] + right[**frame]) * 0.5;
+    sung.iter().filter(clear).count() as f64 / sung.len().max(1) as f64
 }
 
 pub fn spectrum_off_db(audio: &Audio) -> f64 {

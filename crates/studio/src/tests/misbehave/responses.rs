@@ -73,7 +73,7 @@ async fn a_response_that_comes_too_late_was_bought() {
         response = &mut response => panic!("it came: {response:?}"),
         bought = tokio::time::timeout(PATIENCE, bought) => bought.unwrap(),
     }
-    // What was bought is not told.
+    // The client gets no response.
     let told = tokio::time::timeout(Duration::from_millis(300), response).await;
     assert!(told.is_err(), "it came: {told:?}");
     // Stopping does not wait for the hour.
