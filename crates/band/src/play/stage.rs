@@ -86,6 +86,7 @@ fn together(
             lock(&used).push(stem);
         }
     }
+    drop(used);
     buses.into_room(score)
 }
 
