@@ -135,6 +135,9 @@ fn to_16_bit(sample: f32) -> i16 {
     (sample * 32768.0).round() as i16
 }
 
+/// Samples that are written at a time.
+const WAV_BLOCK: usize = 4096;
+
 fn wav16(audio: &Audio) -> Result<Vec<u8>, EncodeError> {
     let failed = |error: hound::Error| EncodeError::Failed {
         format: Format::Wav,
@@ -150,8 +153,12 @@ fn wav16(audio: &Audio) -> Result<Vec<u8>, EncodeError> {
         audio.frames() * audio.channels.len() * 2 + 64,
     ));
     let mut writer = hound::WavWriter::new(&mut bytes, spec).map_err(failed)?;
-    for sample in interleaved(audio, to_16_bit) {
-        writer.write_sample(sample).map_err(failed)?;
+    for block in interleaved(audio, to_16_bit).chunks(WAV_BLOCK) {
+        let mut samples = writer.get_i16_writer(block.len() as u32);
+        for &sample in block {
+            samples.write_sample(sample);
+        }
+        samples.flush().map_err(failed)?;
     }
     writer.finalize().map_err(failed)?;
     Ok(bytes.into_inner())
