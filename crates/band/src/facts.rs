@@ -119,8 +119,8 @@ pub(crate) fn facts(
     }
 }
 
-/// The chords of a score, from the first note of any pitch to the end of the last: the first bar may start before the recording does,
-/// and the final chord's lasts to the end of the recording.
+/// The chords of a score, from the first pitched note to the end of the last one. In the score the first bar may start before the
+/// recording, and the final chord lasts to the recording's end.
 fn sounding_chords(score: &Score, analysis: &Analysis) -> Vec<ChordFact> {
     let pitched = || {
         score

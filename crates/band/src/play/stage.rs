@@ -68,18 +68,18 @@ fn together(
     seed: u64,
     threads: usize,
 ) -> Stereo {
-    let frames = (score.length_s * f64::from(RATE_HZ)).ceil() as usize;
+    let frames = frames_of(score);
     let mut buses = Buses::new(score, frames);
     let numbers: Vec<usize> = parts.collect();
     // A few parts at a time: a part of a long song is large. They are summed in the order of the score, and each is played where one
     // before it was.
     let used = Mutex::new(Vec::new());
     for group in numbers.chunks(threads.clamp(1, 8)) {
-        let stems = in_parallel(group, |number| {
-            let silence = lock(&used).pop();
-            let silence = silence.unwrap_or_else(|| Stereo::silent(frames));
-            stem(score, sound, number, seed, silence)
-        });
+        let silence = || {
+            let used = lock(&used).pop();
+            used.unwrap_or_else(|| Stereo::silent(frames))
+        };
+        let stems = in_parallel(group, |number| stem(score, sound, number, seed, silence));
         for (&number, stem) in group.iter().zip(stems) {
             let mut stem = buses.take(stem, &score.parts[number]);
             stem.silence();
@@ -88,6 +88,11 @@ fn together(
     }
     drop(used);
     buses.into_room(score)
+}
+
+/// The length of a score in frames.
+fn frames_of(score: &Score) -> usize {
+    (score.length_s * f64::from(RATE_HZ)).ceil() as usize
 }
 
 /// What parts were played in. No thread ends while it has the lock.
@@ -207,26 +212,26 @@ pub(crate) fn in_parallel<T: Send>(items: &[usize], one: impl Fn(usize) -> T + S
     })
 }
 
-/// One part: its sound, channel strip, level and position. It is played into `silence`, as long as the song.
+/// One part: its sound, channel strip, level and position. Own synthesis plays into what `silence` gives, as long as the song.
 fn stem(
     score: &Score,
     source: &SoundSource,
     number: usize,
     seed: u64,
-    silence: Stereo,
+    silence: impl FnOnce() -> Stereo,
 ) -> PlayedPart {
     let part = &score.parts[number];
     let (mut sound, recorded) = match source {
         #[cfg(feature = "soundfont")]
         SoundSource::Font(font) if font.plays(part) => (
             placed(
-                font.part(part, score.tuning_cents, silence.left.len()),
+                font.part(part, score.tuning_cents, frames_of(score)),
                 part.pan,
             ),
             true,
         ),
         _ => (
-            sounding::own(score, part, number, seed, RATE_HZ as f32, silence),
+            sounding::own(score, part, number, seed, RATE_HZ as f32, silence()),
             false,
         ),
     };
