@@ -130,13 +130,15 @@ fn interleaved<T>(audio: &Audio, convert: impl Fn(f32) -> T) -> Vec<T> {
     samples
 }
 
-/// Scaled by 32768 as decoders scale back, so that a round trip changes nothing; `as` turns NaN into 0 and clips.
+/// Scaled by 32768 as decoders scale back, so that a round trip changes nothing, and rounded; `as` cuts fractions off, turns NaN into 0
+/// and clips.
 fn to_16_bit(sample: f32) -> i16 {
-    (sample * 32768.0).round() as i16
+    let scaled = sample * 32768.0;
+    (scaled + 0.5f32.copysign(scaled)) as i16
 }
 
-/// Samples that are written at a time.
-const WAV_BLOCK: usize = 4096;
+/// Frames that are written at a time.
+const WAV_BLOCK: usize = 2048;
 
 fn wav16(audio: &Audio) -> Result<Vec<u8>, EncodeError> {
     let failed = |error: hound::Error| EncodeError::Failed {
@@ -153,10 +155,14 @@ fn wav16(audio: &Audio) -> Result<Vec<u8>, EncodeError> {
         audio.frames() * audio.channels.len() * 2 + 64,
     ));
     let mut writer = hound::WavWriter::new(&mut bytes, spec).map_err(failed)?;
-    for block in interleaved(audio, to_16_bit).chunks(WAV_BLOCK) {
-        let mut samples = writer.get_i16_writer(block.len() as u32);
-        for &sample in block {
-            samples.write_sample(sample);
+    let frames = audio.frames();
+    for start in (0..frames).step_by(WAV_BLOCK) {
+        let until = (start + WAV_BLOCK).min(frames);
+        let mut samples = writer.get_i16_writer(((until - start) * audio.channels.len()) as u32);
+        for frame in start..until {
+            for channel in &audio.channels {
+                samples.write_sample(to_16_bit(channel[frame]));
+            }
         }
         samples.flush().map_err(failed)?;
     }

@@ -15,7 +15,7 @@ use std::{hint::black_box, time::Instant};
 
 use backline_audio::{Audio, Encoding, decode, encode};
 use backline_band::{
-    ArrangeSettings, Request, Session, SoundSource, StyleId, Take, Voicing, accompany,
+    ArrangeSettings, Request, Session, SoundSource, StyleId, Take, Voice, Voicing, accompany,
     analysis::HarmonySettings, arrange, harmonise, lay_over, listen_by_steps, master, play,
     read_tags,
 };
@@ -167,7 +167,8 @@ fn main() {
     row("play", seconds, "fluidsynth .014, rustysynth .011 s per s");
     let (seconds, instrumental) = timed(|| master(sum.clone(), &score.finish));
     row("master", seconds, "");
-    let voice = decoded.to_mono();
+    let (seconds, voice) = timed(|| Voice::new(decoded.to_mono()));
+    row("channel strip of the voice", seconds, "");
     let (seconds, _) = timed(|| lay_over(&voice, &instrumental.audio, &Voicing::of(&score)));
     row("mix with the voice", seconds, "");
     for (name, encoding) in [

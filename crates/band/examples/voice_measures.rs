@@ -16,7 +16,7 @@ mod listening;
 mod song;
 
 use backline_audio::{decode, resample};
-use backline_band::{RATE_HZ, Request, Session, SoundSource, Voicing, layers};
+use backline_band::{RATE_HZ, Request, Session, SoundSource, Voice, Voicing, layers};
 use listening::{spectrum_off_db, unmasked};
 use serde_json::json;
 
@@ -25,7 +25,7 @@ fn main() {
     let styles = args.next().unwrap_or_default();
     for path in args {
         let vocal = decode(&std::fs::read(&path).unwrap()).unwrap();
-        let sung = resample(&vocal, RATE_HZ).unwrap().to_mono();
+        let sung = Voice::new(resample(&vocal, RATE_HZ).unwrap().to_mono());
         for style in styles.split(',') {
             let request = Request {
                 tags: style.to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! The studio calls this once a task. Nothing is trimmed: instrumental, mix and vocal start at the same time.
 
+use std::borrow::Cow;
+
 use backline_audio::{Audio, ResampleError, resample};
 
 #[cfg(feature = "soundfont")]
@@ -17,7 +19,7 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastering, RATE_HZ, SoundSource, Stereo, Voicing, in_parallel, lay_over_at, layers,
+        Mastering, RATE_HZ, SoundSource, Stereo, Voice, Voicing, in_parallel, lay_over_at, layers,
         loudness_of, master_at, play, solo,
     },
     tags::{Brief, read_tags},
@@ -219,7 +221,7 @@ pub struct Session {
     request: Request,
     brief: Brief,
     sound: SoundSource,
-    voice: Vec<f32>,
+    voice: Voice,
     remarks: Vec<String>,
     /// What was heard in the vocal.
     pub analysis: Analysis,
@@ -287,7 +289,7 @@ fn listen_to(vocal: &Audio, request: &Request, sound: SoundSource) -> Result<Ses
         channels: vec![vocal.to_mono()],
     };
     let voice = resample(&mono, RATE_HZ).map_err(BandError::Rate)?;
-    let voice = voice.channels.into_iter().next().unwrap_or_default();
+    let voice = Voice::new(voice.channels.into_iter().next().unwrap_or_default());
     let mut remarks = brief.remarks.clone();
     remarks.extend(brief.against_the_singer(analysis.tempo_bpm));
     remarks.extend(analysis.remarks.iter().cloned());
@@ -333,30 +335,19 @@ fn check(vocal: &Audio, request: &Request) -> Result<(), BandError> {
 }
 
 /// The vocal with every sample a number, and how many were not.
-fn with_finite_samples(vocal: &Audio) -> (Audio, usize) {
-    let mut mended = 0;
-    let channels = vocal
-        .channels
-        .iter()
-        .map(|channel| {
-            let clean = |&sample: &f32| {
-                if sample.is_finite() {
-                    sample
-                } else {
-                    mended += 1;
-                    0.0
-                }
-            };
-            channel.iter().map(clean).collect()
-        })
-        .collect();
-    (
-        Audio {
-            rate_hz: vocal.rate_hz,
-            channels,
-        },
-        mended,
-    )
+fn with_finite_samples(vocal: &Audio) -> (Cow<'_, Audio>, usize) {
+    let samples = || vocal.channels.iter().flatten();
+    if samples().fold(true, |all, sample| all & sample.is_finite()) {
+        return (Cow::Borrowed(vocal), 0);
+    }
+    let mut mended = vocal.clone();
+    for sample in mended.channels.iter_mut().flatten() {
+        if !sample.is_finite() {
+            *sample = 0.0;
+        }
+    }
+    let count = samples().filter(|sample| !sample.is_finite()).count();
+    (Cow::Owned(mended), count)
 }
 
 fn one_take(take: usize, session: &Session, threads: usize) -> Result<Take, BandError> {

@@ -48,8 +48,8 @@ pub use facts::{ChordFact, Facts};
 pub use harmony::harmonise;
 pub use listen::{listen, listen_by_steps};
 pub use play::{
-    CEILING_DBTP, Mastered, RATE_HZ, SoundSource, Stereo, TARGET_LUFS, Voicing, lay_over, layers,
-    master, play,
+    CEILING_DBTP, Mastered, RATE_HZ, SoundSource, Stereo, TARGET_LUFS, Voice, Voicing, lay_over,
+    layers, master, play,
 };
 #[cfg(feature = "soundfont")]
 pub use play::{Font, FontError};

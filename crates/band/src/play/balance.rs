@@ -4,7 +4,7 @@
 use super::{
     body::Body,
     half,
-    lanes::{Cascade, Pass},
+    lanes::Cascade,
     meter::{StepMeter, gated},
     stereo::{RATE_HZ, Stereo},
     wave::{SoftClipper, TwoPoleFilter},
@@ -32,9 +32,9 @@ pub(super) fn channel_strip(part: &ScorePart, stem: &mut Stereo, recorded: bool)
     if recorded {
         high_hz = RECORDED_HZ;
     }
-    let still = Cascade::new(
-        (TwoPoleFilter::new(low_hz, 0.7, rate), Pass::High),
-        (TwoPoleFilter::new(high_hz, 0.65, rate), Pass::Low),
+    let still = Cascade::high_low(
+        TwoPoleFilter::new(low_hz, 0.7, rate),
+        TwoPoleFilter::new(high_hz, 0.65, rate),
     );
     let mut filters = still;
     let body_of = || Body::new(part.instrument, rate).filter(|_| !recorded);
@@ -95,8 +95,8 @@ fn drive_oversampled(stem: &mut Stereo) {
     half::raise(stem, &mut twice);
     drive(&mut twice, 2.0 * RATE_HZ as f32);
     stem.silence();
-    half::lower(&twice.left, 1.0, &mut stem.left);
-    half::lower(&twice.right, 1.0, &mut stem.right);
+    half::lower(&twice.left, [(1.0, &mut stem.left)]);
+    half::lower(&twice.right, [(1.0, &mut stem.right)]);
 }
 
 /// A distorting amplifier and its loudspeaker.

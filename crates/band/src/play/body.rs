@@ -1,5 +1,7 @@
 //! The bodies of string instruments: a few resonances each, added to what the strings give.
 
+use wide::f32x4;
+
 use super::{lanes::Quad, wave::TwoPoleFilter};
 use crate::arrange::Instrument;
 
@@ -35,9 +37,9 @@ impl Body {
             pair.filters.flush_denormals();
         }
         for (left, right) in left.iter_mut().zip(right) {
-            let input = [*left, *right, *left, *right];
+            let input = f32x4::new([*left, *right, *left, *right]);
             for pair in &mut self.0 {
-                let (band, _) = pair.filters.step(input);
+                let band = pair.filters.step(input).0.to_array();
                 *left += band[0] * pair.shares[0] + band[2] * pair.shares[1];
                 *right += band[1] * pair.shares[0] + band[3] * pair.shares[1];
             }

@@ -1,7 +1,7 @@
 //! Strings, brass and the synthesisers: detuned band-limited saws through a moving low-pass.
 
 use super::{
-    lanes::{Cascade, Pass},
+    lanes::Cascade,
     wave::{
         NoteBuffer, NoteEnvelope, Strike, TwoPoleFilter, advance, decay_per_frame, saw, sine, turn,
     },
@@ -135,7 +135,7 @@ pub(super) fn bank(kind: &Bank, strike: &Strike, out: &mut NoteBuffer) {
         TwoPoleFilter::new(hz.min(9000.0), kind.q, rate)
     };
     let gentle = TwoPoleFilter::new(10_000.0, 0.6, rate);
-    let mut filters = Cascade::new((cutoff(0.0), Pass::Low), (gentle, Pass::Low));
+    let mut filters = Cascade::low_low(cutoff(0.0), gentle);
     let mut level = 0.22 * strike.velocity / (kind.saws as f32).sqrt();
     let blocks = out
         .left

@@ -8,7 +8,7 @@
 use rustfft::{FftPlanner, num_complex::Complex};
 
 use super::{
-    lanes::{Cascade, Pass},
+    lanes::{Bells, Cascade},
     stereo::{RATE_HZ, Stereo},
     wave::TwoPoleFilter,
 };
@@ -35,7 +35,7 @@ const MONO_HZ: f32 = 110.0;
 #[derive(Debug, Clone)]
 pub(super) struct Equaliser {
     /// Two octaves each.
-    octaves: [Cascade; 3],
+    octaves: [Cascade<Bells>; 3],
     /// What the difference of the sides goes through.
     sides: TwoPoleFilter,
 }
@@ -46,14 +46,9 @@ impl Equaliser {
         let wanted = corrections_db(octaves_db(sum));
         let rate = RATE_HZ as f32;
         let gains = gains_db(wanted, rate).map(|db| 10f32.powf(db / 20.0));
-        let filter = |at: usize| {
-            (
-                TwoPoleFilter::new(OCTAVES_HZ[at], Q, rate),
-                Pass::Bell(gains[at]),
-            )
-        };
+        let bell = |at: usize| (TwoPoleFilter::new(OCTAVES_HZ[at], Q, rate), gains[at]);
         Self {
-            octaves: [0, 2, 4].map(|at| Cascade::new(filter(at), filter(at + 1))),
+            octaves: [0, 2, 4].map(|at| Cascade::bells([bell(at), bell(at + 1)])),
             sides: TwoPoleFilter::new(MONO_HZ, 0.7, rate),
         }
     }

@@ -24,11 +24,12 @@ pub(super) fn raise(half: &Stereo, full: &mut Stereo) {
             let start = number * BLOCK;
             // Between frame n and n + 1 the filter reaches from n + 1 − REACH to n + REACH.
             let mut window = [0.0f32; WINDOW];
-            if !fill(&mut window, |at| {
-                (at + start + 1)
-                    .checked_sub(REACH)
-                    .and_then(|at| from.get(at))
-            }) {
+            if !fill(
+                &mut window,
+                from,
+                start as isize + 1 - REACH as isize,
+                |at| *at,
+            ) {
                 continue;
             }
             let mut between = [0.0f32; BLOCK];
@@ -43,38 +44,42 @@ pub(super) fn raise(half: &Stereo, full: &mut Stereo) {
     }
 }
 
-/// Adds `gain` times `full` to `half`, which runs at half its rate.
-pub(super) fn lower(full: &[f32], gain: f32, half: &mut [f32]) {
+/// Adds `full` to each of some channels that run at half its rate, with a gain for each.
+pub(super) fn lower<const N: usize>(full: &[f32], mut into: [(f32, &mut [f32]); N]) {
     let taps = taps();
-    for (number, block) in half.chunks_mut(BLOCK).enumerate() {
-        let start = number * BLOCK;
+    let (pairs, rest) = full.as_chunks::<2>();
+    for start in (0..half_of(full.len()) + REACH).step_by(BLOCK) {
         // The odd frames around the even one n: from n − REACH to n + REACH − 1.
-        let mut window = [0.0f32; WINDOW];
-        let sounds = fill(&mut window, |at| {
-            (at + start)
-                .checked_sub(REACH)
-                .and_then(|at| full.get(2 * at + 1))
-        });
+        let (mut odd, mut even) = ([0.0f32; WINDOW], [0.0f32; BLOCK]);
+        let first = start as isize;
+        let sounds = fill(&mut odd, pairs, first - REACH as isize, |pair| pair[1])
+            | fill(&mut even, pairs, first, |pair| pair[0])
+            | fill(&mut even, rest, first - pairs.len() as isize, |last| *last);
         if !sounds {
             continue;
         }
         let mut between = [0.0f32; BLOCK];
-        interpolate(&window, &taps, &mut between);
-        for (index, sum) in block.iter_mut().enumerate() {
-            let even = full.get(2 * (start + index)).copied().unwrap_or(0.0);
-            *sum += gain * 0.5 * (even + between[index]);
+        interpolate(&odd, &taps, &mut between);
+        for (gain, half) in &mut into {
+            let block = half.get_mut(start..).unwrap_or_default();
+            for ((sum, even), odd) in block.iter_mut().zip(even).zip(between) {
+                *sum += *gain * 0.5 * (even + odd);
+            }
         }
     }
 }
 
-/// Fills a window; whether anything in it sounds.
-fn fill<'a>(window: &mut [f32; WINDOW], sample: impl Fn(usize) -> Option<&'a f32>) -> bool {
-    let mut sounds = false;
-    for (at, place) in window.iter_mut().enumerate() {
-        *place = sample(at).copied().unwrap_or(0.0);
-        sounds |= *place != 0.0;
+/// Fills a window that starts at item `first` of a source, where there are items; whether one of them sounds.
+fn fill<T>(window: &mut [f32], source: &[T], first: isize, value: impl Fn(&T) -> f32) -> bool {
+    let from = usize::try_from(first).unwrap_or(0);
+    let ahead = usize::try_from(-first).unwrap_or(0);
+    let items = source.get(from..).unwrap_or_default();
+    let places = window.get_mut(ahead..).unwrap_or_default();
+    for (place, item) in places.iter_mut().zip(items) {
+        *place = value(item);
     }
-    sounds
+    // All bits but the signs.
+    places.iter().fold(0, |bits, place| bits | place.to_bits()) << 1 != 0
 }
 
 /// The values half-way between the window's frames `n + REACH − 1` and `n + REACH`.
@@ -110,9 +115,10 @@ pub(super) fn shape(channel: &mut [f32], linear: f32, curve: impl Fn(f32) -> f32
         window[..MARGIN].copy_from_slice(&before);
         window[MARGIN..MARGIN + seen.len()].copy_from_slice(seen);
         before.copy_from_slice(&window[BLOCK..BLOCK + MARGIN]);
-        if window
+        let least = HIGHER_BETWEEN * linear;
+        if !window
             .iter()
-            .all(|value| value.abs() < HIGHER_BETWEEN * linear)
+            .fold(false, |any, value| any | (value.abs() >= least))
         {
             continue;
         }
@@ -167,7 +173,7 @@ mod tests {
             );
             let full = tone(hz, 44_100.0, 10_002);
             let mut down = vec![0.0; 5001];
-            lower(&full, 1.0, &mut down);
+            lower(&full, [(1.0, &mut down)]);
             let off = |one: &[f32], other: &[f32]| {
                 let inner = 100..one.len() - 100;
                 one[inner.clone()]
@@ -185,7 +191,7 @@ mod tests {
     #[test]
     fn what_half_the_rate_cannot_hold_is_left_out() {
         let mut down = vec![0.0; 4000];
-        lower(&tone(16_000.0, 44_100.0, 8000), 1.0, &mut down);
+        lower(&tone(16_000.0, 44_100.0, 8000), [(1.0, &mut down)]);
         let loudest = down[100..3900]
             .iter()
             .fold(0.0f32, |most, sample| most.max(sample.abs()));

@@ -1,53 +1,134 @@
 //! Four filters computed together: processors do the same arithmetic on four values at once (SIMD).
 
+use wide::f32x4;
+
 use super::wave::TwoPoleFilter;
+
+/// The largest absolute value; 0 for none.
+pub(super) fn peak(samples: &[f32]) -> f32 {
+    let larger = |one: f32, other: f32| if one > other { one } else { other };
+    let (lanes, rest) = samples.as_chunks::<8>();
+    let mut peaks = [0.0f32; 8];
+    for lane in lanes {
+        for (peak, sample) in peaks.iter_mut().zip(lane) {
+            *peak = larger(sample.abs(), *peak);
+        }
+    }
+    let rest = rest.iter().map(|sample| sample.abs());
+    peaks.into_iter().chain(rest).fold(0.0, larger)
+}
+
+/// The sum of the squares.
+pub(super) fn energy(samples: &[f32]) -> f32 {
+    let (lanes, rest) = samples.as_chunks::<8>();
+    let mut sums = [0.0f32; 8];
+    for lane in lanes {
+        for (sum, sample) in sums.iter_mut().zip(lane) {
+            *sum += sample * sample;
+        }
+    }
+    let rest = rest.iter().map(|sample| sample * sample);
+    sums.into_iter().chain(rest).sum()
+}
 
 /// Both sides of a sound through two filters, one after the other.
 ///
 /// Lanes are left and right of the first filter, then left and right of the second, which works on what the first gave a frame
 /// earlier: the output is one frame late.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cascade {
+pub(super) struct Cascade<P> {
     filters: Quad,
-    given: [f32; 4],
-    /// Shares of input, band and low-pass in each lane's output.
-    mix: [[f32; 4]; 3],
+    given: f32x4,
+    pair: P,
 }
 
-/// The kind of a filter of a [`Cascade`].
+/// The kinds of two filters one after the other: what they give in the lanes of a [`Cascade`].
+pub(super) trait Pair: Copy {
+    /// The outputs, from the inputs, bands and low-passes.
+    fn outputs(&self, input: f32x4, band: f32x4, low: f32x4) -> f32x4;
+}
+
+/// A high-pass, then a low-pass.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Pass {
-    Low,
-    High,
-    /// A gain at the filter's frequency, 1 far from it.
-    Bell(f32),
+pub(super) struct HighLow {
+    /// Shares of input, band and low-pass in each lane.
+    input: f32x4,
+    band: f32x4,
+    low: f32x4,
 }
 
-impl Cascade {
-    /// `first`, then `second`, each with its kind.
-    pub(super) fn new(first: (TwoPoleFilter, Pass), second: (TwoPoleFilter, Pass)) -> Self {
-        let mut mix = [[0.0; 4]; 3];
-        for (lane, (filter, pass)) in [first, first, second, second].into_iter().enumerate() {
-            let shares = match pass {
-                Pass::Low => [0.0, 0.0, 1.0],
-                Pass::High => [1.0, -filter.k, -1.0],
-                Pass::Bell(gain) => [1.0, (gain - 1.0) * filter.k, 0.0],
-            };
-            for (row, share) in mix.iter_mut().zip(shares) {
-                row[lane] = share;
-            }
-        }
-        Self {
-            filters: Quad::new([first.0, first.0, second.0, second.0]),
-            given: [0.0; 4],
-            mix,
-        }
+impl Pair for HighLow {
+    #[inline(always)]
+    fn outputs(&self, input: f32x4, band: f32x4, low: f32x4) -> f32x4 {
+        self.input * input + self.band * band + self.low * low
+    }
+}
+
+/// Two low-passes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LowLow;
+
+impl Pair for LowLow {
+    #[inline(always)]
+    fn outputs(&self, _: f32x4, _: f32x4, low: f32x4) -> f32x4 {
+        low
+    }
+}
+
+/// Two bells: a gain at each filter's frequency, 1 far from it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bells {
+    added: f32x4,
+}
+
+impl Pair for Bells {
+    #[inline(always)]
+    fn outputs(&self, input: f32x4, band: f32x4, _: f32x4) -> f32x4 {
+        input + self.added * band
+    }
+}
+
+impl Cascade<HighLow> {
+    /// A high-pass, then a low-pass.
+    pub(super) fn high_low(high: TwoPoleFilter, low: TwoPoleFilter) -> Self {
+        let pair = HighLow {
+            input: f32x4::new([1.0, 1.0, 0.0, 0.0]),
+            band: f32x4::new([-high.k, -high.k, 0.0, 0.0]),
+            low: f32x4::new([-1.0, -1.0, 1.0, 1.0]),
+        };
+        Self::new(high, low, pair)
+    }
+}
+
+impl Cascade<LowLow> {
+    /// Two low-passes.
+    pub(super) fn low_low(first: TwoPoleFilter, second: TwoPoleFilter) -> Self {
+        Self::new(first, second, LowLow)
     }
 
-    /// Changes the first filter, which must be a low-pass.
+    /// Changes the first filter.
     pub(super) fn tune(&mut self, filter: &TwoPoleFilter) {
         self.filters.tune(0, filter);
         self.filters.tune(1, filter);
+    }
+}
+
+impl Cascade<Bells> {
+    /// Two bells, each with its gain.
+    pub(super) fn bells(bells: [(TwoPoleFilter, f32); 2]) -> Self {
+        let [one, other] = bells.map(|(filter, gain)| (gain - 1.0) * filter.k);
+        let added = f32x4::new([one, one, other, other]);
+        Self::new(bells[0].0, bells[1].0, Bells { added })
+    }
+}
+
+impl<P: Pair> Cascade<P> {
+    fn new(first: TwoPoleFilter, second: TwoPoleFilter, pair: P) -> Self {
+        Self {
+            filters: Quad::new([first, first, second, second]),
+            given: f32x4::ZERO,
+            pair,
+        }
     }
 
     /// Filters both sides in place.
@@ -67,67 +148,62 @@ impl Cascade {
     /// The next frame of both sides.
     #[inline(always)]
     pub(super) fn next(&mut self, left: f32, right: f32) -> [f32; 2] {
-        let input = [left, right, self.given[0], self.given[1]];
+        let [first_left, first_right, ..] = self.given.to_array();
+        let input = f32x4::new([left, right, first_left, first_right]);
         let (band, low) = self.filters.step(input);
-        for lane in 0..4 {
-            self.given[lane] = self.mix[0][lane] * input[lane]
-                + self.mix[1][lane] * band[lane]
-                + self.mix[2][lane] * low[lane];
-        }
-        [self.given[2], self.given[3]]
+        self.given = self.pair.outputs(input, band, low);
+        let [_, _, outputs @ ..] = self.given.to_array();
+        outputs
     }
 }
 
 /// Four independent two-pole filters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quad {
-    a1: [f32; 4],
-    a2: [f32; 4],
-    a3: [f32; 4],
-    first: [f32; 4],
-    second: [f32; 4],
+    a1: f32x4,
+    a2: f32x4,
+    a3: f32x4,
+    first: f32x4,
+    second: f32x4,
 }
 
 impl Quad {
     /// Four filters at rest.
     pub(super) fn new(filters: [TwoPoleFilter; 4]) -> Self {
         Self {
-            a1: filters.map(|filter| filter.a1),
-            a2: filters.map(|filter| filter.a2),
-            a3: filters.map(|filter| filter.a3),
-            first: [0.0; 4],
-            second: [0.0; 4],
+            a1: f32x4::new(filters.map(|filter| filter.a1)),
+            a2: f32x4::new(filters.map(|filter| filter.a2)),
+            a3: f32x4::new(filters.map(|filter| filter.a3)),
+            first: f32x4::ZERO,
+            second: f32x4::ZERO,
         }
     }
 
     fn tune(&mut self, lane: usize, filter: &TwoPoleFilter) {
-        self.a1[lane] = filter.a1;
-        self.a2[lane] = filter.a2;
-        self.a3[lane] = filter.a3;
+        self.a1.as_mut_array()[lane] = filter.a1;
+        self.a2.as_mut_array()[lane] = filter.a2;
+        self.a3.as_mut_array()[lane] = filter.a3;
     }
 
     /// Flushes denormals, which cost a hundred times as much.
     pub(super) fn flush_denormals(&mut self) {
-        for state in self.first.iter_mut().chain(&mut self.second) {
-            if state.abs() < 1e-20 {
-                *state = 0.0;
+        for states in [&mut self.first, &mut self.second] {
+            for state in states.as_mut_array() {
+                if state.abs() < 1e-20 {
+                    *state = 0.0;
+                }
             }
         }
     }
 
     /// The next frame: band-pass and low-pass of every lane.
     #[inline(always)]
-    pub(super) fn step(&mut self, input: [f32; 4]) -> ([f32; 4], [f32; 4]) {
-        let (mut band, mut low) = ([0.0f32; 4], [0.0f32; 4]);
-        for lane in 0..4 {
-            let rest = input[lane] - self.second[lane];
-            band[lane] = self.a1[lane] * self.first[lane] + self.a2[lane] * rest;
-            low[lane] = self.second[lane] + self.a2[lane] * self.first[lane] + self.a3[lane] * rest;
-        }
-        for lane in 0..4 {
-            self.first[lane] = 2.0 * band[lane] - self.first[lane];
-            self.second[lane] = 2.0 * low[lane] - self.second[lane];
-        }
+    pub(super) fn step(&mut self, input: f32x4) -> (f32x4, f32x4) {
+        let rest = input - self.second;
+        let band = self.a1 * self.first + self.a2 * rest;
+        let low = self.second + (self.a2 * self.first + self.a3 * rest);
+        self.first = band + band - self.first;
+        self.second = low + low - self.second;
         (band, low)
     }
 }
@@ -142,7 +218,7 @@ mod tests {
             TwoPoleFilter::new(120.0, 0.7, 44_100.0),
             TwoPoleFilter::new(5000.0, 0.6, 44_100.0),
         );
-        let mut cascade = Cascade::new((one, Pass::High), (other, Pass::Low));
+        let mut cascade = Cascade::high_low(one, other);
         let (mut high, mut low) = (one, other);
         let mut noise = crate::chance::Noise::new(3);
         let mut before = 0.0;

@@ -5,6 +5,7 @@
 use backline_audio::{Audio, Loudness};
 
 use super::{
+    lanes,
     meter::{BLOCK, block_energies, energies_loudness, k_loudness},
     stereo::{RATE_HZ, Stereo},
     target::{CEILING_DBTP, Mastered, TARGET_LUFS},
@@ -83,11 +84,7 @@ fn finished(sum: Stereo, loudness: Loudness) -> Mastered {
 
 /// Loudness and true peak, as `backline_audio::loudness` measures them but much faster; a test compares the two.
 fn measure(sum: &Stereo) -> Loudness {
-    let loudest = sum
-        .left
-        .iter()
-        .chain(&sum.right)
-        .fold(0.0f32, |peak, sample| peak.max(sample.abs()));
+    let loudest = lanes::peak(&sum.left).max(lanes::peak(&sum.right));
     let peak = peaks(sum, loudest).into_iter().fold(0.0f32, f32::max);
     Loudness {
         integrated_lufs: k_loudness(&sum.left, &sum.right, RATE_HZ),
@@ -132,9 +129,7 @@ fn peaks(sum: &Stereo, limit: f32) -> Vec<f32> {
     let mut peaks: Vec<f32> = vec![0.0; sum.left.len().div_ceil(BLOCK)];
     for channel in channels {
         for (peak, block) in peaks.iter_mut().zip(channel.chunks(BLOCK)) {
-            *peak = block
-                .iter()
-                .fold(*peak, |peak, sample| peak.max(sample.abs()));
+            *peak = peak.max(lanes::peak(block));
         }
     }
     let phases = between_samples();

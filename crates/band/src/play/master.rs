@@ -1,11 +1,12 @@
 //! Mastering: tonal balance, tone, bus compression, loudness, and a true-peak ceiling.
 
 use backline_audio::Audio;
+use wide::f32x4;
 
 use super::{
     equaliser::Equaliser,
     half,
-    lanes::Quad,
+    lanes::{Quad, energy},
     limiter::to_target,
     meter::{StepMeter, gated, k_loudness},
     stereo::{RATE_HZ, Stereo},
@@ -90,9 +91,11 @@ fn tilt(
         equaliser.pass(left, right);
         for (left, right) in left.iter_mut().zip(right.iter_mut()) {
             let input = [*left * level, *right * level, tilted[0], tilted[1]];
-            let (band, low) = ends.step(input);
+            let (band, low) = ends.step(f32x4::new(input));
+            let (band, low) = (band.to_array(), low.to_array());
             let value = [0, 1].map(|side| input[side] - dc.k * band[side] - low[side]);
-            let (airy, parts) = middle.step([value[0], value[1], value[0], value[1]]);
+            let (airy, parts) = middle.step(f32x4::new([value[0], value[1], value[0], value[1]]));
+            let (airy, parts) = (airy.to_array(), parts.to_array());
             for side in 0..2 {
                 let high = value[side] - air.k * airy[side + 2] - parts[side + 2];
                 tilted[side] = value[side] + parts[side] * low_gain + high * high_gain;
@@ -204,8 +207,7 @@ fn compress_bus(sum: &mut Stereo, lufs: f64) {
         .chunks_mut(BUS_FRAMES)
         .zip(sum.right.chunks_mut(BUS_FRAMES));
     for (left, right) in blocks {
-        let squares = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
-        let now = (squares(left) + squares(right)) * (level * level * 0.5 / left.len() as f32);
+        let now = (energy(left) + energy(right)) * (level * level * 0.5 / left.len() as f32);
         power += (now - power) * if now > power { attack } else { release };
         // Half of the excess in decibels: the fourth root of the ratio of powers, as a gain of amplitude.
         let target = level

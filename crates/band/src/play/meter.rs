@@ -2,6 +2,8 @@
 //!
 //! The loudness that reports show is measured by `backline_audio::loudness`; a test compares the two.
 
+use wide::f32x4;
+
 /// Integrated loudness in LUFS of a stereo signal; `None` when every block is below the absolute gate.
 pub(super) fn k_loudness(left: &[f32], right: &[f32], rate_hz: u32) -> Option<f64> {
     gated(&step_powers(left, right, rate_hz))
@@ -81,10 +83,10 @@ pub(super) fn gated(steps: &[f64]) -> Option<f64> {
 pub(super) struct StepMeter {
     step: usize,
     /// Left and right of the shelf, then left and right of the high-pass.
-    b: [[f32; 4]; 3],
-    a: [[f32; 4]; 2],
-    state: [[f32; 4]; 2],
-    given: [f32; 4],
+    b: [f32x4; 3],
+    a: [f32x4; 2],
+    state: [f32x4; 2],
+    given: f32x4,
 }
 
 impl StepMeter {
@@ -110,13 +112,15 @@ impl StepMeter {
             [1.0, -2.0, 1.0],
             [2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0],
         );
-        let lanes = |shelf: f64, high: f64| [shelf as f32, shelf as f32, high as f32, high as f32];
+        let lanes = |shelf: f64, high: f64| {
+            f32x4::new([shelf as f32, shelf as f32, high as f32, high as f32])
+        };
         Self {
             step: ((rate / 10.0) as usize).max(1),
             b: [0, 1, 2].map(|tap| lanes(shelf.0[tap], high_pass.0[tap])),
             a: [0, 1].map(|tap| lanes(shelf.1[tap], high_pass.1[tap])),
-            state: [[0.0; 4]; 2],
-            given: [0.0; 4],
+            state: [f32x4::ZERO; 2],
+            given: f32x4::ZERO,
         }
     }
 
@@ -127,8 +131,8 @@ impl StepMeter {
 
     /// Resets the filters.
     pub(super) fn rest(&mut self) {
-        self.state = [[0.0; 4]; 2];
-        self.given = [0.0; 4];
+        self.state = [f32x4::ZERO; 2];
+        self.given = f32x4::ZERO;
     }
 
     /// Mean power of the next step, both channels summed.
@@ -148,26 +152,25 @@ impl StepMeter {
     fn energy(&mut self, left: &[f32], right: &[f32]) -> f32 {
         let (b, a, mut given) = (self.b, self.a, self.given);
         let [mut first, mut second] = self.state;
-        let mut sum = [0.0f32; 4];
+        let mut sum = f32x4::ZERO;
         for (&left, &right) in left.iter().zip(right) {
-            let input = [left, right, given[0], given[1]];
-            for lane in 0..4 {
-                let out = b[0][lane] * input[lane] + first[lane];
-                first[lane] = b[1][lane] * input[lane] - a[0][lane] * out + second[lane];
-                second[lane] = b[2][lane] * input[lane] - a[1][lane] * out;
-                given[lane] = out;
-                sum[lane] += out * out;
-            }
+            let [shelf_left, shelf_right, ..] = given.to_array();
+            let input = f32x4::new([left, right, shelf_left, shelf_right]);
+            given = b[0] * input + first;
+            first = (b[1] * input + second) - a[0] * given;
+            second = b[2] * input - a[1] * given;
+            sum += given * given;
         }
         self.state = [first, second];
         self.given = given;
-        sum[2] + sum[3]
+        let [_, _, left, right] = sum.to_array();
+        left + right
     }
 
     /// Whether its state is far below anything that is measured; the state is then cleared.
     fn is_still(&mut self) -> bool {
-        let held = self.state.as_flattened().iter().chain(&self.given);
-        let still = held.into_iter().all(|value| value.abs() < 1e-9);
+        let held = [self.state[0], self.state[1], self.given].map(f32x4::to_array);
+        let still = held.as_flattened().iter().all(|value| value.abs() < 1e-9);
         if still {
             self.rest();
         }

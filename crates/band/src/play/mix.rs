@@ -1,6 +1,7 @@
 //! Mixes the voice with the band: adds the band's reverb to the voice, and ducks the band between 1 and 4 kHz.
 
 use backline_audio::Audio;
+use wide::f32x4;
 
 use super::{
     half,
@@ -11,7 +12,7 @@ use super::{
     stage::room_seed,
     stereo::{RATE_HZ, Stereo, silence},
     target::{Mastered, TARGET_LUFS},
-    voice::{UPDATE_FRAMES, placed, smoothing},
+    voice::{UPDATE_FRAMES, Voice, smoothing},
     wave::TwoPoleFilter,
 };
 use crate::arrange::{Room, Score};
@@ -38,8 +39,8 @@ impl Voicing {
     }
 }
 
-/// The voice in the middle over a mastered instrumental, mastered again. `voice` is mono at 44.1 kHz from the same time zero.
-pub fn lay_over(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> Mastered {
+/// The voice in the middle over a mastered instrumental, mastered again; both start at the same time zero.
+pub fn lay_over(voice: &Voice, instrumental: &Audio, voicing: &Voicing) -> Mastered {
     let (left, right) = (&instrumental.channels[0], &instrumental.channels[1]);
     let band = k_loudness(left, right, RATE_HZ);
     lay_over_at(voice, instrumental, band, voicing)
@@ -47,7 +48,7 @@ pub fn lay_over(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> Maste
 
 /// [`lay_over`] for an instrumental whose loudness is known.
 pub(crate) fn lay_over_at(
-    voice: &[f32],
+    voice: &Voice,
     instrumental: &Audio,
     band: Option<f64>,
     voicing: &Voicing,
@@ -58,8 +59,8 @@ pub(crate) fn lay_over_at(
     };
     if let Some(voice) = beside(voice, &mut sum, band, voicing) {
         for channel in [&mut sum.left, &mut sum.right] {
-            for (sum, sample) in channel.iter_mut().zip(&voice) {
-                *sum += sample;
+            for (sum, sample) in channel.iter_mut().zip(voice.samples) {
+                *sum += voice.gain * sample;
             }
         }
         add_room(&voice, voicing, &mut sum);
@@ -67,29 +68,41 @@ pub(crate) fn lay_over_at(
     to_target(sum)
 }
 
-/// Prepares the voice for the mix and ducks the band; `None` where there is no voice.
-fn beside(
-    voice: &[f32],
+/// A voice at its level in a mix.
+struct PlacedVoice<'a> {
+    samples: &'a [f32],
+    gain: f32,
+}
+
+/// Places the voice beside the band and ducks the band; `None` where there is no voice.
+fn beside<'a>(
+    voice: &'a Voice,
     band: &mut Stereo,
     loudness: Option<f64>,
     voicing: &Voicing,
-) -> Option<Vec<f32>> {
-    let frames = band.left.len();
+) -> Option<PlacedVoice<'a>> {
     let lufs = loudness.unwrap_or(TARGET_LUFS) + f64::from(voicing.above_lu);
-    let voice = placed(voice, frames, lufs)?;
+    let voice = PlacedVoice {
+        gain: voice.gain_to(lufs)?,
+        samples: voice.samples(),
+    };
     duck_band(band, &voice);
     Some(voice)
 }
 
 /// The voice and the band as [`lay_over`] adds them, without the voice's reverb: for measuring how well the voice is heard.
-pub fn layers(voice: &[f32], instrumental: &Audio, voicing: &Voicing) -> (Vec<f32>, Stereo) {
+pub fn layers(voice: &Voice, instrumental: &Audio, voicing: &Voicing) -> (Vec<f32>, Stereo) {
     let mut band = Stereo {
         left: instrumental.channels[0].clone(),
         right: instrumental.channels[1].clone(),
     };
     let loudness = k_loudness(&band.left, &band.right, RATE_HZ);
-    let voice = beside(voice, &mut band, loudness, voicing).unwrap_or_default();
-    (voice, band)
+    let voice = beside(voice, &mut band, loudness, voicing);
+    let samples = voice.map(|voice| {
+        let scaled = voice.samples.iter().map(|sample| voice.gain * sample);
+        scaled.take(band.left.len()).collect()
+    });
+    (samples.unwrap_or_default(), band)
 }
 
 /// The middles of the two bells that duck the band, in hertz, and their quality: together they cover 1 to 4 kHz.
@@ -105,7 +118,7 @@ const DUCK_AHEAD_S: f32 = 0.012;
 
 /// Ducks the band between 1 and 4 kHz where the voice sounds, only as far as needed: a loud style keeps its level and the lyrics stay
 /// clear.
-fn duck_band(band: &mut Stereo, voice: &[f32]) {
+fn duck_band(band: &mut Stereo, voice: &PlacedVoice<'_>) {
     let depths = duck_depths(band, voice);
     let ahead = (DUCK_AHEAD_S * RATE_HZ as f32) as usize / UPDATE_FRAMES;
     let (quick, slow) = (smoothing(DUCK_ATTACK_S), smoothing(DUCK_RELEASE_S));
@@ -126,7 +139,7 @@ fn duck_band(band: &mut Stereo, voice: &[f32]) {
         let slope = (depth - before) / UPDATE_FRAMES as f32;
         for (frame, (left, right)) in left.iter_mut().zip(right.iter_mut()).enumerate() {
             let input = [*left, *right, given[0], given[1]];
-            let (middle, _) = bells.step(input);
+            let middle = bells.step(f32x4::new(input)).0.to_array();
             let now = k * (before + slope * frame as f32);
             given = [0, 1].map(|side| input[side] - now * middle[side]);
             (*left, *right) = (input[2] - now * middle[2], input[3] - now * middle[3]);
@@ -136,7 +149,7 @@ fn duck_band(band: &mut Stereo, voice: &[f32]) {
 }
 
 /// How much of each bell's band is to be taken away, 0..1, for each [`UPDATE_FRAMES`] of the band.
-fn duck_depths(band: &Stereo, voice: &[f32]) -> Vec<f32> {
+fn duck_depths(band: &Stereo, voice: &PlacedVoice<'_>) -> Vec<f32> {
     /// Time constant of the powers that are compared, in seconds.
     const POWER_S: f32 = 0.008;
     /// Shares of the loudest and of the mean below which the voice rests.
@@ -151,17 +164,17 @@ fn duck_depths(band: &Stereo, voice: &[f32]) -> Vec<f32> {
         .zip(band.right.chunks(UPDATE_FRAMES))
         .enumerate()
         .map(|(number, (left, right))| {
-            let from = (number * UPDATE_FRAMES).min(voice.len());
-            let key = &voice[from..(from + UPDATE_FRAMES).min(voice.len())];
-            let mut sums = [0.0f32; 4];
+            let from = (number * UPDATE_FRAMES).min(voice.samples.len());
+            let until = (from + UPDATE_FRAMES).min(voice.samples.len());
+            let key = &voice.samples[from..until];
+            let mut sums = f32x4::ZERO;
             for (frame, (left, right)) in left.iter().zip(right).enumerate() {
-                let voice = key.get(frame).copied().unwrap_or(0.0);
-                let (middle, _) = ears.step([voice, *left, *right, 0.0]);
-                for (sum, middle) in sums.iter_mut().zip(middle) {
-                    *sum += middle * middle;
-                }
+                let sung = voice.gain * key.get(frame).copied().unwrap_or(0.0);
+                let (middle, _) = ears.step(f32x4::new([sung, *left, *right, 0.0]));
+                sums += middle * middle;
             }
             ears.flush_denormals();
+            let sums = sums.to_array();
             sung += (sums[0] - sung) * follow;
             played += (0.5 * (sums[1] + sums[2]) - played) * follow;
             (sung, played)
@@ -191,22 +204,19 @@ const SEND_DB: f32 = -14.0;
 const LEAST_WET: f32 = 0.12;
 
 /// Adds the band's reverb to the voice.
-fn add_room(voice: &[f32], voicing: &Voicing, sum: &mut Stereo) {
+fn add_room(voice: &PlacedVoice<'_>, voicing: &Voicing, sum: &mut Stereo) {
     let room = &voicing.room;
     if room.wet <= 0.0 {
         return;
     }
     let frames = half::half_of(sum.left.len());
     let mut send = silence(frames);
-    half::lower(voice, 10f32.powf(SEND_DB / 20.0), &mut send);
-    let send = Stereo {
-        right: send.clone(),
-        left: send,
-    };
+    let gain = voice.gain * 10f32.powf(SEND_DB / 20.0);
+    half::lower(voice.samples, [(gain, &mut send)]);
     let mut heard = Stereo::silent(frames);
     let level = room::LEVEL * (room.wet.max(LEAST_WET) / USUAL_WET).sqrt();
     room::reverb(
-        &send,
+        [&send, &send],
         room.decay_s,
         level,
         voicing.room_seed,
@@ -302,13 +312,8 @@ mod tests {
 
     #[test]
     fn the_voice_is_heard_through_the_band_and_the_band_comes_back() {
-        let (band, voice) = (band(), voice());
-        let placed = placed(&voice, voice.len(), TARGET_LUFS + 1.0).unwrap();
-        let mut way = Stereo {
-            left: band.channels[0].clone(),
-            right: band.channels[1].clone(),
-        };
-        duck_band(&mut way, &placed);
+        let (band, voice) = (band(), Voice::new(voice()));
+        let (placed, way) = layers(&voice, &band, &voicing(1.0));
         let sung = middle(&placed);
         let before = middle(&band.channels[0]);
         let after = middle(&way.left);
@@ -331,15 +336,16 @@ mod tests {
 
     #[test]
     fn the_voice_stands_where_it_is_asked_to_and_rings_in_the_room() {
-        let voice = voice();
+        let voice = Voice::new(voice());
         for above in [-1.0, 2.0] {
-            let placed = placed(&voice, voice.len(), TARGET_LUFS + above).unwrap();
+            let (placed, _) = layers(&voice, &band(), &voicing(above));
             let lufs = k_loudness(&placed, &placed, RATE_HZ).unwrap();
+            let above = f64::from(above);
             assert!((lufs - TARGET_LUFS - above).abs() < 0.1, "{lufs}");
         }
         let silence = Audio {
             rate_hz: RATE_HZ,
-            channels: vec![vec![0.0; voice.len()]; 2],
+            channels: vec![vec![0.0; voice.samples().len()]; 2],
         };
         let mixed = lay_over_at(&voice, &silence, None, &voicing(0.0)).audio;
         let power = |from_s: f32, to_s: f32| {

@@ -44,3 +44,4 @@ pub use stage::{SoundSource, play};
 pub(crate) use stage::{in_parallel, solo};
 pub use stereo::{RATE_HZ, Stereo};
 pub use target::{CEILING_DBTP, Mastered, TARGET_LUFS};
+pub use voice::Voice;

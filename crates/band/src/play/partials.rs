@@ -8,8 +8,8 @@ use super::wave::decay_per_frame;
 const BLOCK: usize = 512;
 /// Frames that are computed together.
 const LANES: usize = 8;
-/// A partial ends below this amplitude, relative to full scale: −100 dB.
-const OVER: f32 = 1e-5;
+/// A partial ends below this amplitude, relative to full scale: −80 dB.
+const OVER: f32 = 1e-4;
 
 /// A sum of decaying sines.
 ///

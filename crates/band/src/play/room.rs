@@ -7,6 +7,7 @@
 use rustfft::{FftPlanner, num_complex::Complex};
 
 use super::{
+    lanes::Cascade,
     stereo::Stereo,
     wave::{TwoPoleFilter, decay_per_frame},
 };
@@ -37,39 +38,32 @@ pub(super) const LEVEL: f32 = 1.35;
 const CROSSFEED: f32 = 0.6;
 const OWN: f32 = 0.8;
 
-/// Adds the reverb of `send` to `out`. `decay_s` is the time in which it falls by 60 dB; `seed` chooses the room.
+/// Adds the reverb of `send`, left and right, to `out`. `decay_s` is the time in which it falls by 60 dB; `seed` chooses the room.
 pub(super) fn reverb(
-    send: &Stereo,
+    send: [&[f32]; 2],
     decay_s: f32,
     level: f32,
     seed: u64,
     rate: f32,
     out: &mut Stereo,
 ) {
-    if level <= 0.0 || send.left.is_empty() {
+    if level <= 0.0 || send[0].is_empty() {
         return;
     }
     let [left, right] = response(decay_s, seed, rate);
-    let mut low_cut = [
+    let mut band = Cascade::high_low(
         TwoPoleFilter::new(180.0, 0.7, rate),
-        TwoPoleFilter::new(180.0, 0.7, rate),
-    ];
-    let mut high_cut = [
         TwoPoleFilter::new(6000.0, 0.6, rate),
-        TwoPoleFilter::new(6000.0, 0.6, rate),
-    ];
+    );
     let mut shaped = |frame: usize| {
-        let pair = match (send.left.get(frame), send.right.get(frame)) {
+        let pair = match (send[0].get(frame), send[1].get(frame)) {
             (Some(left), Some(right)) => [*left, *right],
             _ => [0.0, 0.0],
         };
         if frame.is_multiple_of(256) {
-            for filter in low_cut.iter_mut().chain(&mut high_cut) {
-                filter.flush_denormals();
-            }
+            band.flush_denormals();
         }
-        let [left, right] =
-            [0, 1].map(|side: usize| high_cut[side].low(low_cut[side].high(pair[side])));
+        let [left, right] = band.next(pair[0], pair[1]);
         Complex::new(
             OWN * left + CROSSFEED * right,
             OWN * right + CROSSFEED * left,
@@ -222,7 +216,7 @@ mod tests {
             send.left[click] = 1.0;
         }
         let mut out = Stereo::silent(60_000);
-        reverb(&send, 0.4, 1.0, 3, RATE, &mut out);
+        reverb([&send.left, &send.right], 0.4, 1.0, 3, RATE, &mut out);
         // A click is filtered on its way in: compare energies from click to click.
         let energy = |samples: &[f32]| samples.iter().map(|sample| sample * sample).sum::<f32>();
         let of = |side: &[f32], click: usize| energy(&side[click..(click + 8_900).min(60_000)]);

@@ -150,9 +150,10 @@ impl Buses {
             for (sum, sample) in dry.iter_mut().zip(from) {
                 *sum += sample;
             }
-            half::lower(from, share, send);
             if echoes {
-                half::lower(from, 0.5, &mut self.echo);
+                half::lower(from, [(share, send), (0.5, &mut self.echo)]);
+            } else {
+                half::lower(from, [(share, send)]);
             }
         }
         stem.sound
@@ -173,7 +174,7 @@ impl Buses {
             );
         }
         room::reverb(
-            &self.send,
+            [&self.send.left, &self.send.right],
             room.decay_s,
             room.wet * room::LEVEL,
             room_seed(score),

@@ -1,85 +1,168 @@
-//! The channel strip of the voice: no rumble, presence where it is dull, levelling, de-essing, compression, and its level.
+//! The channel strip of the voice: no rumble, presence where it is dull, levelling, de-essing, compression.
+
+use wide::f32x4;
 
 use super::{
-    meter::{StepMeter, k_loudness},
+    lanes::{Quad, energy},
+    meter::{StepMeter, gated},
     stereo::RATE_HZ,
     wave::TwoPoleFilter,
 };
 
-/// The voice at `lufs`, at most `frames` long; `None` if it is silent.
-pub(super) fn placed(voice: &[f32], frames: usize, lufs: f64) -> Option<Vec<f32>> {
-    let mut voice = voice[..voice.len().min(frames)].to_vec();
-    without_rumble(&mut voice);
-    lift_presence(&mut voice);
-    let sung = k_loudness(&voice, &voice, RATE_HZ)?;
-    // The mean square of a voice follows from its loudness, closely enough for the leveller and the compressor.
-    let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
-    level(&mut voice, reference);
-    de_ess(&mut voice);
-    compress(&mut voice, reference);
-    let sung = k_loudness(&voice, &voice, RATE_HZ)?;
-    let gain = 10f64.powf((lufs - sung) / 20.0) as f32;
-    voice.iter_mut().for_each(|sample| *sample *= gain);
-    Some(voice)
+/// A voice after its channel strip, to be mixed with any number of takes.
+#[derive(Debug, Clone)]
+pub struct Voice {
+    samples: Vec<f32>,
+    /// Its loudness; `None` if it is silent.
+    lufs: Option<f64>,
+}
+
+impl Voice {
+    /// Puts a recording, mono at 44.1 kHz, through the channel strip.
+    pub fn new(mut samples: Vec<f32>) -> Self {
+        let lufs = strip(&mut samples);
+        Self { samples, lufs }
+    }
+
+    /// Its samples, mono at 44.1 kHz from the recording's time zero.
+    pub(super) fn samples(&self) -> &[f32] {
+        &self.samples
+    }
+
+    /// The gain with which it is at `lufs`; `None` if it is silent.
+    pub(super) fn gain_to(&self, lufs: f64) -> Option<f32> {
+        Some(10f64.powf((lufs - self.lufs?) / 20.0) as f32)
+    }
 }
 
 /// Frames between two updates of the followers of the voice.
 pub(super) const UPDATE_FRAMES: usize = 64;
 
-fn without_rumble(voice: &mut [f32]) {
-    let rate = RATE_HZ as f32;
-    let mut rumble = TwoPoleFilter::new(75.0, 0.7, rate);
-    for block in voice.chunks_mut(UPDATE_FRAMES) {
-        for sample in block {
-            *sample = rumble.high(*sample);
+/// The strip, in two passes: what the second does depends on what the first measures. Returns the loudness after it.
+fn strip(voice: &mut [f32]) -> Option<f64> {
+    let steps = without_rumble(voice);
+    let whole: Vec<f64> = steps.iter().map(|step| step.whole).collect();
+    let sung = gated(&whole)?;
+    // The mean square of a voice follows from its loudness, closely enough for the leveller and the compressor.
+    let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
+    let mut tone = Tone::for_voice(&steps);
+    let mut leveller = Leveller::new(reference);
+    let mut de_esser = DeEsser::new();
+    let mut compressor = Compressor::new(reference);
+    let mut meter = StepMeter::new(f64::from(RATE_HZ));
+    let mut powers = Vec::with_capacity(steps.len());
+    for step in voice.chunks_mut(meter.step()) {
+        for block in step.chunks_mut(UPDATE_FRAMES) {
+            let mut hiss = [0.0f32; UPDATE_FRAMES];
+            let hiss = &mut hiss[..block.len()];
+            tone.split(block, hiss);
+            leveller.level(block, hiss);
+            de_esser.soften(block, hiss);
+            compressor.compress(block);
         }
-        rumble.flush_denormals();
+        if step.len() == meter.step() {
+            powers.push(meter.power(step, step));
+        }
     }
-    // A recording with a DC offset, or one that starts within a note, must not start with a click.
-    let fade = ((0.004 * rate) as usize).min(voice.len());
-    for (step, sample) in voice[..fade].iter_mut().enumerate() {
-        *sample *= step as f32 / fade as f32;
-    }
+    gated(&powers)
 }
 
-/// Raises the voice around 2.2 kHz, where words are understood, if it is dull. Recorded singers have 0.5 to 10 dB less there than wanted;
-/// with the lift, the octave-band levels of a mix are closer to those of records.
-fn lift_presence(voice: &mut [f32]) {
-    /// Power from 1 to 4 kHz over the K-weighted power, and the most that is added.
-    const WANTED_DB: f32 = -3.5;
-    const MOST_DB: f32 = 8.0;
-    /// Steps below this share of the mean are rests.
-    const SUNG: f64 = 0.1;
+/// A tenth of a second of the voice without rumble.
+struct VoiceStep {
+    /// K-weighted power, both channels summed.
+    whole: f64,
+    /// Mean power from 1 to 4 kHz.
+    middle: f64,
+}
+
+/// Removes rumble, and measures what is left.
+fn without_rumble(voice: &mut [f32]) -> Vec<VoiceStep> {
     let rate = RATE_HZ as f32;
+    let [rumble, above, below] = [75.0, 1000.0, 4000.0].map(|hz| TwoPoleFilter::new(hz, 0.7, rate));
+    // The first filter's lane, then the lanes of the middle, each of which works on what the one before gave a frame earlier.
+    let mut filters = Quad::new([rumble, above, below, below]);
+    let k = f32x4::new([rumble.k, above.k, 0.0, 0.0]);
+    let mut given = [0.0f32; 4];
     let mut meter = StepMeter::new(f64::from(rate));
-    let mut middle = [
-        TwoPoleFilter::new(1000.0, 0.7, rate),
-        TwoPoleFilter::new(4000.0, 0.7, rate),
-    ];
-    let steps: Vec<(f64, f64)> = voice
-        .chunks_exact(meter.step())
-        .map(|block| {
-            let whole = meter.power(block, block) / 2.0;
-            let [high, low] = &mut middle;
-            let power: f32 = block.iter().map(|x| low.low(high.high(*x)).powi(2)).sum();
-            middle.iter_mut().for_each(TwoPoleFilter::flush_denormals);
-            (whole, f64::from(power) / block.len() as f64)
-        })
-        .collect();
-    let mean = steps.iter().map(|step| step.0).sum::<f64>() / steps.len().max(1) as f64;
-    let sung = steps.iter().filter(|step| step.0 > SUNG * mean);
-    let (whole, power) = sung.fold((0.0, 0.0), |sum, step| (sum.0 + step.0, sum.1 + step.1));
-    if whole <= 0.0 {
-        return;
-    }
-    let found_db = 10.0 * (power / whole).max(1e-6).log10() as f32;
-    let gain = 10f32.powf((WANTED_DB - found_db).clamp(0.0, MOST_DB) / 20.0);
-    let mut bell = TwoPoleFilter::new(2200.0, 0.5, rate);
-    for block in voice.chunks_mut(UPDATE_FRAMES) {
-        for sample in block {
-            *sample += (gain - 1.0) * bell.band(*sample);
+    let mut steps = Vec::with_capacity(voice.len() / meter.step());
+    // A recording with a DC offset, or one that starts within a note, must not start with a click.
+    let fade = ((0.004 * rate) as usize).min(voice.len());
+    for (number, step) in voice.chunks_mut(meter.step()).enumerate() {
+        let mut power = f32x4::ZERO;
+        for block in step.chunks_mut(UPDATE_FRAMES) {
+            for sample in block {
+                let input = f32x4::new([*sample, given[0], given[1], 0.0]);
+                let (band, low) = filters.step(input);
+                given = (input - k * band - low).to_array();
+                *sample = given[0];
+                power += low * low;
+            }
+            filters.flush_denormals();
         }
-        bell.flush_denormals();
+        if number == 0 {
+            for (frame, sample) in step[..fade].iter_mut().enumerate() {
+                *sample *= frame as f32 / fade as f32;
+            }
+        }
+        if step.len() == meter.step() {
+            steps.push(VoiceStep {
+                whole: meter.power(step, step),
+                middle: f64::from(power.to_array()[2]) / step.len() as f64,
+            });
+        }
+    }
+    steps
+}
+
+/// Raises the voice around 2.2 kHz, where words are understood, if it is dull, and splits off what may hiss. Recorded singers have 0.5 to
+/// 10 dB less there than wanted; with the lift, the octave-band levels of a mix are closer to those of records.
+///
+/// What it gives is a frame late, like every part of the band.
+struct Tone {
+    /// The bell, and the high-pass of what it gave a frame earlier.
+    filters: Quad,
+    k: [f32; 2],
+    /// What the bell adds, relative to the voice.
+    added: f32,
+    lifted: f32,
+}
+
+impl Tone {
+    fn for_voice(steps: &[VoiceStep]) -> Self {
+        /// Power from 1 to 4 kHz over the K-weighted power, and the most that is added.
+        const WANTED_DB: f32 = -3.5;
+        const MOST_DB: f32 = 8.0;
+        /// Steps below this share of the mean are rests.
+        const SUNG: f64 = 0.1;
+        let mean = steps.iter().map(|step| step.whole).sum::<f64>() / steps.len().max(1) as f64;
+        let sung = steps.iter().filter(|step| step.whole > SUNG * mean);
+        let (whole, middle) = sung.fold((0.0, 0.0), |(whole, middle), step| {
+            (whole + 0.5 * step.whole, middle + step.middle)
+        });
+        let found_db = 10.0 * (middle / whole).max(1e-6).log10() as f32;
+        let gain = 10f32.powf((WANTED_DB - found_db).clamp(0.0, MOST_DB) / 20.0);
+        let bell = TwoPoleFilter::new(2200.0, 0.5, RATE_HZ as f32);
+        let hiss = TwoPoleFilter::new(HISS_HZ, 0.6, RATE_HZ as f32);
+        Self {
+            filters: Quad::new([bell, hiss, hiss, hiss]),
+            k: [bell.k, hiss.k],
+            added: gain - 1.0,
+            lifted: 0.0,
+        }
+    }
+
+    /// Lifts a block, and gives its part above [`HISS_HZ`] too.
+    fn split(&mut self, block: &mut [f32], hiss: &mut [f32]) {
+        let (mut filters, mut lifted) = (self.filters, self.lifted);
+        let [bell, high] = [self.added * self.k[0], self.k[1]];
+        for (sample, hiss) in block.iter_mut().zip(hiss) {
+            let (band, low) = filters.step(f32x4::new([*sample, lifted, 0.0, 0.0]));
+            let (band, low) = (band.to_array(), low.to_array());
+            *hiss = lifted - high * band[1] - low[1];
+            (*sample, lifted) = (lifted, *sample + bell * band[0]);
+        }
+        (self.filters, self.lifted) = (filters, lifted);
+        self.filters.flush_denormals();
     }
 }
 
@@ -89,77 +172,127 @@ pub(super) fn smoothing(seconds: f32) -> f32 {
 }
 
 pub(super) fn mean_square(block: &[f32]) -> f32 {
-    block.iter().map(|sample| sample * sample).sum::<f32>() / block.len().max(1) as f32
+    energy(block) / block.len().max(1) as f32
 }
 
-/// Applies a gain that is interpolated linearly between updates; `next_gain` returns the next gain for a block.
-fn apply_gain(voice: &mut [f32], mut next_gain: impl FnMut(&[f32]) -> f32) {
-    let mut gain = 1.0f32;
-    for block in voice.chunks_mut(UPDATE_FRAMES) {
-        let step = next_gain(block) - gain;
-        for (frame, sample) in block.iter_mut().enumerate() {
-            *sample *= gain + step * frame as f32 / UPDATE_FRAMES as f32;
-        }
-        gain += step;
+/// Applies a gain that moves linearly from one update to the next.
+fn ramp(block: &mut [f32], from: f32, to: f32) {
+    let slope = (to - from) / UPDATE_FRAMES as f32;
+    for (frame, sample) in block.iter_mut().enumerate() {
+        *sample *= from + slope * frame as f32;
     }
 }
 
 /// Levels slow changes of the voice, by at most 6 dB.
-fn level(voice: &mut [f32], reference: f32) {
-    let (slow, follow) = (smoothing(0.3), smoothing(0.15));
-    let (mut power, mut gain) = (reference, 1.0f32);
-    apply_gain(voice, |block| {
-        power += (mean_square(block) - power) * slow;
-        let over_db = 10.0 * (power / reference).max(1e-6).log10();
+struct Leveller {
+    reference: f32,
+    power: f32,
+    gain: f32,
+    slow: f32,
+    follow: f32,
+}
+
+impl Leveller {
+    fn new(reference: f32) -> Self {
+        Self {
+            reference,
+            power: reference,
+            gain: 1.0,
+            slow: smoothing(0.3),
+            follow: smoothing(0.15),
+        }
+    }
+
+    fn level(&mut self, block: &mut [f32], hiss: &mut [f32]) {
+        self.power += (mean_square(block) - self.power) * self.slow;
+        let over_db = 10.0 * (self.power / self.reference).max(1e-6).log10();
         // Only what is near the singer's own level is raised, not silence.
         let change_db = if over_db < -24.0 {
             0.0
         } else {
             (-0.6 * over_db).clamp(-6.0, 6.0)
         };
-        gain += (10f32.powf(change_db / 20.0) - gain) * follow;
-        gain
-    });
+        let next = self.gain + (10f32.powf(change_db / 20.0) - self.gain) * self.follow;
+        ramp(block, self.gain, next);
+        ramp(hiss, self.gain, next);
+        self.gain = next;
+    }
 }
 
-/// The de-esser: reduces the band above 5.5 kHz where its RMS is more than a third of the whole signal's: about 11 % of the power.
-fn de_ess(voice: &mut [f32]) {
-    const HISS_HZ: f32 = 5500.0;
-    const SHARE: f32 = 0.33;
-    const LEAST: f32 = 0.35;
-    let mut split = TwoPoleFilter::new(HISS_HZ, 0.6, RATE_HZ as f32);
-    let (quick, slow) = (smoothing(0.003), smoothing(0.03));
-    let mut gain = 1.0f32;
-    let mut high = [0.0f32; UPDATE_FRAMES];
-    for block in voice.chunks_mut(UPDATE_FRAMES) {
-        for (high, sample) in high.iter_mut().zip(block.iter()) {
-            *high = split.high(*sample);
+/// Lower edge of what may hiss, in hertz.
+const HISS_HZ: f32 = 5500.0;
+
+/// The de-esser: reduces the band above [`HISS_HZ`] where its RMS is more than a third of the whole signal's: about 11 % of the power.
+struct DeEsser {
+    gain: f32,
+    quick: f32,
+    slow: f32,
+}
+
+impl DeEsser {
+    fn new() -> Self {
+        Self {
+            gain: 1.0,
+            quick: smoothing(0.003),
+            slow: smoothing(0.03),
         }
-        split.flush_denormals();
-        let (hiss, whole) = (mean_square(&high[..block.len()]), mean_square(block));
-        let share = (hiss / whole.max(1e-12)).sqrt();
+    }
+
+    fn soften(&mut self, block: &mut [f32], hiss: &[f32]) {
+        const SHARE: f32 = 0.33;
+        const LEAST: f32 = 0.35;
+        let share = (mean_square(hiss) / mean_square(block).max(1e-12)).sqrt();
         let target = (SHARE / share.max(1e-6)).clamp(LEAST, 1.0);
-        let before = gain;
-        gain += (target - gain) * if target < gain { quick } else { slow };
-        for (frame, (sample, high)) in block.iter_mut().zip(&high).enumerate() {
-            let now = before + (gain - before) * frame as f32 / UPDATE_FRAMES as f32;
-            *sample -= (1.0 - now) * high;
+        let before = self.gain;
+        let speed = if target < before {
+            self.quick
+        } else {
+            self.slow
+        };
+        self.gain += (target - before) * speed;
+        let slope = (self.gain - before) / UPDATE_FRAMES as f32;
+        for (frame, (sample, hiss)) in block.iter_mut().zip(hiss).enumerate() {
+            *sample -= (1.0 - before - slope * frame as f32) * hiss;
         }
     }
 }
 
 /// Compression, 2:1 from 10 dB below the voice's own level, with a quick attack: the ends of notes stay within reach of the loudest.
-fn compress(voice: &mut [f32], reference: f32) {
-    const KEPT: f32 = 0.5;
-    const BELOW_DB: f32 = 10.0;
-    let (attack, release) = (smoothing(0.006), smoothing(0.12));
-    let mut power = 0.0f32;
-    apply_gain(voice, |block| {
+struct Compressor {
+    reference: f32,
+    power: f32,
+    gain: f32,
+    attack: f32,
+    release: f32,
+}
+
+impl Compressor {
+    fn new(reference: f32) -> Self {
+        Self {
+            reference,
+            power: 0.0,
+            gain: 1.0,
+            attack: smoothing(0.006),
+            release: smoothing(0.12),
+        }
+    }
+
+    fn compress(&mut self, block: &mut [f32]) {
+        const KEPT: f32 = 0.5;
+        const BELOW_DB: f32 = 10.0;
         let now = mean_square(block);
-        power += (now - power) * if now > power { attack } else { release };
-        let over_db = 10.0 * (power / reference).max(1e-6).log10();
-        10f32.powf(-(1.0 - KEPT) * (over_db + BELOW_DB).max(0.0) / 20.0)
-    });
+        let speed = if now > self.power {
+            self.attack
+        } else {
+            self.release
+        };
+        self.power += (now - self.power) * speed;
+        let over_db = 10.0 * (self.power / self.reference).max(1e-6).log10();
+        let reduced_db = (1.0 - KEPT) * (over_db + BELOW_DB).max(0.0);
+        let next = 10f32.powf(-reduced_db / 20.0);
+        ramp(block, self.gain, next);
+        self.gain = next;
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +328,11 @@ mod tests {
         let lifted_db = |slope: i32| {
             let mut voice = sung(slope, 3.0);
             let before = high_db(&voice);
-            lift_presence(&mut voice);
+            let steps = without_rumble(&mut voice);
+            let mut tone = Tone::for_voice(&steps);
+            for block in voice.chunks_mut(UPDATE_FRAMES) {
+                tone.split(block, &mut [0.0; UPDATE_FRAMES]);
+            }
             high_db(&voice) - before
         };
         let (dull, bright) = (lifted_db(2), lifted_db(0));
@@ -215,7 +352,7 @@ mod tests {
         for sample in &mut voice[3 * rate..3 * rate + rate / 5] {
             *sample = 0.2 * hiss.high(noise.next());
         }
-        let placed = placed(&voice, voice.len(), -14.0).unwrap();
+        let placed = Voice::new(voice.clone()).samples;
         let db = |samples: &[f32], from_s: f32, to_s: f32| {
             let range = (from_s * rate as f32) as usize..(to_s * rate as f32) as usize;
             10.0 * mean_square(&samples[range]).log10()

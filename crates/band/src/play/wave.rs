@@ -89,9 +89,10 @@ pub(super) fn advance(phase: &mut f32, step: f32) -> f32 {
 /// Välimäki and Huovilainen 2007).
 pub(super) fn saw(turns: f32, frames: f32) -> f32 {
     let turned = turn(turns);
-    let after = (1.0 - (turned + 0.5) * frames).max(0.0);
-    let before = (1.0 - (0.5 - turned) * frames).max(0.0);
-    2.0 * turned + after * after - before * before
+    // Frames from the middle of the rise, and to where the polynomials begin.
+    let (at, edge) = (turned * frames, 1.0 - 0.5 * frames);
+    let (after, before) = ((edge - at).max(0.0), (edge + at).max(0.0));
+    2.0 * turned + (after * after - before * before)
 }
 
 /// The soft clipper x / √(1 + x²) without aliasing of the first order: the mean of the curve between two samples, which is the

@@ -8,7 +8,7 @@
 
 use backline_audio::{Audio, loudness};
 use backline_band::{
-    Brief, RATE_HZ, Role, Score, ScorePart, SoundSource, Stereo, StyleId, Voicing,
+    Brief, RATE_HZ, Role, Score, ScorePart, SoundSource, Stereo, StyleId, Voice, Voicing,
     analysis::{Chord, HarmonySettings, Note, Quality},
     arrange, harmonise, layers, master, play,
 };
@@ -51,7 +51,7 @@ impl SoundMeasures {
         let score = score(style, 100.0);
         let (analysis, _) = song(Metre::FourFour, 100.0);
         let finished = master(play(&score, sound, SEED, 1), &score.finish);
-        let sung = voice_of(&analysis, RATE_HZ).channels.remove(0);
+        let sung = Voice::new(voice_of(&analysis, RATE_HZ).channels.remove(0));
         let (voice, band) = layers(&sung, &finished.audio, &Voicing::of(&score));
         let measured = loudness(&finished.audio);
         let lufs = |audio: &Audio| loudness(audio).integrated_lufs.unwrap_or(f64::NAN);
