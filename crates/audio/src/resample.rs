@@ -37,7 +37,7 @@ pub enum ResampleError {
 ///
 /// # Errors
 /// When a rate is outside of [`MIN_RATE_HZ`]..=[`MAX_RATE_HZ`].
-pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, ResampleError> {
+pub fn resample(audio: Audio, rate_hz: u32) -> Result<Audio, ResampleError> {
     if let Some(rate_hz) = [audio.rate_hz, rate_hz]
         .into_iter()
         .find(|rate_hz| !(MIN_RATE_HZ..=MAX_RATE_HZ).contains(rate_hz))
@@ -46,27 +46,26 @@ pub fn resample(audio: &Audio, rate_hz: u32) -> Result<Audio, ResampleError> {
     }
     let frames = audio.frames();
     if rate_hz == audio.rate_hz || frames == 0 {
-        return Ok(Audio {
-            rate_hz,
-            channels: audio.channels.clone(),
-        });
+        return Ok(Audio { rate_hz, ..audio });
     }
+    let from_hz = audio.rate_hz;
     let failed = |reason: String| ResampleError::Failed {
-        from_hz: audio.rate_hz,
+        from_hz,
         to_hz: rate_hz,
         reason,
     };
     let mut resampler = Fft::<f32>::new(
-        audio.rate_hz as usize,
+        from_hz as usize,
         rate_hz as usize,
-        block_frames(audio.rate_hz, rate_hz),
+        block_frames(from_hz, rate_hz),
         1,
         FixedSync::Both,
     )
     .map_err(|error| failed(error.to_string()))?;
     let mut channels = Vec::with_capacity(audio.channels.len());
-    for channel in &audio.channels {
-        let input = SequentialOwned::new_from(channel.clone(), 1, frames)
+    for mut channel in audio.channels {
+        channel.truncate(frames);
+        let input = SequentialOwned::new_from(channel, 1, frames)
             .map_err(|error| failed(error.to_string()))?;
         let output = resampler
             .process_all(&input, frames, None)
@@ -116,7 +115,7 @@ mod tests {
             (22_050, 48_000),
             (44_101, 16_000),
         ] {
-            let there = resample(&tone(from_hz, 440.0, 1.0), to_hz).expect("rates are in range");
+            let there = resample(tone(from_hz, 440.0, 1.0), to_hz).expect("rates are in range");
             let expected = tone(to_hz, 440.0, 1.0);
             assert!(
                 there.frames().abs_diff(expected.frames()) <= 1,
@@ -134,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_the_new_rate_cannot_hold_is_removed() {
-        let there = resample(&tone(44_100, 12_000.0, 0.5), 16_000).expect("rates are in range");
+        let there = resample(tone(44_100, 12_000.0, 0.5), 16_000).expect("rates are in range");
         let loudest = there.channels[0][1000..7000]
             .iter()
             .fold(0.0f32, |most, sample| most.max(sample.abs()));
@@ -148,7 +147,7 @@ mod tests {
                 rate_hz: 44_100,
                 channels: vec![vec![0.1; frames]; 2],
             };
-            let there = resample(&audio, 16_000).expect("rates are in range");
+            let there = resample(audio, 16_000).expect("rates are in range");
             assert_eq!(there.channels.len(), 2);
             assert_eq!(
                 there.frames(),
@@ -157,12 +156,12 @@ mod tests {
         }
         let audio = tone(44_100, 440.0, 0.1);
         assert!(matches!(
-            resample(&audio, 100),
+            resample(audio.clone(), 100),
             Err(ResampleError::Rate { rate_hz: 100 })
         ));
         assert!(matches!(
             resample(
-                &Audio {
+                Audio {
                     rate_hz: 0,
                     ..audio
                 },

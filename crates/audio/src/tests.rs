@@ -229,7 +229,7 @@ fn a_click_stays_where_it_is_at_another_rate() {
             wave.fill(0.0);
             wave[click] = 1.0;
             let there = resample(
-                &Audio {
+                Audio {
                     rate_hz: from_hz,
                     channels: vec![wave.clone()],
                 },

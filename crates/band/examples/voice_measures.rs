@@ -25,7 +25,7 @@ fn main() {
     let styles = args.next().unwrap_or_default();
     for path in args {
         let vocal = decode(&std::fs::read(&path).unwrap()).unwrap();
-        let sung = Voice::new(resample(&vocal, RATE_HZ).unwrap().to_mono());
+        let sung = Voice::new(resample(vocal.clone(), RATE_HZ).unwrap().to_mono());
         for style in styles.split(',') {
             let request = Request {
                 tags: style.to_owned(),

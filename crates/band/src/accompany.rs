@@ -288,7 +288,7 @@ fn listen_to(vocal: &Audio, request: &Request, sound: SoundSource) -> Result<Ses
         rate_hz: vocal.rate_hz,
         channels: vec![vocal.to_mono()],
     };
-    let voice = resample(&mono, RATE_HZ).map_err(BandError::Rate)?;
+    let voice = resample(mono, RATE_HZ).map_err(BandError::Rate)?;
     let voice = Voice::new(voice.channels.into_iter().next().unwrap_or_default());
     let mut remarks = brief.remarks.clone();
     remarks.extend(brief.against_the_singer(analysis.tempo_bpm));

@@ -49,7 +49,7 @@ pub(super) fn one_channel(vocal: &Audio) -> Vec<f32> {
             rate_hz: vocal.rate_hz,
             channels: vec![mean_of(&channels, from, to)],
         };
-        let Some(samples) = resample(&mono, LISTEN_HZ)
+        let Some(samples) = resample(mono, LISTEN_HZ)
             .ok()
             .and_then(|mut audio| audio.channels.pop())
         else {

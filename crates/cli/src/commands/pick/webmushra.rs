@@ -165,10 +165,7 @@ fn stimulus(bytes: &[u8], gain_db: f64) -> Result<Vec<u8>, String> {
         rate_hz: audio.rate_hz,
         channels,
     };
-    let audio = match audio.rate_hz {
-        RATE_HZ => audio,
-        _ => resample(&audio, RATE_HZ).map_err(|error| error.to_string())?,
-    };
+    let audio = resample(audio, RATE_HZ).map_err(|error| error.to_string())?;
     encode(&audio, Encoding::Wav16).map_err(|error| error.to_string())
 }
 
