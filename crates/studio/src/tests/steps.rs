@@ -156,7 +156,26 @@ async fn stems_add_up_to_the_track_and_their_notes_are_heard_in_them() {
     // Each of the files is rounded to 16 bits, by half a step at most. Saturation gives a sample near zero no gain of its own: the one
     // before it continues, which leaves -66 dBFS at most.
     let tolerance = (band.len() + 1) as f32 / 65_536.0 + 0.0005;
-    let most = difference(&sum(&band), &track);
+    // Where stems cancel each other, one may be louder than the track and reach the most that a file can have.
+    let mut whole = sum(&band);
+    let mut full = 0;
+    for (side, samples) in whole.channels.iter_mut().enumerate() {
+        for (frame, sample) in samples.iter_mut().enumerate() {
+            if band
+                .iter()
+                .any(|stem| stem.channels[side][frame].abs() > 0.9999)
+            {
+                *sample = track.channels[side][frame];
+                full += 1;
+            }
+        }
+    }
+    assert!(
+        full * 10_000 < track.frames(),
+        "{full} of {}",
+        track.frames()
+    );
+    let most = difference(&whole, &track);
     assert!(most <= tolerance, "{most} > {tolerance} of {names:?}");
 
     let items = response["originData"].as_array().unwrap();
