@@ -130,8 +130,8 @@ fn interleaved<T>(audio: &Audio, convert: impl Fn(f32) -> T) -> Vec<T> {
     samples
 }
 
-/// Scaled by 32768 as decoders scale back, so that a round trip changes nothing, and rounded; `as` cuts fractions off, turns NaN into 0
-/// and clips.
+/// Scaled by 32768 as decoders scale back, so that a round trip changes nothing, and rounded: `as` cuts fractions off, turns NaN into 0
+/// and clips. `round` is a call for every sample where the processor's baseline has no such instruction.
 fn to_16_bit(sample: f32) -> i16 {
     let scaled = sample * 32768.0;
     (scaled + 0.5f32.copysign(scaled)) as i16

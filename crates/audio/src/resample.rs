@@ -63,8 +63,7 @@ pub fn resample(audio: Audio, rate_hz: u32) -> Result<Audio, ResampleError> {
     )
     .map_err(|error| failed(error.to_string()))?;
     let mut channels = Vec::with_capacity(audio.channels.len());
-    for mut channel in audio.channels {
-        channel.truncate(frames);
+    for channel in audio.channels {
         let input = SequentialOwned::new_from(channel, 1, frames)
             .map_err(|error| failed(error.to_string()))?;
         let output = resampler

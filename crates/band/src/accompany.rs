@@ -19,8 +19,8 @@ use crate::{
     listen::listen,
     midi::midi,
     play::{
-        Mastering, RATE_HZ, SoundSource, Stereo, Voice, Voicing, in_parallel, lay_over_at, layers,
-        loudness_of, master_at, play, solo,
+        Mastering, RATE_HZ, SoundSource, Stereo, Voice, Voicing, in_parallel, lay_over_at,
+        loudness_of, master_at, play, solo, voice_over,
     },
     tags::{Brief, read_tags},
 };
@@ -242,7 +242,7 @@ impl Session {
     /// instrumental.
     pub fn voice_over(&self, take: &Take) -> Audio {
         let voicing = Voicing::of(&take.score);
-        let (mut voice, _) = layers(&self.voice, &take.instrumental, &voicing);
+        let mut voice = voice_over(&self.voice, &take.instrumental, &voicing);
         voice.resize(take.instrumental.frames(), 0.0);
         Audio {
             rate_hz: RATE_HZ,
@@ -337,7 +337,7 @@ fn check(vocal: &Audio, request: &Request) -> Result<(), BandError> {
 /// The vocal with every sample a number, and how many were not.
 fn with_finite_samples(vocal: &Audio) -> (Cow<'_, Audio>, usize) {
     let samples = || vocal.channels.iter().flatten();
-    if samples().fold(true, |all, sample| all & sample.is_finite()) {
+    if samples().all(|sample| sample.is_finite()) {
         return (Cow::Borrowed(vocal), 0);
     }
     let mut mended = vocal.clone();

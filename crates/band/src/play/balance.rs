@@ -4,7 +4,7 @@
 use super::{
     body::Body,
     half,
-    lanes::Cascade,
+    lanes::{Cascade, peak},
     meter::{StepMeter, gated},
     stereo::{RATE_HZ, Stereo},
     wave::{SoftClipper, TwoPoleFilter},
@@ -101,10 +101,7 @@ fn drive_oversampled(stem: &mut Stereo) {
 
 /// A distorting amplifier and its loudspeaker.
 fn drive(stem: &mut Stereo, rate: f32) {
-    let loud = stem
-        .left
-        .iter()
-        .fold(1e-6f32, |peak, sample| peak.max(sample.abs()));
+    let loud = peak(&stem.left).max(1e-6);
     for channel in [&mut stem.left, &mut stem.right] {
         let mut amplifier = Amplifier::new(rate);
         let mut silent_for = 0;

@@ -62,7 +62,7 @@ pub(super) fn lower<const N: usize>(full: &[f32], mut into: [(f32, &mut [f32]); 
         interpolate(&odd, &taps, &mut between);
         for (gain, half) in &mut into {
             let block = half.get_mut(start..).unwrap_or_default();
-            for ((sum, even), odd) in block.iter_mut().zip(even).zip(between) {
+            for ((sum, even), odd) in block.iter_mut().zip(&even).zip(&between) {
                 *sum += *gain * 0.5 * (even + odd);
             }
         }

@@ -1,4 +1,4 @@
-//! Four filters computed together: processors do the same arithmetic on four values at once (SIMD).
+//! Filters, sums and peaks in lanes: processors do the same arithmetic on several values at once (SIMD).
 
 use wide::f32x4;
 
@@ -15,7 +15,10 @@ pub(super) fn peak(samples: &[f32]) -> f32 {
         }
     }
     let rest = rest.iter().map(|sample| sample.abs());
-    peaks.into_iter().chain(rest).fold(0.0, larger)
+    peaks
+        .into_iter()
+        .chain(rest)
+        .fold(0.0, |peak, sample| larger(sample, peak))
 }
 
 /// The sum of the squares.

@@ -53,11 +53,9 @@ pub(crate) fn lay_over_at(
     band: Option<f64>,
     voicing: &Voicing,
 ) -> Mastered {
-    let mut sum = Stereo {
-        left: instrumental.channels[0].clone(),
-        right: instrumental.channels[1].clone(),
-    };
-    if let Some(voice) = beside(voice, &mut sum, band, voicing) {
+    let mut sum = samples_of(instrumental);
+    if let Some(voice) = placed(voice, band, voicing) {
+        duck_band(&mut sum, &voice);
         for channel in [&mut sum.left, &mut sum.right] {
             for (sum, sample) in channel.iter_mut().zip(voice.samples) {
                 *sum += voice.gain * sample;
@@ -74,35 +72,48 @@ struct PlacedVoice<'a> {
     gain: f32,
 }
 
-/// Places the voice beside the band and ducks the band; `None` where there is no voice.
-fn beside<'a>(
-    voice: &'a Voice,
-    band: &mut Stereo,
-    loudness: Option<f64>,
-    voicing: &Voicing,
-) -> Option<PlacedVoice<'a>> {
-    let lufs = loudness.unwrap_or(TARGET_LUFS) + f64::from(voicing.above_lu);
-    let voice = PlacedVoice {
+impl PlacedVoice<'_> {
+    /// Its samples at that level, at most `frames`.
+    fn scaled(&self, frames: usize) -> Vec<f32> {
+        let samples = self.samples.iter().take(frames);
+        samples.map(|sample| self.gain * sample).collect()
+    }
+}
+
+/// The voice at its level in the mix with a band of some loudness; `None` where there is no voice.
+fn placed<'a>(voice: &'a Voice, band: Option<f64>, voicing: &Voicing) -> Option<PlacedVoice<'a>> {
+    let lufs = band.unwrap_or(TARGET_LUFS) + f64::from(voicing.above_lu);
+    Some(PlacedVoice {
         gain: voice.gain_to(lufs)?,
         samples: voice.samples(),
-    };
-    duck_band(band, &voice);
-    Some(voice)
+    })
+}
+
+/// The samples of an instrumental.
+fn samples_of(instrumental: &Audio) -> Stereo {
+    Stereo {
+        left: instrumental.channels[0].clone(),
+        right: instrumental.channels[1].clone(),
+    }
 }
 
 /// The voice and the band as [`lay_over`] adds them, without the voice's reverb: for measuring how well the voice is heard.
 pub fn layers(voice: &Voice, instrumental: &Audio, voicing: &Voicing) -> (Vec<f32>, Stereo) {
-    let mut band = Stereo {
-        left: instrumental.channels[0].clone(),
-        right: instrumental.channels[1].clone(),
-    };
+    let mut band = samples_of(instrumental);
     let loudness = k_loudness(&band.left, &band.right, RATE_HZ);
-    let voice = beside(voice, &mut band, loudness, voicing);
-    let samples = voice.map(|voice| {
-        let scaled = voice.samples.iter().map(|sample| voice.gain * sample);
-        scaled.take(band.left.len()).collect()
-    });
-    (samples.unwrap_or_default(), band)
+    let Some(voice) = placed(voice, loudness, voicing) else {
+        return (Vec::new(), band);
+    };
+    duck_band(&mut band, &voice);
+    (voice.scaled(band.left.len()), band)
+}
+
+/// The voice as [`lay_over`] adds it, without its reverb.
+pub(crate) fn voice_over(voice: &Voice, instrumental: &Audio, voicing: &Voicing) -> Vec<f32> {
+    let (left, right) = (&instrumental.channels[0], &instrumental.channels[1]);
+    let band = k_loudness(left, right, RATE_HZ);
+    let voice = placed(voice, band, voicing);
+    voice.map_or_else(Vec::new, |voice| voice.scaled(left.len()))
 }
 
 /// The middles of the two bells that duck the band, in hertz, and their quality: together they cover 1 to 4 kHz.
@@ -169,8 +180,8 @@ fn duck_depths(band: &Stereo, voice: &PlacedVoice<'_>) -> Vec<f32> {
             let key = &voice.samples[from..until];
             let mut sums = f32x4::ZERO;
             for (frame, (left, right)) in left.iter().zip(right).enumerate() {
-                let sung = voice.gain * key.get(frame).copied().unwrap_or(0.0);
-                let (middle, _) = ears.step(f32x4::new([sung, *left, *right, 0.0]));
+                let voiced = voice.gain * key.get(frame).copied().unwrap_or(0.0);
+                let (middle, _) = ears.step(f32x4::new([voiced, *left, *right, 0.0]));
                 sums += middle * middle;
             }
             ears.flush_denormals();

@@ -8,7 +8,7 @@ use super::wave::decay_per_frame;
 const BLOCK: usize = 512;
 /// Frames that are computed together.
 const LANES: usize = 8;
-/// A partial ends below this amplitude, relative to full scale: −80 dB.
+/// A partial ends below this amplitude, before the level of its note is applied: −80 dB.
 const OVER: f32 = 1e-4;
 
 /// A sum of decaying sines.

@@ -13,7 +13,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Voice {
     samples: Vec<f32>,
-    /// Its loudness; `None` if it is silent.
+    /// Its loudness; `None` if it is silent or shorter than .4 s.
     lufs: Option<f64>,
 }
 
@@ -24,12 +24,12 @@ impl Voice {
         Self { samples, lufs }
     }
 
-    /// Its samples, mono at 44.1 kHz from the recording's time zero.
+    /// Its samples, mono at 44.1 kHz from the recording's time zero, a frame late.
     pub(super) fn samples(&self) -> &[f32] {
         &self.samples
     }
 
-    /// The gain with which it is at `lufs`; `None` if it is silent.
+    /// The gain with which it is at `lufs`; `None` if its loudness is not known.
     pub(super) fn gain_to(&self, lufs: f64) -> Option<f32> {
         Some(10f64.powf((lufs - self.lufs?) / 20.0) as f32)
     }
@@ -43,7 +43,8 @@ fn strip(voice: &mut [f32]) -> Option<f64> {
     let steps = without_rumble(voice);
     let whole: Vec<f64> = steps.iter().map(|step| step.whole).collect();
     let sung = gated(&whole)?;
-    // The mean square of a voice follows from its loudness, closely enough for the leveller and the compressor.
+    // The mean square of a voice follows from its loudness, closely enough for the leveller and the compressor; the lift adds a decibel at
+    // most.
     let reference = 10f32.powf(((sung + 0.691) / 10.0) as f32) / 2.0;
     let mut tone = Tone::for_voice(&steps);
     let mut leveller = Leveller::new(reference);
@@ -117,7 +118,7 @@ fn without_rumble(voice: &mut [f32]) -> Vec<VoiceStep> {
 /// Raises the voice around 2.2 kHz, where words are understood, if it is dull, and splits off what may hiss. Recorded singers have 0.5 to
 /// 10 dB less there than wanted; with the lift, the octave-band levels of a mix are closer to those of records.
 ///
-/// What it gives is a frame late, like every part of the band.
+/// What it gives is a frame late.
 struct Tone {
     /// The bell, and the high-pass of what it gave a frame earlier.
     filters: Quad,
@@ -177,7 +178,7 @@ pub(super) fn mean_square(block: &[f32]) -> f32 {
 
 /// Applies a gain that moves linearly from one update to the next.
 fn ramp(block: &mut [f32], from: f32, to: f32) {
-    let slope = (to - from) / UPDATE_FRAMES as f32;
+    let slope = (to - from) / block.len() as f32;
     for (frame, sample) in block.iter_mut().enumerate() {
         *sample *= from + slope * frame as f32;
     }
@@ -250,7 +251,7 @@ impl DeEsser {
             self.slow
         };
         self.gain += (target - before) * speed;
-        let slope = (self.gain - before) / UPDATE_FRAMES as f32;
+        let slope = (self.gain - before) / block.len() as f32;
         for (frame, (sample, hiss)) in block.iter_mut().zip(hiss).enumerate() {
             *sample -= (1.0 - before - slope * frame as f32) * hiss;
         }
@@ -338,6 +339,19 @@ mod tests {
         let (dull, bright) = (lifted_db(2), lifted_db(0));
         assert!((4.0..8.5).contains(&dull), "{dull} dB");
         assert!((0.0..3.0).contains(&bright), "{bright} dB");
+    }
+
+    #[test]
+    fn a_gain_has_no_steps_between_blocks_of_any_length() {
+        let mut ones = [1.0f32; 3 * UPDATE_FRAMES];
+        let (short, rest) = ones.split_at_mut(58);
+        let (whole, last) = rest.split_at_mut(UPDATE_FRAMES);
+        ramp(short, 1.0, 0.5);
+        ramp(whole, 0.5, 0.8);
+        ramp(last, 0.8, 0.8);
+        let steps = ones.windows(2).map(|pair| (pair[1] - pair[0]).abs());
+        let most = steps.fold(0.0, f32::max);
+        assert!(most < 0.01, "{most}");
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(super) fn advance(phase: &mut f32, step: f32) -> f32 {
 /// Välimäki and Huovilainen 2007).
 pub(super) fn saw(turns: f32, frames: f32) -> f32 {
     let turned = turn(turns);
-    // Frames from the middle of the rise, and to where the polynomials begin.
+    // Frames from the middle of the rise. Up to `edge` the step before is rounded, from `-edge` on the next one.
     let (at, edge) = (turned * frames, 1.0 - 0.5 * frames);
     let (after, before) = ((edge - at).max(0.0), (edge + at).max(0.0));
     2.0 * turned + (after * after - before * before)
