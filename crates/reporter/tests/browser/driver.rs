@@ -68,7 +68,20 @@ pub(crate) async fn in_browser(check: impl AsyncFnOnce(&Browser)) {
 }
 
 /// Starts a driver on a free port.
+///
+/// A driver takes a port that is free for one family of addresses, and ends if another program has it in the other family: then the
+/// next driver takes another port.
 fn start() -> (Driver, String) {
+    /// Drivers that are started at most.
+    const DRIVERS: usize = 10;
+    let (driver, port) = (0..DRIVERS)
+        .find_map(|_| start_once())
+        .expect("chromedriver says on which port it listens");
+    (driver, format!("http://127.0.0.1:{port}"))
+}
+
+/// A driver and its port; `None` if it ended before it had one.
+fn start_once() -> Option<(Driver, String)> {
     let mut child = Command::new("chromedriver")
         .arg("--port=0")
         .stdout(Stdio::piped())
@@ -76,16 +89,11 @@ fn start() -> (Driver, String) {
         .expect("these tests need chromedriver on the PATH (Debian: `apt-get install chromium chromium-driver`)");
     let lines = BufReader::new(child.stdout.take().expect("it is piped"));
     let driver = Driver(child);
-    let started = lines.lines().map_while(Result::ok).find_map(|line| {
-        Some(
-            line.split("successfully on port ")
-                .nth(1)?
-                .trim_end_matches('.')
-                .to_owned(),
-        )
-    });
-    let port = started.expect("chromedriver says on which port it listens");
-    (driver, format!("http://127.0.0.1:{port}"))
+    let port = lines.lines().map_while(Result::ok).find_map(|line| {
+        let port = line.split("successfully on port ").nth(1)?;
+        Some(port.trim_end_matches('.').to_owned())
+    })?;
+    Some((driver, port))
 }
 
 impl Browser {
