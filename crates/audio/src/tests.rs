@@ -338,12 +338,35 @@ proptest! {
     // Each case encodes and reads a whole file.
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Reading a cut recording neither panics nor passes it off as whole.
+    /// Reading a cut recording neither panics nor passes it off as whole. An MP3 that lacks exactly its last frame or two is taken for
+    /// whole: writers disagree on the count of frames by as many.
     #[test]
-    fn no_cut_of_a_whole_file_passes(which in 0usize..3, share in 0.0f64..0.98) {
-        let encoding = [Encoding::Wav16, Encoding::Flac, Encoding::Mp3 { kbps: 96 }][which];
+    fn no_cut_of_a_whole_file_passes(which in 0usize..3, share in 0.0f64..1.0) {
+        let (encoding, most) = [
+            (Encoding::Wav16, 0.98), (Encoding::Flac, 0.98), (Encoding::Mp3 { kbps: 96 }, 0.9),
+        ][which];
         let bytes = encode(&tone(44_100, 30_000), encoding).expect("writable");
-        let kept = (bytes.len() as f64 * share) as usize;
+        let kept = (bytes.len() as f64 * share * most) as usize;
         prop_assert!(probe(&bytes[..kept]).is_err(), "{} of {} bytes", kept, bytes.len());
     }
+}
+
+#[test]
+fn samples_are_rounded_to_the_nearest_step_of_16_bits() {
+    let steps = [0.0, 0.4, 0.6, -0.4, -0.6, 100.4, 100.6, -100.4, -100.6];
+    let audio = Audio {
+        rate_hz: 44_100,
+        channels: vec![steps.iter().map(|step| step / 32_768.0).collect(); 2],
+    };
+    let bytes = encode(&audio, Encoding::Wav16).expect("writable");
+    let there = decode(&bytes).expect("readable");
+    let read: Vec<f32> = there.channels[0]
+        .iter()
+        .map(|sample| sample * 32_768.0)
+        .collect();
+    assert_eq!(
+        read,
+        [0.0, 0.0, 1.0, 0.0, -1.0, 100.0, 101.0, -100.0, -101.0]
+    );
+    assert_eq!(there.channels[1], there.channels[0]);
 }
